@@ -1,0 +1,104 @@
+"""The only door to numba: how every kernel is compiled, and where its code is cached.
+
+Two policies:
+
+* ``kernel``: fast-math without ``nnan`` and ``ninf``. Sums may be reassociated, so loops vectorise, but a NaN
+  stays a NaN: a diverged run is always seen.
+* ``exact``: IEEE arithmetic in the written order, for code that certifies its result.
+
+numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
+edited callee would go unnoticed. The cache folder is therefore named after a digest of every kernel source: compiled
+code may call across kernel files, and a change anywhere starts a fresh folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba import config as _config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
+JIT_DISABLED = bool(_config.DISABLE_JIT)
+
+
+def _sources_digest() -> str:
+    """Digest of every kernel source and of what decides the machine code made from it."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(numba.__version__.encode())
+    here = Path(__file__)
+    for path in [here, *sorted((here.parent / "kernels").glob("*.py"))]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cache_root() -> Path:
+    """First writable folder of: MFSYM_CACHE_DIR, the user's cache folder, the temporary folder."""
+    home_cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    for candidate in (os.environ.get("MFSYM_CACHE_DIR"), os.path.join(home_cache, "mfsym")):
+        if candidate:
+            try:
+                Path(candidate).mkdir(parents=True, exist_ok=True)
+            except OSError:
+                continue
+            if os.access(candidate, os.W_OK):
+                return Path(candidate)
+    return Path(tempfile.gettempdir()) / "mfsym-cache"
+
+
+CACHE_DIR = _cache_root() / f"kernels-{_sources_digest()}"
+
+
+def _compile(**options: Any) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        before = _config.CACHE_DIR
+        _config.CACHE_DIR = str(CACHE_DIR)
+        try:
+            compiled: F = numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
+        finally:
+            _config.CACHE_DIR = before
+        return compiled
+
+    return decorate
+
+
+def kernel(function: F) -> F:
+    """Compile a numerical kernel: sums reassociate and vectorise, NaN and inf propagate."""
+    return _compile(fastmath=FASTMATH)(function)
+
+
+def parallel_kernel(function: F) -> F:
+    """As ``kernel``, with ``prange`` loops over threads (their partial sums must be of fixed chunks)."""
+    return _compile(fastmath=FASTMATH, parallel=True)(function)
+
+
+def inner(function: F) -> F:
+    """As ``kernel``, always inlined into the compiled caller."""
+    return _compile(fastmath=FASTMATH, inline="never", forceinline=True)(function)
+
+
+def exact(function: F) -> F:
+    """Compile with IEEE arithmetic in the written order."""
+    return _compile()(function)
+
+
+prange = numba.prange
+
+
+def set_threads(count: int) -> None:
+    """Use ``count`` threads in ``parallel_kernel`` loops (at least one)."""
+    if not JIT_DISABLED:
+        numba.set_num_threads(max(1, min(count, _config.NUMBA_NUM_THREADS)))
+
+
+def available_threads() -> int:
+    """Threads that ``parallel_kernel`` loops may use on this machine."""
+    return int(_config.NUMBA_NUM_THREADS)

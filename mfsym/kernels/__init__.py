@@ -1,0 +1,1 @@
+"""All compiled code; one file per job."""

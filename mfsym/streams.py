@@ -1,0 +1,85 @@
+"""Randomness as a pure function of (seed, replicate, stream, step, index).
+
+A draw is one block of Philox4x32-10 (Salmon, Moraes, Dror & Shaw, SC 2011, doi:10.1145/2063384.2063405) at the counter
+(index, coordinate, step), under a 64-bit key made from (seed, replicate, stream). Nothing is ever drawn "next": no
+result can depend on chunking, threads, workers or restarts. This module is the definition, in plain NumPy; the compiled
+twin is ``mfsym.kernels.noise``.
+
+Layout: one block of four words serves two rows, LANES apart, and one pair of coordinates, so that a compiled loop over
+consecutive rows writes consecutive memory and draws no coordinate that is not asked for. Row i and coordinate c are
+word 2 h + c % 2 of the block at counter (LANES (i // 2 LANES) + i % LANES, c // 2, step_low, step_high), where
+h = (i // LANES) % 2. Asking for fewer rows or coordinates gives a prefix of the same draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap")
+"""Names of the independent streams of one replicate."""
+
+LANES = 64
+"""Rows that share one half of their blocks; see the layout above."""
+
+_MASK = np.uint64(0xFFFFFFFF)
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+
+def stream_key(seed: int, stream: str, replicate: int = 0) -> NDArray[np.uint32]:
+    """The 64-bit Philox key (two uint32 words) of one stream of one replicate of one seed."""
+    if stream not in STREAMS:
+        raise ValueError(f"stream must be one of {', '.join(STREAMS)}, got {stream!r}")
+    text = f"mfsym:{int(seed)}:{int(replicate)}:{stream}".encode()
+    return np.frombuffer(hashlib.blake2b(text, digest_size=8).digest(), dtype="<u4").astype(np.uint32)
+
+
+def philox(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Philox4x32-10: counters (..., 4) and key (2,) to uniform words (..., 4), all uint32."""
+    c0, c1, c2, c3 = (counter[..., k].astype(np.uint64) for k in range(4))
+    k0, k1 = int(key[0]), int(key[1])
+    for _ in range(_ROUNDS):
+        low, high = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            (high >> np.uint64(32)) ^ c1 ^ np.uint64(k0),
+            high & _MASK,
+            (low >> np.uint64(32)) ^ c3 ^ np.uint64(k1),
+            low & _MASK,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+
+
+def bits(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.uint32]:
+    """Uniform 32-bit words (n, m) of the given step: rows are indices, columns coordinates."""
+    row = np.arange(n)
+    pairs = (m + 1) // 2
+    counter = np.zeros((n, pairs, 4), dtype=np.uint32)
+    counter[..., 0] = (LANES * (row // (2 * LANES)) + row % LANES)[:, None]
+    counter[..., 1] = np.arange(pairs)
+    counter[..., 2] = step & 0xFFFFFFFF
+    counter[..., 3] = step >> 32
+    words = philox(counter, key).reshape(n, pairs, 2, 2)
+    half = (row // LANES) % 2
+    return words[row, :, half, :].reshape(n, 2 * pairs)[:, :m]
+
+
+def uniforms(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.float64]:
+    """Uniform draws (n, m) on the open interval (0, 1), float64 with 32 random bits."""
+    return (bits(key, step, n, m).astype(np.float64) + 0.5) * 2.0**-32
+
+
+def normals(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.float64]:
+    """Standard normal draws (n, m), float64: Box-Muller on the pairs of coordinates (0, 1), (2, 3), ...
+
+    The pair (u, w) gives sqrt(-2 log u) cos(2 pi w) and sqrt(-2 log u) sin(2 pi w). |draw| <= 6.76.
+    """
+    u = uniforms(key, step, n, 2 * ((m + 1) // 2))
+    radius = np.sqrt(-2.0 * np.log(u[:, 0::2]))
+    angle = 2.0 * np.pi * u[:, 1::2]
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    return pairs.reshape(n, -1)[:, :m]
