@@ -1,0 +1,69 @@
+"""Clouds as they enter: finite float64 atoms with positive weights that sum to 1, or a clear refusal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mfsym.errors import MfsymError
+from mfsym.transport.results import FloatArray
+
+
+class Cloud(NamedTuple):
+    """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1."""
+
+    z: FloatArray
+    weights: FloatArray | None
+
+    def mass(self) -> FloatArray:
+        """Weights as an array (N,), also where they are uniform."""
+        n = self.z.shape[0]
+        return np.full(n, 1.0 / n) if self.weights is None else self.weights
+
+
+def as_atoms(z: ArrayLike, name: str = "cloud") -> FloatArray:
+    """The atoms (N, p) as finite contiguous float64; a vector (N,) counts as N atoms on the line."""
+    try:
+        atoms = np.ascontiguousarray(z, dtype=np.float64)
+    except (TypeError, ValueError) as reason:
+        raise MfsymError(f"{name} must be an array of numbers (N, p), got {type(z).__name__}: {reason}") from None
+    if atoms.ndim == 1:
+        atoms = atoms[:, None]
+    if atoms.ndim != 2:
+        raise MfsymError(f"{name} must have two axes (particle, param), got shape {atoms.shape}; reshape it to (N, p)")
+    if atoms.shape[0] == 0 or atoms.shape[1] == 0:
+        raise MfsymError(f"{name} must have at least one atom and one coordinate, got shape {atoms.shape}")
+    finite = np.isfinite(atoms).all(axis=1)
+    if not finite.all():
+        raise MfsymError(
+            f"{name} must be finite, got {int((~finite).sum())} of {finite.size} atoms with NaN or inf "
+            f"(first: atom {int(np.argmin(finite))}); drop diverged runs first"
+        )
+    return atoms
+
+
+def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> Cloud:
+    """Atoms with weights, checked; weights are scaled to sum to 1, and equal ones become None."""
+    atoms = as_atoms(z, name)
+    if weights is None:
+        return Cloud(atoms, None)
+    mass = np.ascontiguousarray(weights, dtype=np.float64)
+    if mass.shape != atoms.shape[:1]:
+        raise MfsymError(f"weights of {name} must have shape {atoms.shape[:1]}, got {mass.shape}")
+    if not np.isfinite(mass).all() or (mass < 0.0).any() or mass.sum() <= 0.0:
+        raise MfsymError(f"weights of {name} must be finite, non-negative and not all zero")
+    if (mass == mass[0]).all():
+        return Cloud(atoms, None)
+    return Cloud(atoms, mass / mass.sum())
+
+
+def pair(a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None) -> tuple[Cloud, Cloud]:
+    """Both clouds of one distance, of the same dimension p."""
+    first, second = as_cloud(a, weights_a, "the first cloud"), as_cloud(b, weights_b, "the second cloud")
+    if first.z.shape[1] != second.z.shape[1]:
+        raise MfsymError(
+            f"both clouds must have the same number of coordinates, got {first.z.shape[1]} and {second.z.shape[1]}"
+        )
+    return first, second

@@ -1,0 +1,78 @@
+"""Exact transport through the whole cost matrix: scipy's assignment and POT's network simplex, both certified."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from mfsym.errors import TransportFailed
+from mfsym.transport.clouds import Cloud
+from mfsym.transport.results import FloatArray, Plan
+
+Potentials = tuple[FloatArray, FloatArray]
+
+PIVOTS = 10**9
+"""Network simplex pivots allowed; POT's default of 1e5 stops 1.6-7 % above the optimum at N = 3000-5000."""
+
+SWEEPS = 10**4
+"""Bellman-Ford sweeps allowed when potentials are recovered from a matching."""
+
+
+def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """|a_i - b_j|^2 as a matrix (N, M), by differences: no cancellation between nearby atoms."""
+    cost = np.zeros((a.shape[0], b.shape[0]))
+    for axis in range(a.shape[1]):
+        difference = a[:, axis, None] - b[None, :, axis]
+        difference *= difference
+        cost += difference
+    return cost
+
+
+def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
+    """The best matching of a square cost matrix, by scipy, with potentials (u, v) that prove it.
+
+    u_i + v_j <= c_ij, with equality on the matching, says v_j <= v_s(i) + c_ij - c_is(i): shortest distances, found by
+    Bellman-Ford sweeps over the matrix (they settle because an optimal matching leaves no negative cycle).
+    """
+    rows, columns = linear_sum_assignment(cost)
+    slack = cost - cost[rows, columns][:, None]
+    tolerance = 1e-15 * float(np.abs(cost).max(initial=0.0))
+    v = np.zeros(cost.shape[0])
+    for sweep in range(1, SWEEPS + 1):
+        relaxed = np.minimum(v, (slack + v[columns][:, None]).min(axis=0))
+        settled = float((v - relaxed).max()) <= tolerance
+        v = relaxed
+        if settled:
+            break
+    n = rows.size
+    return Plan(rows, columns, np.full(n, 1.0 / n)), ((cost - v).min(axis=1), v), sweep
+
+
+def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, Potentials, int]:
+    """The best coupling of weighted clouds for a cost matrix (N, M), by POT, with potentials that prove it."""
+    import ot
+
+    if not np.isfinite(cost).all():
+        raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
+    scale = float(cost.max()) or 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        coupling, log = ot.emd(a.mass(), b.mass(), cost / scale, numItermax=PIVOTS, log=True)
+    if log["result_code"] != 1:
+        raise TransportFailed(f"ot.emd must end optimal, got status {log['result_code']}: {log['warning']}")
+    rows, columns = np.nonzero(coupling)
+    v = scale * np.asarray(log["v"], dtype=np.float64)
+    return Plan(rows, columns, coupling[rows, columns]), ((cost - v).min(axis=1), v), int(log.get("n_iter", 0))
+
+
+def cost_of(plan: Plan, cost: FloatArray) -> float:
+    """Total cost of a plan under a cost matrix."""
+    return float(plan.mass @ cost[plan.rows, plan.columns])
+
+
+def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: Cloud, b: Cloud) -> float:
+    """Sum of the potentials under the masses: a lower bound on the transport cost where u_i + v_j <= c_ij."""
+    return float(a.mass() @ u + b.mass() @ v)

@@ -1,0 +1,137 @@
+"""Squared W2 between two clouds: the choice of solver, and the certificate around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mfsym.errors import MfsymError, TransportFailed
+from mfsym.transport.approximations import sinkhorn, sliced
+from mfsym.transport.clouds import Cloud, as_atoms, pair
+from mfsym.transport.dense import cost_of, dual_value, solve_assignment, solve_network_simplex, squared_distances
+from mfsym.transport.line import solve_on_line
+from mfsym.transport.moments import rmd2_from
+from mfsym.transport.results import FloatArray, W2Result, relative_gap
+
+METHODS = ("auto", "sort", "scipy", "emd", "sinkhorn", "sliced")
+"""Names that ``method`` accepts; the last two are approximations."""
+
+CERTIFIED = 1e-9
+"""Largest relative gap that an exact method may return."""
+
+
+def w2(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    weights_a: ArrayLike | None = None,
+    weights_b: ArrayLike | None = None,
+    method: str = "auto",
+) -> W2Result:
+    """Squared 2-Wasserstein distance between two clouds, with a certificate.
+
+    W2^2(mu, nu) = min over couplings of E|z - z'|^2.
+
+    a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
+    method : "auto" picks an exact one; "sort" (p = 1), "scipy" (N = M, uniform) and "emd" (any weights) force it;
+    "sinkhorn" and "sliced" are approximations and say so in the result.
+    Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached.
+
+    >>> w2([[0.0, 0.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 1.0]]).w2_squared
+    1.0
+    """
+    if method not in METHODS:
+        raise MfsymError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method in ("sinkhorn", "sliced"):
+        approximate = sinkhorn if method == "sinkhorn" else sliced
+        return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
+    first, second = pair(a, b, weights_a, weights_b)
+    chosen = _choose(first, second) if method == "auto" else method
+    return certified(_SOLVERS[chosen](first, second))
+
+
+def rmd2(a: ArrayLike, b: ArrayLike) -> float:
+    """Squared relative distance of two clouds: W2^2 / (2 E|z|^2 + 2 E|z'|^2), in [0, 1]. See ``rmd2_from``."""
+    return rmd2_from(w2(a, b).w2_squared, a, b)
+
+
+def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
+    """Squared W2 between two clouds seen on the quotient by a finite group: cost min_g |z - M_g z'|^2.
+
+    a : (N, p).  b : (M, p).  matrices : (K, p, p), all elements of the group.
+    Equals W2^2 between the symmetrised clouds, at K times fewer atoms.
+    """
+    first, second = pair(a, b, None, None)
+    group = np.asarray(matrices, dtype=np.float64)
+    p = first.z.shape[1]
+    if group.ndim != 3 or group.shape[1:] != (p, p):
+        raise MfsymError(f"matrices must have shape (K, {p}, {p}), got {group.shape}")
+    started = time.perf_counter()
+    cost = squared_distances(first.z, as_atoms(second.z @ group[0].T))
+    for matrix in group[1:]:
+        np.minimum(cost, squared_distances(first.z, second.z @ matrix.T), out=cost)
+    return certified(_from_matrix(cost, first, second, started))
+
+
+def certified(result: W2Result) -> W2Result:
+    """The result itself, where its two bounds agree; TransportFailed otherwise."""
+    if not result.relative_gap <= CERTIFIED and result.w2_squared > 0.0:
+        raise TransportFailed(
+            f"the bounds on W2^2 must agree to {CERTIFIED:g}, got [{result.lower_bound:.17g}, {result.w2_squared:.17g}] "
+            f"from {result.method}"
+        )
+    return result
+
+
+def _choose(a: Cloud, b: Cloud) -> str:
+    if a.z.shape[1] == 1:
+        return "sort"
+    return "scipy" if _is_assignment(a, b) else "emd"
+
+
+def _is_assignment(a: Cloud, b: Cloud) -> bool:
+    return a.weights is None and b.weights is None and a.z.shape == b.z.shape
+
+
+def _sort(a: Cloud, b: Cloud) -> W2Result:
+    if a.z.shape[1] != 1:
+        raise MfsymError(f"method 'sort' needs clouds on the line (p = 1), got p = {a.z.shape[1]}")
+    started = time.perf_counter()
+    plan, potentials = solve_on_line(a, b)
+    value = float(plan.mass @ (a.z[plan.rows, 0] - b.z[plan.columns, 0]) ** 2)
+    seconds = time.perf_counter() - started
+    return W2Result(value, value, 0.0, "sort", seconds, plan, potentials, iterations=plan.rows.size)
+
+
+def _scipy(a: Cloud, b: Cloud) -> W2Result:
+    if not _is_assignment(a, b):
+        raise MfsymError("method 'scipy' needs two clouds of as many atoms with uniform weights; use 'emd'")
+    started = time.perf_counter()
+    return _from_matrix(squared_distances(a.z, b.z), a, b, started)
+
+
+def _emd(a: Cloud, b: Cloud) -> W2Result:
+    started = time.perf_counter()
+    return _from_matrix(squared_distances(a.z, b.z), a, b, started, method="emd")
+
+
+def _from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: str = "auto") -> W2Result:
+    by_assignment = method != "emd" and _is_assignment(a, b)
+    plan, (u, v), iterations = solve_assignment(cost) if by_assignment else solve_network_simplex(cost, a, b)
+    upper, lower = cost_of(plan, cost), dual_value(u, v, a, b)
+    return W2Result(
+        w2_squared=upper,
+        lower_bound=min(lower, upper),
+        relative_gap=relative_gap(upper, lower),
+        method="scipy" if by_assignment else "emd",
+        seconds=time.perf_counter() - started,
+        plan=plan,
+        potentials=(u, v),
+        iterations=iterations,
+    )
+
+
+_SOLVERS: dict[str, Callable[[Cloud, Cloud], W2Result]] = {"sort": _sort, "scipy": _scipy, "emd": _emd}

@@ -1,0 +1,76 @@
+"""What a transport solver hands back: a value, the proof of it, and how it was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sparse coupling: mass[e] goes from atom rows[e] of the first cloud to atom columns[e] of the second.
+
+    rows, columns : (E,) indices.  mass : (E,) positive, summing to 1.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    mass: FloatArray
+
+    @cached_property
+    def matching(self) -> IntArray | None:
+        """(N,) index of the partner of every row where the plan is one to one; None otherwise."""
+        n = self.rows.size
+        if n == 0 or np.unique(self.rows).size < n or np.unique(self.columns).size < n or self.rows.max() >= n:
+            return None
+        partner = np.empty(n, dtype=np.int64)
+        partner[self.rows] = self.columns
+        return partner
+
+
+@dataclass(frozen=True)
+class W2Result:
+    """Squared W2 between two clouds, with its certificate.
+
+    w2_squared : value in units of |z|^2; for the exact methods the cost of ``plan``, an upper bound.
+    lower_bound : a feasible dual value, hence at most the true W2^2.
+    relative_gap : (w2_squared - lower_bound) / w2_squared, 0 where both vanish; NaN where the method has no such proof.
+    method : "sort", "auction", "scipy", "emd" (exact), "sinkhorn", "sliced" (named approximations).
+    seconds : wall time.  iterations : the method's own count of its elementary steps.
+    plan : a coupling that attains w2_squared, or None.
+    potentials : (u (N,), v (M,)) with u_i + v_j <= c_ij, or None.
+    standard_error : of w2_squared where it was estimated by sampling, else 0.
+    """
+
+    w2_squared: float
+    lower_bound: float
+    relative_gap: float
+    method: str
+    seconds: float
+    plan: Plan | None = None
+    potentials: tuple[FloatArray, FloatArray] | None = None
+    iterations: int = 0
+    standard_error: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """W2, the square root of ``w2_squared``."""
+        return float(np.sqrt(max(self.w2_squared, 0.0)))
+
+    @property
+    def matching(self) -> IntArray | None:
+        """(N,) partner of every atom of the first cloud, where the plan is one to one; None otherwise."""
+        return None if self.plan is None else self.plan.matching
+
+
+def relative_gap(upper: float, lower: float) -> float:
+    """(upper - lower) / upper for 0 <= lower <= upper up to rounding; 0 where the bounds are equal."""
+    if upper <= lower:
+        return 0.0
+    return (upper - lower) / upper if upper > 0.0 else float("inf")
