@@ -1,0 +1,96 @@
+# mfsym: every target that makes a file has its real dependencies; `make help` lists what there is.
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+MFSYM := $(BIN)/mfsym
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DEMO := demo$(if $(MFSYM_DEMO_SIZE),-$(MFSYM_DEMO_SIZE))
+
+LAPTOP := $(sort $(patsubst sims/%.toml,%,$(wildcard sims/*-laptop.toml)))
+PAPER := $(patsubst %-laptop,%,$(LAPTOP))
+pdf = $(patsubst %,figures/out/%.pdf,$(1))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help demo test test-all coverage torture figures paper bench lint clean distclean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: figures/out/$(DEMO).pdf ## the main job in under 3 minutes: table, results/demo.nc, figures/out/demo.{pdf,png}
+	@$(MFSYM) table results/$(DEMO).nc
+	@echo "wrote results/$(DEMO).nc figures/out/$(DEMO).pdf figures/out/$(DEMO).png"
+
+test: $(VENV)/.test ## the tests, under 10 minutes
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-all: $(VENV)/.test ## also the tests marked slow
+	$(BIN)/python -m pytest -q -m "not torture" $(PYTEST_ARGS)
+
+coverage: $(VENV)/.test ## line coverage with the JIT off, at least 90 %
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+
+torture: $(VENV)/.test ## kills, injected faults, bit flips, soaks: an hour
+	$(BIN)/python -m pytest -q -m torture tests/integration $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mfsym
+
+figures: $(call pdf,$(LAPTOP)) ## every figure at laptop size, under 15 minutes
+
+paper: $(call pdf,$(PAPER)) ## the figures at the paper's full size
+
+bench: $(VENV)/.bench ## the benchmarks of benchmarks/
+	$(BIN)/python -m benchmarks
+
+clean: ## remove results, figures and caches of the tools
+	rm -rf results figures/out benchmarks/out build dist .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+distclean: clean ## also remove the environment
+	rm -rf $(VENV) mfsym.egg-info
+
+# Environments: one stamp per set of packages, made again when the pins change.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python >= 3.11 is needed: set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(PIP) install -q -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.base
+	$(PIP) install -q -c constraints.txt -e '.[lint]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.base
+	$(PIP) install -q -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# Data: a sweep resumes by itself, so an interrupted target loses only the cells that were running.
+results/%.nc: sims/%.toml | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) sweep $< -o $@ -j $(JOBS)
+
+# Figures: a script reads a result and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
+define draw
+	@mkdir -p figures/out
+	$(BIN)/python $(word 2,$^) $< $@
+endef
+
+figures/out/%-laptop.pdf: results/%-laptop.nc figures/%.py figures/style.py
+	$(draw)
+
+figures/out/%-small.pdf: results/%-small.nc figures/%.py figures/style.py
+	$(draw)
+
+figures/out/%.pdf: results/%.nc figures/%.py figures/style.py
+	$(draw)
