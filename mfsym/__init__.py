@@ -1,0 +1,53 @@
+"""Symmetries in wide neural networks.
+
+A law on parameters flows under noisy gradient descent; a group may enter in the data, in the prediction or in the
+parameters; mfsym measures how far the law is from symmetric. Source of the mathematics: Maass Martinez & Fontbona,
+"Symmetries in Overparametrized Neural Networks: A Mean-Field View", NeurIPS 2024, arXiv:2405.19995.
+
+Names are imported from their modules on first use, so ``import mfsym`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mfsym.version import __version__
+
+_EXPORTS: dict[str, str] = {
+    **dict.fromkeys(("MfsymError", "NotEquivariant", "Diverged", "TransportFailed", "StoreError"), "errors"),
+    "SweepIncomplete": "errors",
+    **dict.fromkeys(("Group", "trivial", "cyclic", "dihedral", "symmetric", "signed_permutations"), "groups"),
+    **dict.fromkeys(("product", "from_generators"), "groups"),
+    **dict.fromkeys(("Representation", "Subspace", "hom"), "representations"),
+    **dict.fromkeys(("w2", "rmd2", "quotient_w2", "second_moment"), "transport"),
+    **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit"), "units"),
+    **dict.fromkeys(("Ensemble", "gaussian", "init_particles"), "ensembles"),
+    **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "teachers"),
+    **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
+    **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
+    **dict.fromkeys(("Cell", "simulate", "compare", "run_cell"), "experiments"),
+    **dict.fromkeys(("sweep", "open_result"), "sweeps"),
+}
+"""Public name to the module it lives in."""
+
+__all__ = ["__version__", *sorted(_EXPORTS)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a submodule, on first use (PEP 562)."""
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(f"mfsym.{_EXPORTS[name]}"), name)
+    else:
+        try:
+            value = importlib.import_module(f"mfsym.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"mfsym.{name}":
+                raise
+            raise AttributeError(f"module 'mfsym' has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

@@ -1,0 +1,6 @@
+"""Configuration: the keys, the layers they come from, the cells they make, and what these need."""
+
+from mfsym.configurations.cells import Cell, axes, count, expand, extra_axes
+from mfsym.configurations.layers import Resolved, load, resolve
+
+__all__ = ["Cell", "Resolved", "axes", "count", "expand", "extra_axes", "load", "resolve"]

@@ -1,0 +1,101 @@
+"""A cell: one point of a sweep, frozen, hashable, with an identity made of its values only."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from mfsym.configurations.fields import TRAINING_KEYS
+from mfsym.configurations.layers import Resolved
+
+SCHEMA_VERSION = 1
+"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of every scheme under common random numbers.
+
+    n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
+    """
+
+    teacher: str = "wi"
+    init: str = "si"
+    n: int = 100
+    replicate: int = 0
+    seed: int = 0
+    schemes: tuple[str, ...] = ("vanilla", "da", "da-sampled", "fa", "ea")
+    alpha: float = 50.0
+    tau: float = 1e-4
+    beta: float = 1e-6
+    batch_size: int = 20
+    horizon: float = 20.0
+    unit: str = "matrix"
+    activation: str = "sigmoid"
+    dtype: str = "float32"
+
+    @property
+    def identity(self) -> str:
+        """32 hexadecimal digits: the digest of the values and of the schema's version."""
+        text = json.dumps({"schema": SCHEMA_VERSION, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """A short name for people."""
+        return f"teacher={self.teacher} init={self.init} n={self.n} replicate={self.replicate}"
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, round(T N)."""
+        return round(self.horizon * self.n)
+
+    @property
+    def cost(self) -> float:
+        """Particle-samples of the whole cell, the unit of the time estimate: larger cells start first."""
+        return float(self.steps) * self.n * self.batch_size * len(self.schemes) + 50.0 * self.n**1.5
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Cell:
+        """The cell of ``dataclasses.asdict`` after a passage through JSON."""
+        known = {field.name for field in fields(cls)}
+        picked = {key: value for key, value in values.items() if key in known}
+        return cls(**{**picked, "schemes": tuple(picked["schemes"])})
+
+
+def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:
+    """Training parameters given as lists, in the order of [training]: the additional dimensions."""
+    return {key: resolved.values[key] for key in TRAINING_KEYS if isinstance(resolved.values[key], list)}
+
+
+def axes(resolved: Resolved) -> dict[str, list[Any]]:
+    """Dimensions of the cells, in the order of the Dataset: teacher, init, n, extra ones, replicate."""
+    values = resolved.values
+    return {
+        "teacher": list(values["teacher"]),
+        "init": list(values["init"]),
+        "n": list(values["n"]),
+        **extra_axes(resolved),
+        "replicate": range(values["replicates"]),  # type: ignore[dict-item]
+    }
+
+
+def count(resolved: Resolved) -> int:
+    """Number of cells, without making them."""
+    return math.prod(len(values) for values in axes(resolved).values())
+
+
+def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
+    """(index along each dimension of ``axes``, cell) for every point of the grid."""
+    dimensions = axes(resolved)
+    scalars = {key: resolved.values[key] for key in TRAINING_KEYS if key not in dimensions}
+    common = {"seed": resolved.values["seed"], "schemes": tuple(resolved.values["scheme"]), **scalars}
+    names = list(dimensions)
+    for index in itertools.product(*(range(len(values)) for values in dimensions.values())):
+        point = {name: dimensions[name][k] for name, k in zip(names, index, strict=True)}
+        yield index, Cell(**common, **point)

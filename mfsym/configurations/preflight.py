@@ -1,0 +1,110 @@
+"""Refuse what cannot fit before anything is made: cells, memory, disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfsym.configurations.cells import count, extra_axes
+from mfsym.configurations.layers import Resolved
+from mfsym.errors import MfsymError
+
+MAX_CELLS = 100_000
+PARAMETERS = 4
+"""Parameters per particle of both reference units."""
+
+SECONDS_PER_PARTICLE_SAMPLE = 3e-9
+SECONDS_PER_CELL = 0.02
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sweep will need: cells, bytes on disk, bytes of memory in one worker, seconds of one core."""
+
+    cells: int
+    disk: int
+    memory: int
+    seconds: float
+
+    def describe(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.cells} cells, {human_bytes(self.disk)} on disk, {human_bytes(self.memory)} per worker, "
+            f"about {human_seconds(self.seconds)} of one core"
+        )
+
+
+def human_bytes(size: float) -> str:
+    """1536 -> '1.5 KB'."""
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if size < 1024 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def human_seconds(seconds: float) -> str:
+    """3700 -> '1 h 02 min'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _largest(resolved: Resolved, key: str) -> float:
+    value = resolved.values[key]
+    return float(max(value)) if isinstance(value, list) else float(value)
+
+
+def estimate(resolved: Resolved) -> Estimate:
+    """The needs of a sweep from its configuration alone; costs nothing for any size of grid."""
+    cells = count(resolved)
+    schemes = len(resolved.values["scheme"])
+    sizes = resolved.values["n"]
+    per_size = cells // len(sizes)
+    particle_bytes = 8 * PARAMETERS * schemes
+    disk = sum(per_size * (particle_bytes * n + 4096) for n in sizes)
+    memory = 200_000_000 + max(sizes) * (4 * particle_bytes + 4000)
+    work = _largest(resolved, "horizon") * _largest(resolved, "batch_size") * schemes
+    seconds = sum(per_size * (work * float(n) ** 2 * SECONDS_PER_PARTICLE_SAMPLE + SECONDS_PER_CELL) for n in sizes)
+    return Estimate(cells, disk, memory, seconds)
+
+
+def available_memory() -> int:
+    """Bytes of memory this machine can still give."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check(resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False) -> Estimate:
+    """The estimate of a sweep that fits; MfsymError naming the estimate and ``--allow-large`` otherwise.
+
+    folder : where the cells go; its nearest existing parent tells the free disk space.
+    """
+    needs = estimate(resolved)
+    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    memory = available_memory()
+    reasons = []
+    if needs.cells > MAX_CELLS:
+        reasons.append(f"more than {MAX_CELLS} cells")
+    if needs.memory * jobs > memory:
+        reasons.append(f"{human_bytes(memory)} of memory free for {jobs} worker(s)")
+    if needs.disk > free:
+        reasons.append(f"{human_bytes(free)} of disk free")
+    if needs.seconds > 365.25 * 86400:
+        reasons.append("more than a year of one core")
+    if reasons and not allow_large:
+        dimensions = ", ".join(extra_axes(resolved)) or "none"
+        raise MfsymError(
+            f"the sweep is too large ({'; '.join(reasons)}): it needs {needs.describe()} "
+            f"(extra dimensions: {dimensions}); make it smaller or pass --allow-large"
+        )
+    return needs

@@ -1,0 +1,129 @@
+"""The data dictionary: name, dimensions, type and meaning of everything a result may hold.
+
+Every Dataset that mfsym writes passes through ``annotate``, which refuses undeclared names, wrong dimensions and wrong
+types, and fills the attributes of each variable from this table.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfsym.errors import MfsymError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a variable, dimension or cell may be called."""
+
+STATUSES = ("ok", "diverged", "failed", "missing")
+"""ok: finite to the end; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One entry: ``dims`` are the last dimensions it must have, in order; a sweep puts its own in front."""
+
+    name: str
+    kind: str
+    doc: str
+    units: str = "1"
+    dims: tuple[str, ...] = ()
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """The attributes written beside the values."""
+        return {"long_name": self.doc, "units": self.units}
+
+
+KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
+"""NumPy kind codes that each declared kind accepts."""
+
+_ENTRIES = (
+    Variable("status", "text", "ok, diverged, failed or missing"),
+    Variable("diverged_step", "int", "first step whose result was not finite, -1 if none", "step"),
+    Variable("seconds", "float", "wall time spent on the training of all schemes of the cell", "s"),
+    Variable("risk", "float", "population risk E|model(x) - y|^2 of the scheme's model", "|y|^2"),
+    Variable("risk_bare", "float", "population risk E|Phi(x) - y|^2 of the bare model", "|y|^2"),
+    Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
+    Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
+    Variable("distance_wi", "float", "W2 distance to the weakly invariant laws (upper bound where not exact)", "|z|"),
+    Variable("distance_wi_lower", "float", "lower bound on the W2 distance to the weakly invariant laws", "|z|"),
+    Variable("distance_wi_upper", "float", "upper bound on the W2 distance to the weakly invariant laws", "|z|"),
+    Variable("rmd2_pair", "float", "squared RMD between the laws of two schemes of one replicate", dims=("other",)),
+    Variable("l2_symmetrisation", "float", "L2 distance of the scheme's model to its own symmetrisation", "|y|"),
+    Variable("l2_target", "float", "L2 distance of the scheme's model to f_*", "|y|"),
+    Variable("l2_symmetrised_target", "float", "L2 distance of the scheme's model to Q_G f_*", "|y|"),
+    Variable("equivariance_error", "float", "mean squared equivariance error of the scheme's model", "|y|^2"),
+    Variable("second_moment", "float", "second moment E|z|^2 of the law", "|z|^2"),
+    Variable("particles", "float", "parameters of the units", "|z|", ("particle", "param")),
+    Variable("time", "float", "mean-field time t = steps / N"),
+    Variable("teacher", "text", "target law: arbitrary, weakly or strongly invariant"),
+    Variable("init", "text", "start law: weakly (wi) or strongly (si) invariant"),
+    Variable("scheme", "text", "where the group enters"),
+    Variable("other", "text", "the scheme compared with"),
+    Variable("n", "int", "number N of particles"),
+    Variable("replicate", "int", "replicate: one start, data and noise shared by all schemes"),
+    Variable("particle", "int", "index of a particle"),
+    Variable("param", "int", "index of a parameter of one unit (row-major)"),
+    Variable("alpha", "float", "step size alpha of the mean-field dynamics"),
+    Variable("tau", "float", "weight tau of the penalty |z|^2"),
+    Variable("beta", "float", "temperature beta of the noise"),
+    Variable("batch_size", "int", "samples B per step"),
+    Variable("horizon", "float", "mean-field time T at the end of training"),
+    Variable("unit", "text", "kind of unit"),
+    Variable("activation", "text", "activation of the unit"),
+    Variable("dtype", "text", "arithmetic of the training"),
+)
+
+VARIABLES: dict[str, Variable] = {entry.name: entry for entry in _ENTRIES}
+"""The dictionary, by name."""
+
+TIMINGS = frozenset({"seconds"})
+"""Variables that are measurements of the machine: left out of every content digest."""
+
+
+def check_name(name: str, where: str) -> str:
+    """Return ``name`` if it is safe as a variable, dimension or file name; MfsymError otherwise."""
+    if not NAME_PATTERN.fullmatch(name) or name in (".", ".."):
+        raise MfsymError(f"{where}: names must match [A-Za-z0-9._-]{{1,64}}, got {name[:80]!r}")
+    return name
+
+
+def _check(variable: xr.DataArray, entry: Variable) -> None:
+    """Refuse an array whose type or last dimensions are not what the dictionary declares."""
+    kind = variable.dtype.kind
+    if kind not in KINDS[entry.kind]:
+        raise MfsymError(f"{entry.name} must be of kind {entry.kind}, got dtype {variable.dtype}")
+    tail = tuple(str(name) for name in variable.dims[len(variable.dims) - len(entry.dims) :])
+    if entry.dims and tail != entry.dims:
+        raise MfsymError(f"{entry.name} must end in dimensions {entry.dims}, got {tuple(map(str, variable.dims))}")
+
+
+def validate(dataset: xr.Dataset) -> None:
+    """Refuse a Dataset with an undeclared variable or dimension, a wrong type or wrong last dimensions.
+
+    Raises MfsymError that names the variable.
+    """
+    for name in map(str, dataset.dims):
+        if name not in VARIABLES:
+            raise MfsymError(f"dimension {name!r} is not in the data dictionary; declare it in mfsym.variables")
+    for label, variable in dataset.variables.items():
+        name = str(label)
+        if name not in VARIABLES:
+            raise MfsymError(f"variable {name!r} is not in the data dictionary; declare it in mfsym.variables")
+        _check(dataset[name], VARIABLES[name])
+        if name == "status":
+            unknown = set(variable.values.astype(str).ravel()) - set(STATUSES)
+            if unknown:
+                raise MfsymError(f"status must be one of {', '.join(STATUSES)}, got {sorted(unknown)[0]!r}")
+
+
+def annotate(dataset: xr.Dataset) -> xr.Dataset:
+    """The same Dataset, validated, each variable with its attributes from the dictionary."""
+    validate(dataset)
+    for label in dataset.variables:
+        dataset[label].attrs.update(VARIABLES[str(label)].attrs)
+    return dataset
