@@ -1,0 +1,20 @@
+"""Compact groups: given by generators, with an exact Haar measure and a quadrature."""
+
+from mfsym.groups.base import Elements, Group, Quadrature
+from mfsym.groups.catalogue import cyclic, dihedral, from_generators, signed_permutations, symmetric, trivial
+from mfsym.groups.finite import FiniteGroup
+from mfsym.groups.products import product
+
+__all__ = [
+    "Elements",
+    "FiniteGroup",
+    "Group",
+    "Quadrature",
+    "cyclic",
+    "dihedral",
+    "from_generators",
+    "product",
+    "signed_permutations",
+    "symmetric",
+    "trivial",
+]

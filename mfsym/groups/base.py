@@ -1,0 +1,175 @@
+"""What every compact group is here: generators, a Haar measure, a quadrature, and its natural representations.
+
+A group comes with a faithful orthogonal *defining* representation on R^k. Elements travel in batches whose kind is the
+group's own business: indices (n,) for a finite group, defining matrices (n, k, k) for a continuous one. Everything
+else (representations, units, schemes) only hands batches back to the group that made them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.errors import MfsymError
+
+if TYPE_CHECKING:
+    from mfsym.representations import Representation
+
+Floats = NDArray[np.float64]
+Elements = NDArray[Any]
+
+MEMBERSHIP_TOLERANCE = 1e-8
+"""Largest distance of a caller's matrix from the group or Lie algebra it must belong to."""
+
+
+@dataclass(frozen=True)
+class Quadrature:
+    """A rule for the Haar integral: integral of f over G ~ sum_k weights_k f(elements_k).
+
+    elements : batch of K elements.  weights : (K,), positive, summing to 1.
+    exact : the rule is the integral itself (all of a finite group).
+    degree : largest degree of polynomials in the entries of the defining matrix integrated exactly; None if exact.
+    """
+
+    elements: Elements
+    weights: Floats
+    exact: bool
+    degree: int | None = None
+
+    def __len__(self) -> int:
+        return int(self.weights.shape[0])
+
+
+class Group(ABC):
+    """A compact group given by discrete generators and a basis of its Lie algebra.
+
+    name : str.  order : number of elements, None if infinite.  dimension : of the Lie algebra, 0 if finite.
+    degree : k, the size of the defining matrices.  generators : batch of discrete generators.
+    generator_names : one short word each.  generator_defining : (m, k, k) their defining matrices.
+    algebra : (a, k, k) basis of the Lie algebra, antisymmetric matrices; a = 0 if finite.
+    Together, exp of the algebra and the generators generate the group (topologically).
+    """
+
+    name: str
+    order: int | None
+    degree: int
+    generators: Elements
+    generator_names: tuple[str, ...]
+    generator_defining: Floats
+    algebra: Floats
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the Lie algebra; 0 for a finite group."""
+        return int(self.algebra.shape[0])
+
+    @property
+    @abstractmethod
+    def identity(self) -> Elements:
+        """The neutral element (one element, not a batch)."""
+
+    @abstractmethod
+    def multiply(self, a: Elements, b: Elements) -> Elements:
+        """Products a_i b_i of two batches (or of an element and a batch)."""
+
+    @abstractmethod
+    def inverse(self, a: Elements) -> Elements:
+        """Inverses of a batch."""
+
+    @abstractmethod
+    def element_name(self, element: Elements) -> str:
+        """A short readable name of one element."""
+
+    @abstractmethod
+    def haar(self, key: NDArray[np.uint32], step: int, n: int) -> Elements:
+        """n independent draws from the Haar measure: a pure function of (key, step), see ``mfsym.streams``."""
+
+    @abstractmethod
+    def quadrature(self, order: int | None = None) -> Quadrature:
+        """A rule for the Haar integral; ``order`` is the degree it must integrate exactly (ignored if finite)."""
+
+    @abstractmethod
+    def defining(self, elements: Elements) -> Floats:
+        """Defining matrices (n, k, k) of a batch."""
+
+    @abstractmethod
+    def find(self, matrices: Floats) -> Elements:
+        """The batch whose defining matrices are ``matrices`` (n, k, k); MfsymError if one is not in the group."""
+
+    @abstractmethod
+    def evaluator(self, generators: Floats, algebra: Floats) -> Any:
+        """A callable: batch -> (n, q, q), the homomorphism taking generators and algebra to the given matrices."""
+
+    def algebra_coordinates(self, matrices: ArrayLike) -> Floats:
+        """Coordinates (n, a) of Lie algebra elements (n, k, k) in the basis; MfsymError if one is not in its span."""
+        given = np.asarray(matrices, dtype=np.float64)
+        flat, basis = given.reshape(-1, self.degree**2), self.algebra.reshape(-1, self.degree**2)
+        coordinates = flat @ np.linalg.pinv(basis)
+        error = float(np.abs(coordinates @ basis - flat).max(initial=0.0))
+        if error > MEMBERSHIP_TOLERANCE:
+            raise MfsymError(f"matrices must lie in the Lie algebra of {self.name}: they miss it by {error:.1e}")
+        return np.asarray(coordinates)
+
+    def natural(self, name: str) -> Floats | None:
+        """Generator matrices (m, q, q) of a natural representation ("permutation", "sign"), None if there is none."""
+        return np.linalg.det(self.generator_defining).round()[:, None, None] if name == "sign" else None
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Group)
+            and (self.name, self.order, self.degree) == (other.name, other.order, other.degree)
+            and np.array_equal(self.generator_defining, other.generator_defining)
+            and np.array_equal(self.algebra, other.algebra)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.order, self.degree))
+
+    def __repr__(self) -> str:
+        size = f"order {self.order}" if self.order is not None else f"dimension {self.dimension}"
+        return f"<Group {self.name}, {size}, defined on R^{self.degree}>"
+
+    def representation(
+        self, generators: ArrayLike | Sequence[ArrayLike], algebra: ArrayLike | None = None, name: str = "rho"
+    ) -> Representation:
+        """The orthogonal representation with these generator matrices (m, q, q) and Lie algebra matrices (a, q, q).
+
+        Refused with MfsymError naming the element if a matrix is not orthogonal or products are not respected.
+        """
+        result: Representation = _representations().from_matrices(self, generators, algebra, name=name)
+        return result
+
+    def trivial(self, n: int = 1) -> Representation:
+        """The representation on R^n that moves nothing."""
+        result: Representation = _representations().trivial(self, n)
+        return result
+
+    def vector(self) -> Representation:
+        """The defining representation on R^k."""
+        result: Representation = _representations().vector(self)
+        return result
+
+    def permutation(self) -> Representation:
+        """The natural permutation representation: C_n shifts, D_n moves n corners, S_n permutes n coordinates."""
+        return self._named("permutation")
+
+    def sign(self) -> Representation:
+        """The sign on R^1: parity for C_n and S_n, the determinant of the defining matrix otherwise."""
+        return self._named("sign")
+
+    def _named(self, name: str) -> Representation:
+        matrices = self.natural(name)
+        if matrices is None:
+            raise MfsymError(f"{self.name} has no natural {name} representation; give matrices to .representation()")
+        return self.representation(matrices, np.zeros((self.dimension, *matrices.shape[1:])), name=name)
+
+
+def _representations() -> Any:
+    """The module one floor up, looked up when a convenience is called: this floor imports nothing from above."""
+    return import_module("mfsym.representations")

@@ -1,0 +1,223 @@
+"""Orthogonal representations of a compact group, their algebra, and the subspaces they fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.errors import MfsymError
+from mfsym.groups import Elements, Group, Quadrature
+from mfsym.groups.finite import check_orthogonal
+from mfsym.subspaces import Subspace, null_space
+
+__all__ = ["Representation", "Subspace", "from_matrices", "hom", "null_space", "trivial", "vector"]
+
+Floats = NDArray[np.float64]
+Evaluate = Callable[[Elements], Floats]
+
+ANTISYMMETRY_TOLERANCE = 1e-8
+"""Largest |A + A^T| accepted from a caller's Lie algebra matrices."""
+
+
+class Representation:
+    """An orthogonal action of a group on R^dim.
+
+    ``rep(elements)`` gives matrices (n, dim, dim). ``generator_matrices`` (m, dim, dim) and ``algebra_matrices``
+    (a, dim, dim) are its values on the group's generators and the derivative's values on its Lie algebra basis.
+    ``a + b`` is the direct sum, ``a * b`` the tensor product (row-major), ``a.dual`` the dual, ``hom(a, b)`` the
+    action on matrices. Made by the methods of a group, or by ``from_matrices``; those validate what they are given.
+    """
+
+    def __init__(
+        self, group: Group, generator_matrices: Floats, algebra_matrices: Floats, evaluate: Evaluate, name: str
+    ) -> None:
+        self.group = group
+        self.generator_matrices = generator_matrices
+        self.algebra_matrices = algebra_matrices
+        self.name = name
+        self._evaluate = evaluate
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the space acted on."""
+        return int(self.generator_matrices.shape[-1])
+
+    def __call__(self, elements: Elements) -> Floats:
+        """Matrices (n, dim, dim) of a batch of group elements; (dim, dim) of a single one."""
+        return self._evaluate(elements)
+
+    def differential(self, algebra: ArrayLike) -> Floats:
+        """Matrices (n, dim, dim) of Lie algebra elements given as defining matrices (n, k, k)."""
+        return np.tensordot(self.group.algebra_coordinates(algebra), self.algebra_matrices, axes=1)
+
+    @cached_property
+    def quadrature(self) -> Quadrature:
+        """The group's default quadrature."""
+        return self.group.quadrature()
+
+    @cached_property
+    def matrices(self) -> Floats:
+        """(K, dim, dim) on the nodes of the group's quadrature: on the whole group if it is finite."""
+        return self(self.quadrature.elements)
+
+    def characters(self, elements: Elements) -> Floats:
+        """Traces (n,) of the matrices of a batch."""
+        return np.asarray(np.trace(self(elements), axis1=-2, axis2=-1))
+
+    def __add__(self, other: Representation) -> Representation:
+        _same_group(self, other)
+        return Representation(
+            self.group,
+            _direct_sum(self.generator_matrices, other.generator_matrices),
+            _direct_sum(self.algebra_matrices, other.algebra_matrices),
+            partial(_evaluate_sum, self, other),
+            f"{self.name} + {other.name}",
+        )
+
+    def __mul__(self, other: Representation) -> Representation:
+        _same_group(self, other)
+        left, right = self.algebra_matrices, other.algebra_matrices
+        return Representation(
+            self.group,
+            _kronecker(self.generator_matrices, other.generator_matrices),
+            _kronecker(left, _eyes(right)) + _kronecker(_eyes(left), right),
+            partial(_evaluate_product, self, other),
+            f"{_bracketed(self.name)} * {_bracketed(other.name)}",
+        )
+
+    @property
+    def dual(self) -> Representation:
+        """The dual: g acts by the inverse transpose, which for orthogonal matrices is the matrix itself."""
+        return Representation(
+            self.group, self.generator_matrices, self.algebra_matrices, self._evaluate, f"{_bracketed(self.name)}*"
+        )
+
+    def fixed_subspace(self) -> Subspace:
+        """E^G = {z : rho(g) z = z for all g}: the null space of the stacked rho(h) - I and d rho(A).
+
+        Maass Martínez & Fontbona 2024, section 2.2.
+
+        >>> from mfsym.groups import cyclic
+        >>> swap = cyclic(2).permutation()
+        >>> hom(swap, swap).fixed_subspace().dimension
+        2
+        """
+        return self._fixed
+
+    @cached_property
+    def _fixed(self) -> Subspace:
+        moves = np.concatenate([self.generator_matrices - np.eye(self.dim), self.algebra_matrices])
+        return null_space(moves.reshape(-1, self.dim))
+
+    def restrict(self, along: Representation, name: str | None = None) -> Representation:
+        """The representation h -> rho(along(h)) of another group.
+
+        ``along`` is a representation of that group whose matrices are defining matrices of this one: the inclusion of
+        a subgroup (``dihedral(4).vector().restrict(cyclic(4).vector())``) or the projection of a product.
+        """
+        generators = self(self.group.find(along.generator_matrices))
+        algebra = self.differential(along.algebra_matrices)
+        evaluate = partial(_evaluate_restricted, self, along)
+        return Representation(along.group, generators, algebra, evaluate, name or f"{self.name}|{along.group.name}")
+
+    def __repr__(self) -> str:
+        return f"<Representation {self.name} of {self.group.name} on R^{self.dim}>"
+
+
+def from_matrices(
+    group: Group,
+    generators: ArrayLike | Sequence[ArrayLike],
+    algebra: ArrayLike | None = None,
+    name: str = "rho",
+) -> Representation:
+    """The representation with given matrices (m, q, q) on the generators and (a, q, q) on the Lie algebra.
+
+    MfsymError naming the element when the matrices are not orthogonal (antisymmetric on the algebra) or do not respect
+    the group's products.
+    """
+    count = len(group.generator_names)
+    given = np.asarray(generators, dtype=np.float64)
+    derived = np.asarray(algebra if algebra is not None else (), dtype=np.float64)
+    size = (given if given.ndim == 3 else derived).shape[-1] if max(given.ndim, derived.ndim) == 3 else 1
+    given = given if given.size else np.zeros((0, size, size))
+    derived = derived if derived.size else np.zeros((0, size, size))
+    _check_shape(given, count, size, f"one matrix for each generator of {group.name}")
+    _check_shape(derived, group.dimension, size, f"one matrix for each of the Lie algebra's basis of {group.name}")
+    check_orthogonal(given, [f"generator {letter}" for letter in group.generator_names])
+    tilt = float(np.abs(derived + np.swapaxes(derived, -1, -2)).max(initial=0.0))
+    if tilt > ANTISYMMETRY_TOLERANCE:
+        raise MfsymError(f"Lie algebra matrices must be antisymmetric: max|A + A^T| = {tilt:.1e}; change the basis")
+    return Representation(group, given, derived, group.evaluator(given, derived), name)
+
+
+def trivial(group: Group, n: int = 1) -> Representation:
+    """The representation on R^n by the identity."""
+    generators = np.broadcast_to(np.eye(n), (len(group.generator_names), n, n))
+    algebra = np.zeros((group.dimension, n, n))
+    return Representation(group, generators, algebra, partial(_evaluate_trivial, group, n), f"trivial({n})")
+
+
+def vector(group: Group) -> Representation:
+    """The defining representation on R^k."""
+    return Representation(group, group.generator_defining, group.algebra, group.defining, "vector")
+
+
+def hom(a: Representation, b: Representation) -> Representation:
+    """The action z -> rho_b z rho_a^T on linear maps from a's space to b's: row-major matrices (b.dim, a.dim)."""
+    result = b * a.dual
+    result.name = f"hom({a.name}, {b.name})"
+    return result
+
+
+def _evaluate_sum(a: Representation, b: Representation, elements: Elements) -> Floats:
+    return _direct_sum(a(elements), b(elements))
+
+
+def _evaluate_product(a: Representation, b: Representation, elements: Elements) -> Floats:
+    return _kronecker(a(elements), b(elements))
+
+
+def _evaluate_restricted(rep: Representation, along: Representation, elements: Elements) -> Floats:
+    return rep(rep.group.find(along(elements)))
+
+
+def _evaluate_trivial(group: Group, n: int, elements: Elements) -> Floats:
+    shape = group.defining(elements).shape[:-2]
+    return np.broadcast_to(np.eye(n), (*shape, n, n)).copy()
+
+
+def _direct_sum(a: Floats, b: Floats) -> Floats:
+    """Block diagonal matrices (..., p + q, p + q)."""
+    p, q = a.shape[-1], b.shape[-1]
+    result = np.zeros((*a.shape[:-2], p + q, p + q))
+    result[..., :p, :p] = a
+    result[..., p:, p:] = b
+    return result
+
+
+def _kronecker(a: Floats, b: Floats) -> Floats:
+    """Kronecker products (..., p q, p q), row-major: (a x b) acts on z (p, q) as a z b^T."""
+    p, q = a.shape[-1], b.shape[-1]
+    products = a[..., :, None, :, None] * b[..., None, :, None, :]
+    return products.reshape(*a.shape[:-2], p * q, p * q)
+
+
+def _eyes(matrices: Floats) -> Floats:
+    return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
+
+
+def _bracketed(name: str) -> str:
+    return f"({name})" if "+" in name else name
+
+
+def _same_group(a: Representation, b: Representation) -> None:
+    if a.group != b.group:
+        raise MfsymError(f"representations must be of one group, got {a.group.name} and {b.group.name}; restrict one")
+
+
+def _check_shape(matrices: Floats, count: int, size: int, what: str) -> None:
+    if matrices.shape != (count, size, size):
+        raise MfsymError(f"need {what}: shape ({count}, q, q), got {matrices.shape}")

@@ -1,0 +1,262 @@
+"""Units: the function one particle computes, its derivative, and the action it induces on its parameters.
+
+A unit sigma(x, z) in R^c takes inputs x in R^d and parameters z in R^p. It is *jointly equivariant* when
+sigma(rho_g x, M_g z) = rho_hat_g sigma(x, z) for all g (Maass Martínez & Fontbona 2024, section 2.1); every unit here
+derives M from rho and rho_hat and is refused when that identity fails.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import expm
+from scipy.special import erf, expit
+
+from mfsym.errors import MfsymError, NotEquivariant
+from mfsym.representations import Representation, Subspace, hom
+from mfsym.streams import normals, stream_key
+
+Floats = NDArray[np.float64]
+Function = Callable[[Floats], Floats]
+
+EQUIVARIANCE_TOLERANCE = 1e-9
+"""Largest joint-equivariance error accepted, relative to the size of the outputs."""
+
+_PROBES = 16
+_PREDICT_CHUNK = 1 << 22
+
+
+def _sigmoid_slope(a: Floats) -> Floats:
+    value = np.asarray(expit(a))
+    return value * (1.0 - value)
+
+
+def _tanh_slope(a: Floats) -> Floats:
+    return 1.0 - np.tanh(a) ** 2
+
+
+def _relu(a: Floats) -> Floats:
+    return np.where(a < 0.0, 0.0, a)
+
+
+def _relu_slope(a: Floats) -> Floats:
+    return (a > 0.0).astype(np.float64)
+
+
+def _softplus(a: Floats) -> Floats:
+    return np.asarray(np.logaddexp(0.0, a))
+
+
+def _erf_slope(a: Floats) -> Floats:
+    return np.asarray(2.0 / np.sqrt(np.pi) * np.exp(-(a**2)))
+
+
+def _sigmoid(a: Floats) -> Floats:
+    return np.asarray(expit(a))
+
+
+def _erf(a: Floats) -> Floats:
+    return np.asarray(erf(a))
+
+
+def _identity(a: Floats) -> Floats:
+    return a
+
+
+ACTIVATIONS: Mapping[str, tuple[Function, Function]] = MappingProxyType(
+    {
+        "sigmoid": (_sigmoid, _sigmoid_slope),
+        "tanh": (np.tanh, _tanh_slope),
+        "relu": (_relu, _relu_slope),
+        "softplus": (_softplus, _sigmoid),
+        "erf": (_erf, _erf_slope),
+        "identity": (_identity, np.ones_like),
+    }
+)
+"""Pointwise activations by name: the function and its derivative (relu's is 0 at 0). Position = the kernels' code."""
+
+
+class Unit(ABC):
+    """A jointly equivariant unit sigma: R^d x R^p -> R^c.
+
+    rho_x : Representation on inputs, d = rho_x.dim.  rho_y : on outputs, c = rho_y.dim, of the same group.
+    activation : a name in ACTIVATIONS.  Raises NotEquivariant (error, element) when joint equivariance fails.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+
+    def __init__(self, activation: str, rho_x: Representation, rho_y: Representation) -> None:
+        if activation not in ACTIVATIONS:
+            raise MfsymError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if rho_x.group != rho_y.group:
+            raise MfsymError(
+                f"rho_x and rho_y must be of one group, got {rho_x.group.name} and {rho_y.group.name}; restrict one"
+            )
+        self.activation = activation
+        self.rho_x = rho_x
+        self.rho_y = rho_y
+        self._verify()
+
+    @property
+    def d(self) -> int:
+        """Input dimension."""
+        return self.rho_x.dim
+
+    @property
+    def c(self) -> int:
+        """Output dimension."""
+        return self.rho_y.dim
+
+    @property
+    def p(self) -> int:
+        """Parameters of one unit."""
+        return self.action.dim
+
+    @property
+    def activation_code(self) -> int:
+        """Position of the activation in ACTIVATIONS: what compiled kernels are told."""
+        return list(ACTIVATIONS).index(self.activation)
+
+    @cached_property
+    def action(self) -> Representation:
+        """M, the induced representation on parameters."""
+        return self._induced_action()
+
+    @cached_property
+    def fixed_subspace(self) -> Subspace:
+        """E^G, the parameters that M fixes."""
+        return self.action.fixed_subspace()
+
+    @abstractmethod
+    def _induced_action(self) -> Representation:
+        """M from rho_x and rho_y."""
+
+    @abstractmethod
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        """sigma on validated arrays."""
+
+    @abstractmethod
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        """pullback on validated arrays."""
+
+    def sigma(self, x: ArrayLike, z: ArrayLike) -> Floats:
+        """Outputs (B, N, c) of every unit z (N, p) at every input x (B, d), float64."""
+        return self._sigma(_rows("x", x, self.d), _rows("z", z, self.p))
+
+    def pullback(self, x: ArrayLike, z: ArrayLike, r: ArrayLike) -> Floats:
+        """sum_b D_z sigma(x_b, z_i)^T r_b for every particle: (N, p), from x (B, d), z (N, p), r (B, c)."""
+        return self._pullback(_rows("x", x, self.d), _rows("z", z, self.p), _rows("r", r, self.c))
+
+    def predict(self, x: ArrayLike, z: ArrayLike) -> Floats:
+        """Phi(x) = (1/N) sum_i sigma(x, z_i): (B, c) from x (B, d) and z (N, p), float64."""
+        inputs, particles = _rows("x", x, self.d), _rows("z", z, self.p)
+        chunk = max(1, _PREDICT_CHUNK // (max(1, particles.shape[0]) * self.c))
+        parts = [self._sigma(inputs[i : i + chunk], particles).mean(axis=1) for i in range(0, inputs.shape[0], chunk)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.c))
+
+    def _verify(self) -> None:
+        """Joint equivariance on generators, one-parameter subgroups and Haar draws, at fixed random points."""
+        key = stream_key(0, "init")
+        x = 2.0 * normals(key, 1, _PROBES, self.d)
+        z = 2.0 * normals(key, 2, _PROBES, self.p)
+        base = self._sigma(x, z)
+        for label, rho_x, rho_y, action in self._probes():
+            moved = self._sigma(x @ rho_x.T, z @ action.T)
+            error = float(np.abs(moved - base @ rho_y.T).max())
+            if not error <= EQUIVARIANCE_TOLERANCE * max(1.0, float(np.abs(base).max())):
+                raise NotEquivariant(
+                    f"unit {self.name} with {self.activation} must be jointly equivariant: "
+                    f"|sigma(rho x, M z) - rho_hat sigma(x, z)| = {error:.1e} for {label} of {self.rho_x.group.name}; "
+                    f"{self._advice()}",
+                    error=error,
+                    element=label,
+                )
+
+    def _probes(self) -> list[tuple[str, Floats, Floats, Floats]]:
+        """(name, rho_x, rho_y, M) on generators, on exp(A) for a basis of the algebra, and on a few Haar draws."""
+        group, acts = self.rho_x.group, (self.rho_x, self.rho_y, self.action)
+        probes = [(name, *(rep.generator_matrices[k] for rep in acts)) for k, name in enumerate(group.generator_names)]
+        probes += [
+            (f"exp(A{k + 1})", *(np.asarray(expm(rep.algebra_matrices[k])) for rep in acts))
+            for k in range(group.dimension)
+        ]
+        draws = group.haar(stream_key(0, "haar"), 0, 4)
+        matrices = [rep(draws) for rep in acts]
+        probes += [(group.element_name(draws[k]), *(values[k] for values in matrices)) for k in range(len(draws))]
+        return [(name, rho_x, rho_y, action) for name, rho_x, rho_y, action in probes]
+
+    def _advice(self) -> str:
+        return "choose another representation"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.activation}, R^{self.d} -> R^{self.c}, {self.rho_x.group.name}>"
+
+
+class MatrixUnit(Unit):
+    """sigma(x, z) = s(z x), z a (c, d) matrix stored row by row, s pointwise; M_g z = rho_hat_g z rho_g^T.
+
+    Jointly equivariant iff s commutes with every rho_hat_g: any rho, and a permutation rho_hat (signed permutations
+    for odd s, anything orthogonal for the identity).
+    """
+
+    name = "matrix"
+    code = 0
+
+    def _induced_action(self) -> Representation:
+        return hom(self.rho_x, self.rho_y)
+
+    def _preactivation(self, x: Floats, z: Floats) -> Floats:
+        return (x @ z.reshape(-1, self.d).T).reshape(x.shape[0], -1, self.c)
+
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))
+
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        slope = ACTIVATIONS[self.activation][1](self._preactivation(x, z))
+        weighted = (slope * r[:, None, :]).reshape(x.shape[0], -1)
+        return np.asarray((weighted.T @ x).reshape(-1, self.p))
+
+    def _advice(self) -> str:
+        return "rho_y must be a permutation (signed for odd activations); use the uv unit for other actions on outputs"
+
+
+class UVUnit(Unit):
+    """sigma(x, (u, v)) = v s(u.x / d), z = (u, v) in R^d x R^c; M_g(u, v) = (rho_g u, rho_hat_g v).
+
+    Jointly equivariant for every orthogonal rho and rho_hat.
+    """
+
+    name = "uv"
+    code = 1
+
+    def _induced_action(self) -> Representation:
+        return self.rho_x + self.rho_y
+
+    def _preactivation(self, x: Floats, z: Floats) -> Floats:
+        return x @ z[:, : self.d].T / self.d
+
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))[:, :, None] * z[:, self.d :]
+
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        value, slope = (function(self._preactivation(x, z)) for function in ACTIVATIONS[self.activation])
+        inner = slope * (r @ z[:, self.d :].T) / self.d
+        return np.hstack([inner.T @ x, value.T @ r])
+
+
+UNITS: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in (MatrixUnit, UVUnit)})
+"""Units by name."""
+
+
+def _rows(name: str, values: ArrayLike, width: int) -> Floats:
+    rows = np.asarray(values, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise MfsymError(f"{name} must be an array of rows of length {width}, got shape {rows.shape}")
+    return rows
