@@ -1,0 +1,138 @@
+"""Datasets as sealed NetCDF files: written in memory, compared, published whole; read with every byte checked."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfsym.errors import StoreError
+from mfsym.stores.archives import arrays_digest
+from mfsym.stores.publishing import make_folder, publish, read_bytes, seal, unseal
+from mfsym.variables import TIMINGS, annotate, check_name, validate
+
+if TYPE_CHECKING:
+    import h5py
+    import xarray as xr
+
+MAX_DATASET_BYTES = 16_000_000_000
+SLACK_BYTES = 16_000_000
+
+
+def content_digest(dataset: xr.Dataset) -> str:
+    """64 hexadecimal digits of the values (dimensions, coordinates and variables; no timing, no attribute)."""
+    arrays = {
+        f"{name}({','.join(map(str, variable.dims))})": variable.values
+        for name, variable in dataset.variables.items()
+        if str(name) not in TIMINGS
+    }
+    return arrays_digest(arrays)
+
+
+def encode_attributes(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Attributes that NetCDF can hold: texts and numbers as they are, everything else as JSON."""
+    plain = {}
+    for key, value in attributes.items():
+        keep = isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool))
+        plain[key] = value if keep else json.dumps(value, sort_keys=True)
+    return plain
+
+
+def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    """Checksummed chunks; texts as fixed-width characters, never as pointers into a heap."""
+    if variable.dtype.kind in "USO":
+        width = max([1, *(len(str(text).encode()) for text in variable.values.ravel())])
+        shape: tuple[int, ...] = (*variable.shape, width)
+        options: dict[str, Any] = {"dtype": "S1"}
+    else:
+        shape, options = variable.shape, {}
+    if shape and all(shape):
+        options |= {"fletcher32": True, "chunksizes": shape}
+    if variable.dtype.kind == "f":
+        options["_FillValue"] = None
+    return options
+
+
+def encode(dataset: xr.Dataset) -> bytes:
+    """The bytes of a sealed NetCDF-4 file of an annotated Dataset, with its content digest as attribute.
+
+    The bytes are opened again and compared value by value; StoreError if they do not give the Dataset back.
+    """
+    annotated = annotate(dataset.copy())
+    annotated.attrs = encode_attributes(annotated.attrs)
+    annotated.attrs["content_digest"] = content_digest(annotated)
+    for label, variable in annotated.variables.items():
+        if variable.dtype.kind in "SO":
+            annotated[label] = annotated[label].astype(str)
+    encoding = {label: _encoding(variable) for label, variable in annotated.variables.items()}
+    data = bytes(annotated.to_netcdf(None, engine="h5netcdf", encoding=encoding))
+    again = _parse(data)
+    if content_digest(again) != annotated.attrs["content_digest"]:
+        raise StoreError("the Dataset does not read back as it was written")
+    return seal(data)
+
+
+def save(dataset: xr.Dataset, path: Path) -> None:
+    """Publish a Dataset as a sealed NetCDF file; StoreError naming path and reason, and then no file is there."""
+    data = encode(dataset)
+    make_folder(path.parent)
+    publish(path, data)
+
+
+def _refuse_unsafe(group: h5py.Group, path: Path, file_bytes: int) -> None:
+    """Refuse links, external storage, virtual data, variable-length values, odd names and sizes not in the file."""
+    import h5py
+
+    declared = 0
+    for name in group:
+        check_name(name, str(path))
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise StoreError(f"{path}: {name} is a link to elsewhere; results hold plain variables only")
+        item = group[name]
+        if not isinstance(item, h5py.Dataset):
+            raise StoreError(f"{path}: {name} is not a variable; results have no groups")
+        if item.external or item.is_virtual:
+            raise StoreError(f"{path}: {name} keeps its values in another file; refused")
+        if item.dtype.kind not in "iufS":
+            raise StoreError(f"{path}: {name} has dtype {item.dtype}; results hold numbers and fixed text only")
+        declared += item.size * item.dtype.itemsize if item.shape is not None else 0
+    if declared > min(2 * file_bytes + SLACK_BYTES, MAX_DATASET_BYTES):
+        raise StoreError(f"{path}: declares {declared} bytes in a file of {file_bytes}; refused")
+
+
+def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
+    import h5py
+    import xarray as xr
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        _refuse_unsafe(file, path, len(data))
+    with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as lazy:
+        dataset = lazy.load()
+    for label, variable in dataset.variables.items():
+        dataset[label].encoding = {}
+        if variable.dtype.kind == "O":
+            dataset[label] = dataset[label].astype(str)
+    return dataset
+
+
+def open_result(path: Path | str) -> xr.Dataset:
+    """The Dataset of a result file, in memory, every byte of it checked.
+
+    Loading runs no code and reads no other file. Raises StoreError if the file is damaged, unsafe or not a result.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    unseal(data, path)
+    try:
+        dataset = _parse(data, path)
+        validate(dataset)
+        recorded = dataset.attrs.get("content_digest")
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"{path}: not a result file: {' '.join(str(error).split())[:200]}") from error
+    if recorded != content_digest(dataset):
+        raise StoreError(f"{path}: the content digest does not match its values")
+    return dataset

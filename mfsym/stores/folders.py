@@ -1,0 +1,180 @@
+"""The folder of a sweep: its configuration, its cells, its failures. There is no index: the files are the truth."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfsym.errors import MfsymError, StoreError
+from mfsym.stores.archives import Archive, load
+from mfsym.stores.publishing import make_folder, publish, read_bytes, seal, sweep_temporaries, unseal, unusable
+
+GROWING = ("teacher", "init", "n")
+"""Keys whose list may grow in place: the cells of the old values stay valid."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a sweep keeps its files.
+
+    result : the final Dataset.  root : config.json, .lock, cells/, failed/.
+    """
+
+    result: Path
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, sealed JSON."""
+        return self.root / "config.json"
+
+    @property
+    def cells(self) -> Path:
+        """The published cells."""
+        return self.root / "cells"
+
+    @property
+    def failed(self) -> Path:
+        """Records of the cells that raised."""
+        return self.root / "failed"
+
+    def cell(self, identity: str) -> Path:
+        """The file of a cell."""
+        return self.cells / f"{identity}.npz"
+
+    def failure(self, identity: str) -> Path:
+        """The record of a failed cell."""
+        return self.failed / f"{identity}.json"
+
+    def make(self) -> None:
+        """Make the folders."""
+        for path in (self.result.parent, self.cells, self.failed):
+            make_folder(path)
+
+
+def folder_of(out: Path | str) -> Folder:
+    """``runs/a.nc`` keeps its cells in ``runs/a.cells``; any other path is a folder that holds ``results.nc``."""
+    out = Path(out)
+    if out.suffix == ".nc":
+        if out.is_dir():
+            raise MfsymError(f"{out}: must be a file to write, got a folder")
+        return Folder(out, out.with_suffix(".cells"))
+    if out.is_file():
+        raise MfsymError(f"{out}: must end in .nc or be a folder, got another file; choose another name")
+    return Folder(out / "results.nc", out)
+
+
+@contextmanager
+def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
+    """Hold the folder: one sweep alone, or several shards together. StoreError if others hold it.
+
+    The lock spares work; safety does not depend on it, since cells are published whole and are functions of their name.
+    """
+    path = folder.root / ".lock"
+    try:
+        handle = path.open("a")
+    except OSError as error:
+        raise unusable(path, "opened", error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{folder.root}: locked by another sweep; wait for it, or use --shard i/n") from error
+        except OSError:
+            pass
+        else:
+            if not shared:
+                for place in (folder.root, folder.cells, folder.failed):
+                    sweep_temporaries(place)
+        yield
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Lines of a diff between two resolved configurations, growth of the grid apart."""
+    changed = []
+    for table in sorted({*old, *new}):
+        before, after = old.get(table, {}), new.get(table, {})
+        for key in sorted({*before, *after}):
+            one, other = before.get(key), after.get(key)
+            grown = table == "sweep" and (
+                (key in GROWING and isinstance(one, list) and set(one) <= set(other or []))
+                or (key == "replicates" and isinstance(one, int) and one <= (other or 0))
+            )
+            if one != other and not grown:
+                changed += [f"-{table}.{key} = {json.dumps(one)}", f"+{table}.{key} = {json.dumps(other)}"]
+    return changed
+
+
+def read_config(folder: Folder) -> dict[str, Any] | None:
+    """The tables of the folder's configuration; None if there is none; StoreError if damaged."""
+    if not folder.config.exists():
+        return None
+    body = unseal(read_bytes(folder.config), folder.config)
+    try:
+        return json.loads(body)["tables"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{folder.config}: not a configuration; use --overwrite to start anew") from error
+
+
+def adopt_config(folder: Folder, tables: dict[str, Any]) -> None:
+    """Record the configuration, or check that the recorded one only grew; StoreError with a diff otherwise."""
+    old = read_config(folder)
+    if old is not None:
+        changed = _differences(old, tables)
+        if changed:
+            raise StoreError(
+                f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
+                "choose another -o, or --overwrite to discard it"
+            )
+    if old != tables:
+        publish(folder.config, seal(json.dumps({"tables": tables}, sort_keys=True, indent=1).encode()))
+
+
+def discard(folder: Folder) -> None:
+    """Remove the files of a sweep (--overwrite): only names that a sweep makes, nothing else."""
+    try:
+        for path in [*folder.cells.glob("*.npz"), *folder.failed.glob("*.json")]:
+            path.unlink(missing_ok=True)
+        for path in (folder.config, folder.result):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(folder.root, "cleared", error) from error
+
+
+def load_cell(folder: Folder, identity: str) -> Archive | None:
+    """A verified cell, None if absent; StoreError if damaged or if it is another cell under this name."""
+    path = folder.cell(identity)
+    if not path.exists():
+        return None
+    archive = load(path)
+    if archive.meta.get("identity") != identity:
+        raise StoreError(f"{path}: holds cell {str(archive.meta.get('identity'))[:40]}, not the one it is named after")
+    return archive
+
+
+def record_failure(folder: Folder, identity: str, record: dict[str, Any]) -> None:
+    """Publish why a cell failed."""
+    publish(folder.failure(identity), json.dumps(record, sort_keys=True, indent=1).encode())
+
+
+def forget_failure(folder: Folder, identity: str) -> None:
+    """Remove the record of a failure that has been overcome."""
+    with suppress(OSError):
+        folder.failure(identity).unlink(missing_ok=True)
+
+
+def read_failure(folder: Folder, identity: str) -> dict[str, Any] | None:
+    """Why a cell failed, None if it did not."""
+    path = folder.failure(identity)
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(read_bytes(path))
+    except ValueError:
+        return {"error": "unreadable record", "type": "unknown"}
+    return record if isinstance(record, dict) else {"error": "unreadable record", "type": "unknown"}

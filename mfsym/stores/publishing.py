@@ -1,0 +1,95 @@
+"""Files that are whole or absent: temporary file, fsync, read back, rename, fsync of the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from mfsym.errors import StoreError
+
+TEMPORARY_SUFFIX = ".mfsym-part"
+SEAL_BYTES = 64
+"""A sealed file ends with the hexadecimal BLAKE2b-256 digest of everything before it."""
+
+
+def seal(data: bytes) -> bytes:
+    """``data`` followed by its digest: 64 ASCII bytes."""
+    return data + hashlib.blake2b(data, digest_size=32).hexdigest().encode()
+
+
+def unseal(data: bytes, path: Path) -> bytes:
+    """The bytes before the seal; StoreError if one bit of the file is not what was written."""
+    body, mark = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
+    if hashlib.blake2b(body, digest_size=32).hexdigest().encode() != mark:
+        raise StoreError(f"{path}: checksum mismatch: the file is damaged, cut, or rewritten by another program")
+    return body
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; StoreError naming the path and the reason."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, "made", error) from error
+
+
+def unusable(path: Path, action: str, error: OSError) -> StoreError:
+    """The StoreError of an operating system's refusal."""
+    return StoreError(f"{path}: cannot be {action}: {error.strerror or error}; free space or check the permissions")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; StoreError naming the path and the reason."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(path: Path, data: bytes) -> None:
+    """Write ``data`` under its final name in one step: readers see the old file or the whole new one.
+
+    Raises StoreError naming the path and the reason (disk full, permission, input/output error); then nothing was
+    published and the temporary file is gone.
+    """
+    temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if temporary.read_bytes() != data:
+            raise StoreError(f"{path}: what was written does not read back; the disk cannot be trusted")
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise unusable(path, "written", error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove the temporary files that killed writers left; only for the one who holds the folder's lock."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            leftover.unlink()
