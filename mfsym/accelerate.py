@@ -13,6 +13,7 @@ code may call across kernel files, and a change anywhere starts a fresh folder.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba import config as _config
+from numba.extending import overload as _overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,13 +83,41 @@ def parallel_kernel(function: F) -> F:
 
 
 def inner(function: F) -> F:
-    """As ``kernel``, always inlined into the compiled caller."""
-    return _compile(fastmath=FASTMATH, inline="never", forceinline=True)(function)
+    """As ``kernel``, for a few lines of arithmetic that are always inlined into the compiled caller."""
+    if JIT_DISABLED:
+        return function
+    inlined: F = numba.njit(error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
+    return inlined
 
 
 def exact(function: F) -> F:
     """Compile with IEEE arithmetic in the written order."""
     return _compile()(function)
+
+
+def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[F], F]:
+    """Let the types of the arguments choose the code that is compiled in place of a call to the decorated function.
+
+    choose : takes the numba types of the arguments and returns the Python function to compile, of the same signature.
+    The decorated function itself is what runs when the JIT is off.
+    """
+
+    def decorate(function: F) -> F:
+        if not JIT_DISABLED:
+
+            @functools.wraps(function)
+            def chooser(*args: Any) -> Callable[..., Any]:
+                return choose(*args)
+
+            _overload(function, jit_options={"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True})(chooser)
+        return function
+
+    return decorate
+
+
+def is_single(value_type: Any) -> bool:
+    """Whether a numba type is float32."""
+    return bool(value_type == numba.types.float32)
 
 
 prange = numba.prange

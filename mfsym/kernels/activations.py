@@ -1,0 +1,164 @@
+"""The pointwise activations s and their slopes s', one row of preactivations at a time.
+
+Codes are integers, so that one compiled kernel serves every activation and its cache is hit. ``value_slope`` is written
+once per activation and chosen by the *type* of ``kind`` when a row loop is compiled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mfsym.accelerate import by_type, inner, kernel
+from mfsym.kernels.elementary import erf_positive, exp_parts, like, log1p_unit
+
+
+class Sigmoid(NamedTuple):
+    """s(a) = 1 / (1 + e^-a)."""
+
+    code: int = 0
+
+
+class Tanh(NamedTuple):
+    """s(a) = tanh(a)."""
+
+    code: int = 1
+
+
+class Relu(NamedTuple):
+    """s(a) = max(a, 0), with s'(0) = 0."""
+
+    code: int = 2
+
+
+class Softplus(NamedTuple):
+    """s(a) = log(1 + e^a)."""
+
+    code: int = 3
+
+
+class Erf(NamedTuple):
+    """s(a) = erf(a)."""
+
+    code: int = 4
+
+
+class Identity(NamedTuple):
+    """s(a) = a."""
+
+    code: int = 5
+
+
+SIGMOID, TANH, RELU, SOFTPLUS, ERF, IDENTITY = Sigmoid(), Tanh(), Relu(), Softplus(), Erf(), Identity()
+
+
+def _sigmoid(kind: Any, a: Any) -> Any:
+    one = like(a, 1.0)
+    t, g = exp_parts(-a)
+    s = one / (one + t + t * g)
+    return s, s * (one - s)
+
+
+def _tanh(kind: Any, a: Any) -> Any:
+    one, two = like(a, 1.0), like(a, 2.0)
+    t, g = exp_parts(two * (like(a, 20.0) if a > like(a, 20.0) else (like(a, -20.0) if a < like(a, -20.0) else a)))
+    e = t * g + (t - one)
+    s = e / (e + two)
+    return s, one - s * s
+
+
+def _relu(kind: Any, a: Any) -> Any:
+    zero, one = like(a, 0.0), like(a, 1.0)
+    return (zero if a < zero else a), (one if a > zero else zero)
+
+
+def _softplus(kind: Any, a: Any) -> Any:
+    zero, one = like(a, 0.0), like(a, 1.0)
+    t, g = exp_parts(-abs(a))
+    u = t + t * g
+    slope = (u if a < zero else one) / (one + u)
+    return (zero if a < zero else a) + log1p_unit(u), slope
+
+
+def _erf(kind: Any, a: Any) -> Any:
+    zero, top = like(a, 0.0), like(a, 9.0)
+    x = abs(a)
+    x = top if x > top else x
+    t, g = exp_parts(-x * x)
+    e = t + t * g
+    s = erf_positive(x, e)
+    return (-s if a < zero else s), like(a, 1.1283791670955126) * e
+
+
+def _identity(kind: Any, a: Any) -> Any:
+    return a, like(a, 1.0)
+
+
+_BY_NAME = {
+    "Sigmoid": _sigmoid,
+    "Tanh": _tanh,
+    "Relu": _relu,
+    "Softplus": _softplus,
+    "Erf": _erf,
+    "Identity": _identity,
+}
+
+
+@by_type(lambda kind, a: _BY_NAME[kind.instance_class.__name__])
+def value_slope(kind: Any, a: Any) -> Any:
+    """The pair (s(a), s'(a)) of one activation."""
+    return _BY_NAME[type(kind).__name__](kind, a)
+
+
+@inner
+def _slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    total = like(a[o], 0.0)
+    for lane in range(n):
+        i = np.uintp(lane)
+        s, slope = value_slope(kind, a[o + i])
+        total += weights[i] * s
+        a[o + i] = slope
+    return total
+
+
+@inner
+def _values_slopes_of(kind: Any, a: Any, o: Any, values: Any, n: Any) -> None:
+    for lane in range(n):
+        i = np.uintp(lane)
+        s, slope = value_slope(kind, a[o + i])
+        values[o + i] = s
+        a[o + i] = slope
+
+
+@kernel
+def slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    """Replace the preactivations a[o:o+n] by s'(a) and return sum_i weights_i s(a_i)."""
+    if code == 0:
+        return _slopes_of(SIGMOID, a, o, weights, n)
+    if code == 1:
+        return _slopes_of(TANH, a, o, weights, n)
+    if code == 2:
+        return _slopes_of(RELU, a, o, weights, n)
+    if code == 3:
+        return _slopes_of(SOFTPLUS, a, o, weights, n)
+    if code == 4:
+        return _slopes_of(ERF, a, o, weights, n)
+    return _slopes_of(IDENTITY, a, o, weights, n)
+
+
+@kernel
+def values_slopes_row(code: Any, a: Any, o: Any, values: Any, n: Any) -> None:
+    """Write s(a) to values[o:o+n] and replace the preactivations a[o:o+n] by s'(a)."""
+    if code == 0:
+        _values_slopes_of(SIGMOID, a, o, values, n)
+    elif code == 1:
+        _values_slopes_of(TANH, a, o, values, n)
+    elif code == 2:
+        _values_slopes_of(RELU, a, o, values, n)
+    elif code == 3:
+        _values_slopes_of(SOFTPLUS, a, o, values, n)
+    elif code == 4:
+        _values_slopes_of(ERF, a, o, values, n)
+    else:
+        _values_slopes_of(IDENTITY, a, o, values, n)

@@ -1,0 +1,163 @@
+"""Elementary functions that LLVM vectorises: branch-free, one polynomial each, in single and double precision.
+
+NaN propagates and infinities saturate. The polynomials are Chebyshev fits on the interval named beside them, with the
+largest error of the fit; ``tests/unit/test_kernel_activations.py`` measures the error of what is computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import by_type, is_single
+
+F32, I32, F64, I64 = np.float32, np.int32, np.float64, np.int64
+
+
+def _like_single(x: Any, value: Any) -> Any:
+    return F32(value)
+
+
+def _like_double(x: Any, value: Any) -> Any:
+    return F64(value)
+
+
+@by_type(lambda x, value: _like_single if is_single(x) else _like_double)
+def like(x: Any, value: Any) -> Any:
+    """``value`` in the precision of x, so that constants do not promote single precision."""
+    return F32(value) if isinstance(x, F32) else F64(value)
+
+
+def _exp_parts_single(y: Any) -> Any:
+    y = F32(87.0) if y > F32(87.0) else y
+    y = F32(-87.0) if y < F32(-87.0) else y
+    t = F32(y * F32(1.4426950408889634))
+    k = F32(np.rint(t))
+    f = F32(t - k)
+    # (2^f - 1) / f on |f| <= 1/2, 7.8e-9
+    q = F32(0.0001545316294512069)
+    q = q * f + F32(0.0013390863364671234)
+    q = q * f + F32(0.009618082557277852)
+    q = q * f + F32(0.05550357114219078)
+    q = q * f + F32(0.24022650760568126)
+    q = q * f + F32(0.6931471880262288)
+    scale = I32(I32(I32(k) + I32(127)) << I32(23)).view(F32)
+    return scale, F32(q * f)
+
+
+def _exp_parts_double(y: Any) -> Any:
+    y = 700.0 if y > 700.0 else y
+    y = -700.0 if y < -700.0 else y
+    k = np.rint(y * 1.4426950408889634)
+    # y - k log 2 in two pieces, the first exact
+    f = ((y - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10) * 1.4426950408889634
+    # (2^f - 1) / f on |f| <= 1/2, 1.3e-17
+    q = 4.4549605981865184e-10
+    q = q * f + 7.0725859492692237e-9
+    q = q * f + 1.0178062445845774e-7
+    q = q * f + 1.3215442587921690e-6
+    q = q * f + 1.5252733829836118e-5
+    q = q * f + 1.5403530441736050e-4
+    q = q * f + 1.3333558146416935e-3
+    q = q * f + 9.6181291076068885e-3
+    q = q * f + 5.5504108664821594e-2
+    q = q * f + 0.24022650695910098
+    q = q * f + 0.69314718055994531
+    scale = I64(I64(I64(k) + 1023) << 52).view(F64)
+    return scale, q * f
+
+
+@by_type(lambda y: _exp_parts_single if is_single(y) else _exp_parts_double)
+def exp_parts(y: Any) -> Any:
+    """The pair (t, g) with e^y = t (1 + g), t a power of two and |g| < 0.42; y is clamped to +-87 (+-700)."""
+    return _exp_parts_single(y) if isinstance(y, F32) else _exp_parts_double(y)
+
+
+def _log1p_unit_single(u: Any) -> Any:
+    w = F32(u / (F32(2.0) + u))
+    w2 = F32(w * w)
+    # atanh(w) / w on w^2 <= 1/9, 4.2e-9
+    q = F32(0.1407888918155454)
+    q = q * w2 + F32(0.13982578872598634)
+    q = q * w2 + F32(0.20012297615351874)
+    q = q * w2 + F32(0.33333160820688887)
+    q = q * w2 + F32(1.0000000038408794)
+    return F32(F32(2.0) * w * q)
+
+
+def _log1p_unit_double(u: Any) -> Any:
+    w = u / (2.0 + u)
+    w2 = w * w
+    # atanh(w) / w on w^2 <= 1/9, 4.9e-17
+    q = 0.088903819130566514
+    q = q * w2 + 0.049403945243823931
+    q = q * w2 + 0.067956527427899469
+    q = q * w2 + 0.076818381244458171
+    q = q * w2 + 0.090914299002369555
+    q = q * w2 + 0.11111095430673142
+    q = q * w2 + 0.14285714555828580
+    q = q * w2 + 0.19999999997643800
+    q = q * w2 + 0.33333333333341287
+    q = q * w2 + 0.99999999999999996
+    return 2.0 * w * q
+
+
+@by_type(lambda u: _log1p_unit_single if is_single(u) else _log1p_unit_double)
+def log1p_unit(u: Any) -> Any:
+    """log(1 + u) for 0 <= u <= 1."""
+    return _log1p_unit_single(u) if isinstance(u, F32) else _log1p_unit_double(u)
+
+
+def _erf_single(x: Any, e: Any) -> Any:
+    x2 = F32(x * x)
+    # erf(x) / x on 0 <= x <= 1, 1.2e-9
+    p = F32(7.87587506268548834e-5)
+    p = p * x2 + F32(-0.00080168642871658695)
+    p = p * x2 + F32(0.00518908742343397)
+    p = p * x2 + F32(-0.0268542120106264)
+    p = p * x2 + F32(0.112835947151602)
+    p = p * x2 + F32(-0.376126266667203)
+    p = p * x2 + F32(1.12837916584835)
+    t = F32(F32(1.0) / (F32(1.0) + F32(0.375) * x))
+    # erfcx on 0 <= x <= 4.2, 3.9e-9
+    q = F32(0.090094587273943512)
+    q = q * t + F32(-0.58363921682029677)
+    q = q * t + F32(1.3458085164573112)
+    q = q * t + F32(-1.2758105341499876)
+    q = q * t + F32(1.1242421383235207)
+    q = q * t + F32(-0.22149378686507848)
+    q = q * t + F32(0.32586376940640783)
+    q = q * t + F32(0.19371535245205032)
+    q = q * t + F32(0.0012191723225893004)
+    return x * p if x < F32(1.0) else F32(1.0) - e * q
+
+
+def _erf_double(x: Any, e: Any) -> Any:
+    t = 1.0 / (1.0 + 0.375 * x)
+    # erfcx on 0 <= x <= 6.2, 9.9e-17
+    q = -0.0060296901174994006
+    q = q * t + 0.072737746403795920
+    q = q * t + -0.40265770063408341
+    q = q * t + 1.3477831865144106
+    q = q * t + -3.0266833818593886
+    q = q * t + 4.7969135730827970
+    q = q * t + -5.5429105222856142
+    q = q * t + 4.8395757387686159
+    q = q * t + -3.3236820201349887
+    q = q * t + 1.7736960302702465
+    q = q * t + -0.71574018707495838
+    q = q * t + 0.32852440793439901
+    q = q * t + 0.060520953775748465
+    q = q * t + 0.17981845279660020
+    q = q * t + 0.19481134459427552
+    q = q * t + 0.21176272136247526
+    q = q * t + 0.21155898913332993
+    q = q * t + 3.5746983842094742e-7
+    return 1.0 - e * q
+
+
+@by_type(lambda x, e: _erf_single if is_single(x) else _erf_double)
+def erf_positive(x: Any, e: Any) -> Any:
+    """erf(x) for x >= 0, given e = e^{-x^2}: 1 - e erfcx(x), and an odd polynomial near 0 in single precision."""
+    return _erf_single(x, e) if isinstance(x, F32) else _erf_double(x, e)

@@ -1,0 +1,159 @@
+"""Forward and backward passes of the units over one block of particles, and predictions of whole ensembles.
+
+Particles lie in blocks of L lanes, one contiguous row per parameter: parameter k of lane l in block b is
+z[(b p + k) L + l]. Samples come in fours (the batch is padded with samples of zero weight). A forward pass leaves in
+``tape`` what the backward pass needs:
+
+* matrix unit s(z x): slopes s'(a_j), row (j, m) at (j M + m) L; nothing else;
+* uv unit v s(u.x / d): values s(a) in rows m, slopes s'(a) in rows M + m.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import kernel
+from mfsym.kernels.activations import slopes_row, values_slopes_row
+from mfsym.kernels.elementary import like
+from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
+
+MATRIX, UV = 0, 1
+"""Codes of the units."""
+
+MAX_LANES = 512
+"""Lanes of a full block: the rows of one block stay in the first-level cache."""
+
+SAMPLES_AT_A_TIME = 4
+
+
+def block_shape(n: int) -> tuple[int, int]:
+    """Number of blocks and of lanes per block for n particles: little padding, whole vectors.
+
+    One block of whole vectors (16 lanes) up to MAX_LANES, then blocks of equal size, a multiple of 128.
+    """
+    blocks = max(1, -(-n // MAX_LANES))
+    unit = 16 if blocks == 1 else 128
+    lanes = -(-(-(-n // blocks)) // unit) * unit
+    return -(-n // lanes), lanes
+
+
+def tape_rows(unit: int, c: int, samples: int) -> int:
+    """Rows of tape of one block."""
+    return samples * (c if unit == MATRIX else 2)
+
+
+@kernel
+def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any) -> None:
+    """Add sum_i weights_i sigma(x_m, z_i) over the block at z[o:] to phi (M, c), and write the tape at tape[q:].
+
+    unit : (code, activation).  x : (M, d), M a multiple of 4; for the uv unit already divided by d.
+    """
+    code, activation = unit
+    M, d = x.shape
+    c = phi.shape[1]
+    if code == 0:
+        for j in range(c):
+            for m in range(0, M, 4):
+                preactivations(z, o, L, x, m, tape, q)
+                for s in range(4):
+                    phi[m + s, j] += slopes_row(activation, tape, q, weights, L)
+                    q += L
+            o += np.uintp(d) * L
+    else:
+        v = o + np.uintp(d) * L
+        values = tape[: q + np.uintp(M) * L]
+        slopes = tape[np.uintp(M) * L :]
+        for m in range(0, M, 4):
+            preactivations(z, o, L, x, m, slopes, q)
+            for s in range(4):
+                values_slopes_row(activation, slopes, q, values, L)
+                for j in range(c):
+                    phi[m + s, j] += weighted_dot(values, q, z, v + np.uintp(j) * L, weights, L)
+                q += L
+
+
+@kernel
+def backward_block(code: Any, z: Any, o: Any, L: Any, x: Any, r: Any, tape: Any, q: Any, g: Any) -> None:
+    """g[:p L] = sum_m D_z sigma(x_m, z_i)^T r_m over the block at z[o:], from its tape.
+
+    r : (M, c).  g : flat (p L,), and 4 L more for the uv unit to work in.
+    """
+    M, d = x.shape
+    c = r.shape[1]
+    at = np.uintp(0)
+    if code == 0:
+        clear(g, at, np.uintp(c * d) * L)
+        for j in range(c):
+            for m in range(0, M, 4):
+                accumulate(g, at, L, tape, q, x, r, m, j)
+                q += np.uintp(4) * L
+            at += np.uintp(d) * L
+    else:
+        clear(g, at, np.uintp(c + d) * L)
+        v = o + np.uintp(d) * L
+        scratch = np.uintp(c + d) * L
+        for m in range(0, M, 4):
+            for s in range(4):
+                row = scratch + np.uintp(s) * L
+                clear(g, row, L)
+                for j in range(c):
+                    axpy(g, row, r[m + s, j], z, v + np.uintp(j) * L, L)
+                    axpy(g, np.uintp(d + j) * L, r[m + s, j], tape, q, L)
+                multiply(g, row, tape, q + np.uintp(M) * L, L)
+                for k in range(d):
+                    axpy(g, np.uintp(k) * L, x[m + s, k], g, row, L)
+                q += L
+
+
+@kernel
+def pack(z: Any, n: Any, p: Any, L: Any, blocked: Any) -> None:
+    """Copy particles z (n, p) into blocks; lanes past n are zero."""
+    blocked[:] = like(blocked[0], 0.0)
+    for i in range(n):
+        for k in range(p):
+            blocked[(i // L * p + k) * L + i % L] = z[i, k]
+
+
+@kernel
+def unpack(blocked: Any, L: Any, z: Any) -> None:
+    """Copy blocks into particles z (n, p)."""
+    n, p = z.shape
+    for i in range(n):
+        for k in range(p):
+            z[i, k] = blocked[(i // L * p + k) * L + i % L]
+
+
+@kernel
+def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out: Any) -> None:
+    """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
+    Q, d = x.shape
+    c = out.shape[1]
+    blocks = blocked.shape[0] // (p * L)
+    tape = np.empty(4 * max(c, 2) * L, x.dtype)
+    weights = np.ones(L, x.dtype)
+    lanes = np.uintp(L)
+    out[:] = like(x[0, 0], 0.0)
+    for b in range(blocks):
+        for lane in range(L):
+            weights[lane] = like(x[0, 0], 1.0 if b * L + lane < n else 0.0)
+        for m in range(0, Q, 4):
+            rows = slice(m, m + 4)
+            forward_block(unit, blocked, np.uintp(b * p * L), lanes, x[rows], weights, tape, np.uintp(0), out[rows])
+    out /= like(x[0, 0], n)
+
+
+def predict(unit: int, activation: int, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
+    """Prediction (Q, c) of the ensemble z (N, p) at the inputs x (Q, d), in float64."""
+    z = np.ascontiguousarray(z, dtype=np.float64)
+    n, p = z.shape
+    blocks, L = block_shape(n)
+    blocked = np.empty(blocks * p * L)
+    pack(z, n, p, L, blocked)
+    rows = len(x)
+    padded = np.zeros((-(-rows // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME, x.shape[1]))
+    padded[:rows] = x if unit == MATRIX else x / x.shape[1]
+    out = np.empty((len(padded), c))
+    predict_blocked((unit, activation), blocked, n, p, L, padded, out)
+    return out[:rows]
