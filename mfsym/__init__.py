@@ -31,7 +31,7 @@ _EXPORTS: dict[str, str] = {
 }
 """Public name to the module it lives in."""
 
-__all__ = ["__version__", *sorted(_EXPORTS)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_EXPORTS)]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -134,7 +134,7 @@ def dask_cluster(address: str) -> Workers:
 
 
 def mpi_pool(jobs: int) -> Workers:
-    """Ranks of MPI through mpi4py.futures (extra ``mpi``): start with ``mpiexec -n K python -m mpi4py.futures -m mfsym``."""
+    """MPI ranks through mpi4py.futures (extra ``mpi``); start with mpiexec -n K python -m mpi4py.futures -m mfsym."""
     try:
         from mpi4py.futures import MPIPoolExecutor
     except ImportError as error:
@@ -182,7 +182,9 @@ class _Round:
                 self.suspects.append(index)
 
 
-def completed(function: Callable[[Any], Any], tasks: Sequence[Any], crew: Workers) -> Iterator[Outcome]:
+def completed(
+    function: Callable[[Any], Any], tasks: Sequence[Any], crew: Workers
+) -> Generator[Outcome, None, None]:
     """Yield an Outcome for every task, in the order they end; tasks start in the order given.
 
     An exception of a task is its Outcome. The death of a worker costs its task a try. Closing the generator ends the
@@ -192,28 +194,34 @@ def completed(function: Callable[[Any], Any], tasks: Sequence[Any], crew: Worker
     pool = crew.make()
     try:
         while state.waiting or state.suspects or state.flying:
-            while (index := state.next_task(crew.width)) is not None:
-                try:
-                    state.flying[pool.submit(function, tasks[index])] = index
-                except BrokenExecutor:
-                    state.suspects.appendleft(index)
-                    break
-            broken: list[int] = []
+            broken = _submit(function, tasks, state, pool, crew.width)
+            lost: list[int] = []
             for future in wait(state.flying, return_when=FIRST_COMPLETED).done:
                 index = state.flying.pop(future)
                 outcome = _outcome(future, index, crew)
                 if outcome is None:
-                    broken.append(index)
+                    lost.append(index)
                 else:
                     yield outcome
-            if broken:
-                broken += [state.flying[future] for future in state.flying]
+            if lost or broken:
+                lost += state.flying.values()
                 state.flying.clear()
                 crew.stop(pool)
                 pool = crew.make()
-                yield from state.bury(broken)
+                yield from state.bury(lost)
     finally:
         crew.stop(pool)
+
+
+def _submit(function: Callable[[Any], Any], tasks: Sequence[Any], state: _Round, pool: Executor, width: int) -> bool:
+    """Put as many tasks in flight as there is room for; whether the pool turned out to be broken."""
+    while (index := state.next_task(width)) is not None:
+        try:
+            state.flying[pool.submit(function, tasks[index])] = index
+        except BrokenExecutor:
+            state.suspects.appendleft(index)
+            return True
+    return False
 
 
 def _outcome(future: Future[Any], index: int, crew: Workers) -> Outcome | None:

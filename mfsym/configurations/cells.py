@@ -60,6 +60,10 @@ class Cell:
         """Particle-samples of the whole cell, the unit of the time estimate: larger cells start first."""
         return float(self.steps) * self.n * self.batch_size * len(self.schemes) + 50.0 * self.n**1.5
 
+    def to_dict(self) -> dict[str, Any]:
+        """The values, as JSON holds them."""
+        return {**asdict(self), "schemes": list(self.schemes)}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Cell:
         """The cell of ``dataclasses.asdict`` after a passage through JSON."""

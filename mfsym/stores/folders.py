@@ -121,17 +121,21 @@ def read_config(folder: Folder) -> dict[str, Any] | None:
         raise StoreError(f"{folder.config}: not a configuration; use --overwrite to start anew") from error
 
 
-def adopt_config(folder: Folder, tables: dict[str, Any]) -> None:
-    """Record the configuration, or check that the recorded one only grew; StoreError with a diff otherwise."""
+def refuse_change(folder: Folder, tables: dict[str, Any]) -> dict[str, Any] | None:
+    """The recorded tables, if the new ones only add to them; StoreError with the differences otherwise."""
     old = read_config(folder)
-    if old is not None:
-        changed = _differences(old, tables)
-        if changed:
-            raise StoreError(
-                f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
-                "choose another -o, or --overwrite to discard it"
-            )
-    if old != tables:
+    changed = _differences(old, tables) if old is not None else []
+    if changed:
+        raise StoreError(
+            f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
+            "choose another -o, or --overwrite to discard it"
+        )
+    return old
+
+
+def adopt_config(folder: Folder, tables: dict[str, Any]) -> None:
+    """Record the configuration, or check that the recorded one only grew; StoreError with the differences otherwise."""
+    if refuse_change(folder, tables) != tables:
         publish(folder.config, seal(json.dumps({"tables": tables}, sort_keys=True, indent=1).encode()))
 
 

@@ -1,0 +1,78 @@
+"""The command line: click adapters over functions that Python can call with the same names and numbers.
+
+Commands live one file per family and load when they are called, so that ``mfsym --help`` imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import NoReturn
+
+import click
+
+from mfsym.cli.guards import GuardedGroup, guarded_exit
+from mfsym.version import __version__
+
+COMMANDS = {
+    "simulate": ("training", "Train one scheme; keep its particles and distances over time."),
+    "compare": ("training", "Train all schemes under common random numbers and tabulate them."),
+    "sweep": ("sweeping", "Run a grid of cells from a TOML file; resumes by default."),
+    "table": ("sweeping", "Tabulate a sweep's result."),
+    "status": ("sweeping", "Count the cells of a sweep: done, failed, missing."),
+    "collect": ("sweeping", "Build the result of a sweep from its cells."),
+    "verify": ("sweeping", "Check every byte of a result and print its content digest."),
+    "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
+    "config": ("configuring", "Show the resolved configuration and where each value comes from."),
+    "info": ("machines", "Show versions, processor and threads."),
+    "warmup": ("machines", "Compile every kernel now, so that the first run does not wait."),
+}
+"""Command to its module and its one line of help."""
+
+
+class LazyGroup(GuardedGroup):
+    """Lists commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"mfsym.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, naming the nearest command."""
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f" (did you mean {close[0]!r}?)" if close else f"; known: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0][:80]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mfsym")
+def cli() -> None:
+    """Symmetries in wide neural networks: train under symmetry schemes, measure how far the law is from symmetric.
+
+    \b
+    Example:
+      mfsym compare --teacher wi --init si -n 100 --replicates 10
+    """
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    guarded_exit(cli)

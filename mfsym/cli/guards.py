@@ -1,0 +1,73 @@
+"""What every command shares: one-line errors, exit codes, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from mfsym.errors import MfsymError
+
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds like KeyboardInterrupt, so that workers are ended and temporary files removed."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line on standard error and exit."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+class GuardedGroup(click.Group):
+    """A click group whose commands load when called and whose errors are one line with the promised exit code.
+
+    0 done, 1 finished with failed or diverged cells (or an unexpected error, with its traceback), 2 usage or
+    configuration, 3 store unusable, 130 SIGINT, 143 SIGTERM.
+    """
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+        """Run a command line and exit."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            print(error.format_message(), file=sys.stderr)
+            raise SystemExit(2) from None
+        except click.ClickException as error:
+            fail(error.format_message(), 2)
+        except MfsymError as error:
+            fail(str(error), error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            fail("interrupted; what is done is kept", INTERRUPTED)
+        except Terminated:
+            fail("terminated; what is done is kept", TERMINATED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def guarded_exit(group: click.Group) -> NoReturn:
+    """Run the command line of this process; after a signal, leave without waiting for compiled code to return."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        group.main(prog_name="mfsym")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
+        if code in (INTERRUPTED, TERMINATED):
+            sys.stderr.flush()
+            os._exit(code)
+        raise
+    raise AssertionError("unreachable")

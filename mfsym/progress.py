@@ -1,0 +1,77 @@
+"""Progress on standard error: a bar on a terminal, a plain line every 30 seconds elsewhere. No colours."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+INTERVAL = 30.0
+"""Seconds between two plain lines."""
+
+
+class Progress:
+    """Cells done, failed and left, with the time to go.
+
+    total : number of cells.  label : what is running.  verbosity : -1 nothing, 0 as above, 1 also a line per cell.
+    """
+
+    def __init__(self, total: int, label: str, *, verbosity: int = 0, stream: TextIO | None = None) -> None:
+        self.total, self.label, self.verbosity = total, label, verbosity
+        self.stream = sys.stderr if stream is None else stream
+        self.done = self.failed = 0
+        self.started = time.monotonic()
+        self._stopped = threading.Event()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        if self.verbosity >= 0 and self.total:
+            if self.stream.isatty():
+                from tqdm import tqdm
+
+                self._bar = tqdm(total=self.total, desc=self.label, unit="cell", file=self.stream, dynamic_ncols=True)
+            else:
+                threading.Thread(target=self._tick, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        if self._bar is not None:
+            self._bar.close()
+        elif self.verbosity >= 0 and self.total:
+            self._write(self.line())
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            self._write(self.line())
+
+    def line(self) -> str:
+        """One line: what is done, what failed, what is left, and the time."""
+        elapsed = time.monotonic() - self.started
+        ended = self.done + self.failed
+        left = self.total - ended
+        eta = f", about {elapsed / ended * left:.0f} s to go" if ended and left else ""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.label}: {self.done}/{self.total} cells{failed}, {left} left, {elapsed:.0f} s{eta}"
+
+    def _write(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=self.stream)
+        else:
+            print(text, file=self.stream, flush=True)
+
+    def cell(self, name: str, note: str = "", *, failed: bool = False) -> None:
+        """Count one cell; a failure is shown at once, a success only with -v."""
+        if failed:
+            self.failed += 1
+        else:
+            self.done += 1
+        if self.verbosity >= 0 and (failed or note.startswith("diverged") or self.verbosity > 0):
+            self._write(f"{self.label}: {name}: {'failed: ' if failed else ''}{note or 'done'}")
+        if self._bar is not None:
+            self._bar.set_postfix(failed=self.failed, refresh=False)
+            self._bar.update()

@@ -1,0 +1,164 @@
+"""Collect verified cells into one Dataset, and verify a Dataset against the cells behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.configurations.cells import SCHEMA_VERSION, axes, expand
+from mfsym.configurations.layers import Resolved
+from mfsym.errors import StoreError
+from mfsym.provenance import machine, packages
+from mfsym.stores.archives import Archive
+from mfsym.stores.datasets import content_digest, open_result
+from mfsym.stores.folders import Folder, folder_of, load_cell, read_failure
+from mfsym.sweeps.plans import recorded
+from mfsym.version import __version__
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NOT_COLLECTED = ("particles",)
+"""Arrays that stay in the cell files: their size depends on N."""
+
+FRONT = ("teacher", "init", "scheme", "n")
+
+
+def _empty(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The values of a variable before any cell is known: missing, -1 or NaN."""
+    if name == "status":
+        return np.full(shape, "missing", dtype="<U8")
+    if name == "diverged_step":
+        return np.full(shape, -1, dtype=np.int64)
+    return np.full(shape, np.nan)
+
+
+@dataclass
+class _Grid:
+    """Arrays over (cell dimensions..., scheme[, other]) that fill up cell by cell."""
+
+    dimensions: dict[str, list[Any]]
+    schemes: list[str]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def put(self, name: str, index: tuple[int, ...], values: NDArray[Any]) -> None:
+        """Store one cell's values of one variable."""
+        if name not in self.arrays:
+            shape = tuple(len(values) for values in self.dimensions.values())
+            self.arrays[name] = _empty(name, shape + values.shape)
+        self.arrays[name][index] = values
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Dimensions of a variable as it is stored here."""
+        cells = tuple(self.dimensions)
+        return cells + {"seconds": (), "rmd2_pair": ("scheme", "other")}.get(name, ("scheme",))
+
+
+def order_dims(names: tuple[str, ...]) -> tuple[str, ...]:
+    """teacher, init, scheme, n, then extra ones, replicate, other."""
+    back = [name for name in ("replicate", "other") if name in names]
+    middle = [name for name in names if name not in FRONT and name not in back]
+    return (*(name for name in FRONT if name in names), *middle, *back)
+
+
+def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
+    """The Dataset of a sweep from its verified cells; cells that are not there have status missing or failed.
+
+    Dimensions teacher, init, scheme, n, one per listed training parameter, replicate (and other for rmd2_pair).
+    Raises StoreError if a cell file is damaged.
+    """
+    import xarray as xr
+
+    grid = _Grid(axes(resolved), list(resolved.values["scheme"]))
+    blank = np.full(len(grid.schemes), "missing", dtype="<U8")
+    for index, cell in expand(resolved):
+        archive = load_cell(folder, cell.identity)
+        if archive is None:
+            failed = read_failure(folder, cell.identity) is not None
+            grid.put("status", index, np.full_like(blank, "failed") if failed else blank)
+            continue
+        for name, values in archive.arrays.items():
+            if name not in NOT_COLLECTED:
+                grid.put(name, index, values)
+    variables = {name: (grid.dims(name), values) for name, values in sorted(grid.arrays.items())}
+    coords = {name: list(values) for name, values in grid.dimensions.items()} | {"scheme": grid.schemes}
+    if "rmd2_pair" in variables:
+        coords["other"] = grid.schemes
+    dataset = xr.Dataset(variables, coords=coords, attrs=provenance(resolved))
+    for label in list(dataset.data_vars):
+        dataset[label] = dataset[label].transpose(*order_dims(tuple(map(str, dataset[label].dims))))
+    return dataset
+
+
+def provenance(resolved: Resolved) -> dict[str, Any]:
+    """Attributes that say how a Dataset was made."""
+    return {
+        "title": "mfsym sweep",
+        "schema_version": SCHEMA_VERSION,
+        "mfsym_version": __version__,
+        "seed": resolved.values["seed"],
+        "config": json.dumps(resolved.tables(), sort_keys=True),
+        "config_origins": json.dumps(resolved.origins, sort_keys=True),
+        "machine": json.dumps(machine(), sort_keys=True),
+        "packages": json.dumps(packages(), sort_keys=True),
+    }
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Result of ``verify``: the content digest, the number of good cells, and (file, reason) of the bad ones."""
+
+    digest: str
+    cells: int
+    bad: list[dict[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``mfsym verify --format json`` prints it."""
+        return {"digest": self.digest, "cells": self.cells, "bad": self.bad}
+
+
+def verify(out: Path | str) -> Verification:
+    """Read every byte of a result and of every cell behind it, and compare the two.
+
+    The digest depends on values only: any number of jobs, shards, restarts or executors gives the same one.
+    Raises StoreError if there is neither a result nor a sweep folder at ``out``.
+    """
+    folder = folder_of(out)
+    bad: list[dict[str, str]] = []
+    dataset = None
+    if not folder.result.exists() and not folder.root.exists():
+        raise StoreError(f"{out}: no result and no sweep there")
+    try:
+        dataset = open_result(folder.result)
+    except StoreError as error:
+        bad.append({"file": str(folder.result), "reason": str(error)})
+    good = _verify_cells(folder, dataset, bad) if folder.config.exists() else 0
+    return Verification(content_digest(dataset) if dataset is not None else "", good, bad)
+
+
+def _verify_cells(folder: Folder, dataset: xr.Dataset | None, bad: list[dict[str, str]]) -> int:
+    """Check every cell of the recorded configuration; the number of good ones. Adds the bad ones to ``bad``."""
+    try:
+        resolved = recorded(folder)
+    except StoreError as error:
+        bad.append({"file": str(folder.config), "reason": str(error)})
+        return 0
+    good, damaged = 0, False
+    for _, cell in expand(resolved):
+        try:
+            archive: Archive | None = load_cell(folder, cell.identity)
+        except StoreError as error:
+            bad.append({"file": str(folder.cell(cell.identity)), "reason": str(error)})
+            damaged = True
+            continue
+        good += archive is not None
+        if archive is None and read_failure(folder, cell.identity) is None:
+            bad.append({"file": str(folder.cell(cell.identity)), "reason": "missing"})
+    if dataset is not None and not damaged and content_digest(collect(folder, resolved)) != content_digest(dataset):
+        bad.append({"file": str(folder.result), "reason": "differs from its cells; run mfsym collect"})
+    return good

@@ -1,0 +1,117 @@
+"""Run the cells of a sweep on workers and publish each one when it is done."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from mfsym import executors
+from mfsym.configurations.cells import Cell
+from mfsym.errors import SweepIncomplete
+from mfsym.progress import Progress
+from mfsym.provenance import machine, packages
+from mfsym.stores.archives import encode
+from mfsym.stores.folders import Folder, forget_failure, record_failure
+from mfsym.stores.publishing import publish
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A cell as its worker hands it back: the bytes of its file, and what progress says about it."""
+
+    data: bytes
+    note: str
+
+
+@dataclass(frozen=True)
+class How:
+    """How to run: number of jobs, a scheduler's address, whether to stop at the first failure, how much to say."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+    fail_fast: bool = False
+    verbosity: int = 0
+
+
+@dataclass
+class Summary:
+    """What a run did: numbers of cells done now and before, and the cells that failed or diverged."""
+
+    ran: int = 0
+    kept: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    diverged: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise SweepIncomplete if a cell failed or diverged."""
+        if self.failed or self.diverged:
+            raise SweepIncomplete(
+                f"{len(self.failed)} cell(s) failed, {len(self.diverged)} diverged; "
+                "--retry-failed runs the failed ones again",
+                missing=(*self.failed, *self.diverged),
+            )
+
+
+def train(cell: Cell) -> Trained:
+    """Train and measure one cell; a pure function of the cell, timings apart. Runs in a worker."""
+    from mfsym.experiments import run_cell
+
+    result = run_cell(cell)
+    statuses = result.arrays["status"]
+    bad = [f"{scheme} at step {step}" for scheme, status, step in _rows(cell, result.arrays) if status != "ok"]
+    meta = {"identity": cell.identity, "cell": cell.to_dict(), "machine": machine(), "packages": packages()}
+    note = f"diverged: {', '.join(bad)}" if (statuses == "diverged").any() else ""
+    return Trained(encode(result.arrays, meta), note)
+
+
+def _rows(cell: Cell, arrays: dict[str, Any]) -> list[tuple[str, str, int]]:
+    return [
+        (scheme, str(arrays["status"][k]), int(arrays["diverged_step"][k])) for k, scheme in enumerate(cell.schemes)
+    ]
+
+
+def run(folder: Folder, cells: list[Cell], how: How) -> Summary:
+    """Run the cells, publish the good ones, record the failures; one Summary.
+
+    A cell that raises or whose worker keeps dying is recorded and the others go on, unless ``fail_fast``.
+    Raises StoreError when a file cannot be written or the scheduler is lost: what is published stays.
+    """
+    summary = Summary()
+    if not cells:
+        return summary
+    crew = executors.workers(min(how.jobs, len(cells)), how.scheduler)
+    with (
+        Progress(len(cells), folder.result.stem, verbosity=how.verbosity) as progress,
+        contextlib.closing(executors.completed(train, cells, crew)) as outcomes,
+    ):
+        for outcome in outcomes:
+            _settle(folder, cells[outcome.index], outcome, summary, progress)
+            if how.fail_fast and summary.failed:
+                break
+    return summary
+
+
+def _settle(folder: Folder, cell: Cell, outcome: executors.Outcome, summary: Summary, progress: Progress) -> None:
+    """Publish one outcome and count it."""
+    if outcome.error is not None:
+        error = outcome.error
+        reason = f"{type(error).__name__}: {error}"
+        record = {
+            "identity": cell.identity,
+            "cell": cell.to_dict(),
+            "type": type(error).__name__,
+            "error": str(error),
+            "traceback": "".join(traceback.format_exception(error)),
+        }
+        record_failure(folder, cell.identity, record)
+        summary.failed[cell.label] = reason
+        progress.cell(cell.label, " ".join(reason.split())[:200], failed=True)
+        return
+    publish(folder.cell(cell.identity), outcome.value.data)
+    forget_failure(folder, cell.identity)
+    summary.ran += 1
+    if outcome.value.note:
+        summary.diverged[cell.label] = outcome.value.note
+    progress.cell(cell.label, outcome.value.note)
