@@ -2,6 +2,7 @@
 
 from mfsym.groups.base import Elements, Group, Quadrature
 from mfsym.groups.catalogue import cyclic, dihedral, from_generators, signed_permutations, symmetric, trivial
+from mfsym.groups.continuous import o, so, u1
 from mfsym.groups.finite import FiniteGroup
 from mfsym.groups.products import product
 
@@ -13,8 +14,11 @@ __all__ = [
     "cyclic",
     "dihedral",
     "from_generators",
+    "o",
     "product",
     "signed_permutations",
+    "so",
     "symmetric",
     "trivial",
+    "u1",
 ]

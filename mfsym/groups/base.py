@@ -53,6 +53,7 @@ class Group(ABC):
     degree : k, the size of the defining matrices.  generators : batch of discrete generators.
     generator_names : one short word each.  generator_defining : (m, k, k) their defining matrices.
     algebra : (a, k, k) basis of the Lie algebra, antisymmetric matrices; a = 0 if finite.
+    factors : of a direct product, else empty.
     Together, exp of the algebra and the generators generate the group (topologically).
     """
 
@@ -63,6 +64,7 @@ class Group(ABC):
     generator_names: tuple[str, ...]
     generator_defining: Floats
     algebra: Floats
+    factors: tuple[Group, ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -117,7 +119,10 @@ class Group(ABC):
         return np.asarray(coordinates)
 
     def natural(self, name: str) -> Floats | None:
-        """Generator matrices (m, q, q) of a natural representation ("permutation", "sign"), None if there is none."""
+        """Generator matrices (m, q, q) of the natural representation "permutation" or "sign", None if there is none.
+
+        The sign is the determinant of the defining matrix unless the group says otherwise.
+        """
         return np.linalg.det(self.generator_defining).round()[:, None, None] if name == "sign" else None
 
     def __eq__(self, other: object) -> bool:
@@ -157,17 +162,28 @@ class Group(ABC):
 
     def permutation(self) -> Representation:
         """The natural permutation representation: C_n shifts, D_n moves n corners, S_n permutes n coordinates."""
-        return self._named("permutation")
+        result: Representation = _representations().permutation(self)
+        return result
 
     def sign(self) -> Representation:
         """The sign on R^1: parity for C_n and S_n, the determinant of the defining matrix otherwise."""
-        return self._named("sign")
+        result: Representation = _representations().sign(self)
+        return result
 
-    def _named(self, name: str) -> Representation:
-        matrices = self.natural(name)
-        if matrices is None:
-            raise MfsymError(f"{self.name} has no natural {name} representation; give matrices to .representation()")
-        return self.representation(matrices, np.zeros((self.dimension, *matrices.shape[1:])), name=name)
+    def regular(self) -> Representation:
+        """The regular representation of a finite group: g moves e_h to e_{g h}, in the order of enumeration."""
+        result: Representation = _representations().regular(self)
+        return result
+
+    def charge(self, *charges: int) -> Representation:
+        """The plane turned by sum_j m_j angle_j: irreducible representations of SO(2), O(2) and U(1)^k."""
+        result: Representation = _representations().charge(self, *charges)
+        return result
+
+    def irrep(self, degree: int, parity: int | None = None) -> Representation:
+        """The irreducible representation of SO(3) or O(3) on R^(2l+1), l = ``degree``: see ``irreps.wigner``."""
+        result: Representation = _representations().wigner(self, degree, parity)
+        return result
 
 
 def _representations() -> Any:

@@ -11,15 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group, Quadrature
 from mfsym.groups.finite import check_orthogonal
-from mfsym.subspaces import Subspace, null_space
-
-__all__ = ["Representation", "Subspace", "from_matrices", "hom", "null_space", "trivial", "vector"]
+from mfsym.representations.arrays import direct_sum, eyes, kronecker, square_basis
+from mfsym.representations.subspaces import Subspace, null_space
 
 Floats = NDArray[np.float64]
 Evaluate = Callable[[Elements], Floats]
 
 ANTISYMMETRY_TOLERANCE = 1e-8
 """Largest |A + A^T| accepted from a caller's Lie algebra matrices."""
+
+INVARIANCE_TOLERANCE = 1e-8
+"""Farthest a unit vector of an invariant subspace may leave it."""
 
 
 class Representation:
@@ -71,8 +73,8 @@ class Representation:
         _same_group(self, other)
         return Representation(
             self.group,
-            _direct_sum(self.generator_matrices, other.generator_matrices),
-            _direct_sum(self.algebra_matrices, other.algebra_matrices),
+            direct_sum(self.generator_matrices, other.generator_matrices),
+            direct_sum(self.algebra_matrices, other.algebra_matrices),
             partial(_evaluate_sum, self, other),
             f"{self.name} + {other.name}",
         )
@@ -82,8 +84,8 @@ class Representation:
         left, right = self.algebra_matrices, other.algebra_matrices
         return Representation(
             self.group,
-            _kronecker(self.generator_matrices, other.generator_matrices),
-            _kronecker(left, _eyes(right)) + _kronecker(_eyes(left), right),
+            kronecker(self.generator_matrices, other.generator_matrices),
+            kronecker(left, eyes(right)) + kronecker(eyes(left), right),
             partial(_evaluate_product, self, other),
             f"{_bracketed(self.name)} * {_bracketed(other.name)}",
         )
@@ -120,8 +122,64 @@ class Representation:
         """
         generators = self(self.group.find(along.generator_matrices))
         algebra = self.differential(along.algebra_matrices)
-        evaluate = partial(_evaluate_restricted, self, along)
+        evaluate: Evaluate = partial(_evaluate_restricted, self, along)
+        if along.group.order is not None:
+            evaluate = along.group.evaluator(generators, algebra)
         return Representation(along.group, generators, algebra, evaluate, name or f"{self.name}|{along.group.name}")
+
+    def inflate(self, product: Group, index: int) -> Representation:
+        """This representation of factor ``index`` of a direct product, as one of the product."""
+        if not 0 <= index < len(product.factors) or product.factors[index] != self.group:
+            factors = ", ".join(factor.name for factor in product.factors) or "none"
+            raise MfsymError(f"factor {index} of {product.name} must be {self.group.name}; its factors are {factors}")
+        start = sum(factor.degree for factor in product.factors[:index])
+        block = slice(start, start + self.group.degree)
+        projection = Representation(
+            product,
+            product.generator_defining[:, block, block],
+            product.algebra[:, block, block],
+            partial(_evaluate_block, product, block),
+            f"factor {index}",
+        )
+        return self.restrict(projection, self.name)
+
+    def subrepresentation(self, basis: ArrayLike, name: str | None = None) -> Representation:
+        """The action on an invariant subspace, in the coordinates of an orthonormal basis (dim, r) of it.
+
+        MfsymError naming the element that moves the subspace, if one does.
+        """
+        frame = np.asarray(basis, dtype=np.float64)
+        if frame.ndim != 2 or frame.shape[0] != self.dim:
+            raise MfsymError(f"basis must be a matrix ({self.dim}, r), got shape {frame.shape}")
+        skew = float(np.abs(frame.T @ frame - np.eye(frame.shape[1])).max(initial=0.0))
+        if skew > INVARIANCE_TOLERANCE:
+            raise MfsymError(f"basis must be orthonormal: max|Q^T Q - I| = {skew:.1e}; use Subspace(basis).basis")
+        moves = [*self.generator_matrices, *self.algebra_matrices]
+        labels = [*self.group.generator_names, *(f"A{k + 1}" for k in range(self.group.dimension))]
+        for label, move in zip(labels, moves, strict=True):
+            moved = move @ frame
+            error = float(np.abs(moved - frame @ (frame.T @ moved)).max(initial=0.0))
+            if error > INVARIANCE_TOLERANCE:
+                raise MfsymError(
+                    f"the subspace must be invariant: {label} of {self.group.name} leaves it by {error:.1e}"
+                )
+        return Representation(
+            self.group,
+            frame.T @ self.generator_matrices @ frame,
+            frame.T @ self.algebra_matrices @ frame,
+            partial(_evaluate_sub, self, frame),
+            name or f"{self.name} on R^{frame.shape[1]}",
+        )
+
+    @property
+    def symmetric_square(self) -> Representation:
+        """The action on symmetric matrices: basis e_i e_i, then (e_i e_j + e_j e_i) / sqrt 2 for i < j."""
+        return (self * self).subrepresentation(square_basis(self.dim, 1.0), f"Sym2({self.name})")
+
+    @property
+    def antisymmetric_square(self) -> Representation:
+        """The action on antisymmetric matrices: basis (e_i e_j - e_j e_i) / sqrt 2 for i < j."""
+        return (self * self).subrepresentation(square_basis(self.dim, -1.0), f"Alt2({self.name})")
 
     def __repr__(self) -> str:
         return f"<Representation {self.name} of {self.group.name} on R^{self.dim}>"
@@ -153,18 +211,6 @@ def from_matrices(
     return Representation(group, given, derived, group.evaluator(given, derived), name)
 
 
-def trivial(group: Group, n: int = 1) -> Representation:
-    """The representation on R^n by the identity."""
-    generators = np.broadcast_to(np.eye(n), (len(group.generator_names), n, n))
-    algebra = np.zeros((group.dimension, n, n))
-    return Representation(group, generators, algebra, partial(_evaluate_trivial, group, n), f"trivial({n})")
-
-
-def vector(group: Group) -> Representation:
-    """The defining representation on R^k."""
-    return Representation(group, group.generator_defining, group.algebra, group.defining, "vector")
-
-
 def hom(a: Representation, b: Representation) -> Representation:
     """The action z -> rho_b z rho_a^T on linear maps from a's space to b's: row-major matrices (b.dim, a.dim)."""
     result = b * a.dual
@@ -173,40 +219,23 @@ def hom(a: Representation, b: Representation) -> Representation:
 
 
 def _evaluate_sum(a: Representation, b: Representation, elements: Elements) -> Floats:
-    return _direct_sum(a(elements), b(elements))
+    return direct_sum(a(elements), b(elements))
 
 
 def _evaluate_product(a: Representation, b: Representation, elements: Elements) -> Floats:
-    return _kronecker(a(elements), b(elements))
+    return kronecker(a(elements), b(elements))
 
 
 def _evaluate_restricted(rep: Representation, along: Representation, elements: Elements) -> Floats:
     return rep(rep.group.find(along(elements)))
 
 
-def _evaluate_trivial(group: Group, n: int, elements: Elements) -> Floats:
-    shape = group.defining(elements).shape[:-2]
-    return np.broadcast_to(np.eye(n), (*shape, n, n)).copy()
+def _evaluate_block(group: Group, block: slice, elements: Elements) -> Floats:
+    return group.defining(elements)[..., block, block]
 
 
-def _direct_sum(a: Floats, b: Floats) -> Floats:
-    """Block diagonal matrices (..., p + q, p + q)."""
-    p, q = a.shape[-1], b.shape[-1]
-    result = np.zeros((*a.shape[:-2], p + q, p + q))
-    result[..., :p, :p] = a
-    result[..., p:, p:] = b
-    return result
-
-
-def _kronecker(a: Floats, b: Floats) -> Floats:
-    """Kronecker products (..., p q, p q), row-major: (a x b) acts on z (p, q) as a z b^T."""
-    p, q = a.shape[-1], b.shape[-1]
-    products = a[..., :, None, :, None] * b[..., None, :, None, :]
-    return products.reshape(*a.shape[:-2], p * q, p * q)
-
-
-def _eyes(matrices: Floats) -> Floats:
-    return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
+def _evaluate_sub(rep: Representation, frame: Floats, elements: Elements) -> Floats:
+    return np.asarray(frame.T @ rep(elements) @ frame)
 
 
 def _bracketed(name: str) -> str:

@@ -1,0 +1,95 @@
+"""Representations every group of a kind has: trivial, vector, permutation, sign, regular, charges."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.errors import MfsymError
+from mfsym.groups import Elements, FiniteGroup, Group, o, so
+from mfsym.groups.continuous import Torus
+from mfsym.representations.core import Floats, Representation, from_matrices
+
+
+def trivial(group: Group, n: int = 1) -> Representation:
+    """The representation on R^n by the identity."""
+    generators = np.broadcast_to(np.eye(n), (len(group.generator_names), n, n))
+    algebra = np.zeros((group.dimension, n, n))
+    return Representation(group, generators, algebra, partial(_evaluate_trivial, group, n), f"trivial({n})")
+
+
+def vector(group: Group) -> Representation:
+    """The defining representation on R^k."""
+    return Representation(group, group.generator_defining, group.algebra, group.defining, "vector")
+
+
+def permutation(group: Group) -> Representation:
+    """The natural permutation representation; MfsymError if the group has none."""
+    matrices = group.natural("permutation")
+    if matrices is None:
+        raise MfsymError(f"{group.name} has no natural permutation representation; give matrices to .representation()")
+    return from_matrices(group, matrices, name="permutation")
+
+
+def sign(group: Group) -> Representation:
+    """The sign on R^1: parity for C_n and S_n, the determinant of the defining matrix otherwise."""
+    matrices = group.natural("sign")
+    if matrices is not None and group.order is not None:
+        return from_matrices(group, matrices, name="sign")
+    generators = np.linalg.det(group.generator_defining).reshape(-1, 1, 1)
+    return Representation(group, generators, np.zeros((group.dimension, 1, 1)), partial(_evaluate_sign, group), "sign")
+
+
+def regular(group: Group) -> Representation:
+    """The regular representation on R^order: g moves e_h to e_(g h). Finite groups only."""
+    if not isinstance(group, FiniteGroup):
+        raise MfsymError(f"only finite groups have a regular representation of finite dimension, got {group.name}")
+    evaluate = partial(_evaluate_regular, group)
+    algebra = np.zeros((0, group.order, group.order))
+    return Representation(group, evaluate(group.generators), algebra, evaluate, "regular")
+
+
+def charge(group: Group, *charges: int) -> Representation:
+    """The plane turned by sum_j m_j angle_j, for SO(2), O(2) (one charge) or U(1)^k (k charges); s acts as diag(1, -1).
+
+    Irreducible over the reals unless every charge is 0.
+    """
+    planar = group in (so(2), o(2))
+    wanted = group.dimension if isinstance(group, Torus) else 1
+    if not (planar or isinstance(group, Torus)):
+        raise MfsymError(f"charges belong to SO(2), O(2) and U(1)^k, got {group.name}")
+    if len(charges) != wanted:
+        raise MfsymError(f"{group.name} needs {wanted} charges, got {len(charges)}")
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    generators = np.broadcast_to(np.diag([1.0, -1.0]), (len(group.generator_names), 2, 2))
+    algebra = np.array(charges, dtype=np.float64)[:, None, None] * turn
+    name = f"charge({', '.join(map(str, charges))})"
+    return Representation(group, generators, algebra, partial(_evaluate_charge, np.array(charges)), name)
+
+
+def _evaluate_trivial(group: Group, n: int, elements: Elements) -> Floats:
+    shape = group.defining(elements).shape[:-2]
+    return np.broadcast_to(np.eye(n), (*shape, n, n)).copy()
+
+
+def _evaluate_sign(group: Group, elements: Elements) -> Floats:
+    return np.asarray(np.linalg.det(group.defining(elements)).round()[..., None, None])
+
+
+def _evaluate_regular(group: FiniteGroup, elements: Elements) -> Floats:
+    everyone = np.arange(group.order)
+    moved = group.multiply(np.asarray(elements)[..., None], everyone)
+    return np.swapaxes(np.eye(group.order)[moved], -1, -2)
+
+
+def _evaluate_charge(charges: NDArray[np.int64], elements: Elements) -> Floats:
+    """Powers of the complex numbers in the planes' first columns; improper elements flip the second axis."""
+    even = np.arange(0, elements.shape[-1], 2)
+    phases = elements[..., even, even] + 1j * elements[..., even + 1, even]
+    turned = np.prod(phases**charges, axis=-1)
+    flip = np.linalg.det(elements)
+    first = np.stack([turned.real, turned.imag], axis=-1)
+    second = np.stack([-turned.imag, turned.real], axis=-1) * flip[..., None]
+    return np.stack([first, second], axis=-1)
