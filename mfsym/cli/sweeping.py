@@ -20,7 +20,9 @@ from mfsym.cli.options import (
 )
 from mfsym.errors import StoreError, SweepIncomplete
 
-set_option = click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable.")
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
+)
 sim_argument = click.argument("sim", type=click.Path(path_type=Path, dir_okay=False))
 
 override_options = with_options(

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfsym.configurations.cells import count, extra_axes
-from mfsym.configurations.layers import Resolved
+from mfsym.configurations.cells import Cell, count, extra_axes
+from mfsym.configurations.layers import Resolved, resolve
 from mfsym.errors import MfsymError
 
 MAX_CELLS = 100_000
@@ -90,7 +90,34 @@ def check(resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool 
     """
     needs = estimate(resolved)
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
+    dimensions = ", ".join(extra_axes(resolved)) or "none"
+    refuse_large(
+        needs,
+        jobs=jobs,
+        free=shutil.disk_usage(existing).free,
+        note=f"extra dimensions: {dimensions}",
+        allow=allow_large,
+    )
+    return needs
+
+
+def check_cell(
+    cell: Cell, *, replicates: int = 1, snapshots: int = 1, jobs: int = 1, allow_large: bool = False
+) -> Estimate:
+    """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be."""
+    resolved = resolve(
+        ("cell", {"n": [cell.n], "replicates": replicates, "horizon": cell.horizon, "batch_size": cell.batch_size}),
+        ("cell", {"scheme": list(cell.schemes)}),
+    )
+    one = estimate(resolved)
+    kept = 8 * PARAMETERS * len(cell.schemes) * cell.n * max(replicates, snapshots)
+    needs = Estimate(one.cells, 0, one.memory + 2 * kept, one.seconds)
+    refuse_large(needs, jobs=jobs, free=kept, note=f"n = {cell.n}", allow=allow_large)
+    return needs
+
+
+def refuse_large(needs: Estimate, *, jobs: int, free: int, note: str, allow: bool) -> None:
+    """MfsymError with the estimate unless it fits this machine or ``allow``; free : bytes of disk."""
     memory = available_memory()
     reasons = []
     if needs.cells > MAX_CELLS:
@@ -101,10 +128,8 @@ def check(resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool 
         reasons.append(f"{human_bytes(free)} of disk free")
     if needs.seconds > 365.25 * 86400:
         reasons.append("more than a year of one core")
-    if reasons and not allow_large:
-        dimensions = ", ".join(extra_axes(resolved)) or "none"
+    if reasons and not allow:
         raise MfsymError(
             f"the sweep is too large ({'; '.join(reasons)}): it needs {needs.describe()} "
-            f"(extra dimensions: {dimensions}); make it smaller or pass --allow-large"
+            f"({note}); make it smaller or pass --allow-large"
         )
-    return needs

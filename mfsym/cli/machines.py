@@ -1,0 +1,52 @@
+"""Commands on the machine: info, warmup."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from mfsym.cli.options import format_option
+
+
+@click.command()
+@format_option("text", "json")
+def info(form: str) -> None:
+    """Show versions, processor, cores and where compiled code is cached.
+
+    \b
+    Example:
+      mfsym info --format json
+    """
+    from mfsym.accelerate import CACHE_DIR, JIT_DISABLED, available_threads
+    from mfsym.provenance import machine, packages
+
+    facts = {
+        **machine(),
+        "threads": available_threads(),
+        "jit": "off" if JIT_DISABLED else "on",
+        "cache": str(CACHE_DIR),
+    }
+    if form == "json":
+        click.echo(json.dumps({"machine": facts, "packages": packages()}))
+        return
+    for name, value in {**packages(), **facts}.items():
+        click.echo(f"{name:11s} {value}")
+
+
+@click.command()
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+def warmup(quiet: bool) -> None:
+    """Compile every kernel into the cache, so that the first run does not wait for it.
+
+    \b
+    Example:
+      mfsym warmup
+    """
+    from mfsym.experiments import warm_up
+
+    started = time.monotonic()
+    warm_up()
+    if not quiet:
+        click.echo(f"kernels compiled in {time.monotonic() - started:.1f} s")

@@ -1,0 +1,107 @@
+"""Commands that train: simulate, compare."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from mfsym.cli.options import (
+    COUNT,
+    format_option,
+    jobs_option,
+    large_option,
+    output_file,
+    problem_options,
+    verbosity,
+    verbosity_options,
+)
+from mfsym.configurations.fields import SCHEMES
+from mfsym.errors import Diverged, SweepIncomplete
+
+
+@click.command()
+@problem_options
+@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
+@click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+@large_option
+@verbosity_options
+def simulate(
+    out: str, scheme: str, snapshots: int, allow_large: bool, quiet: bool, verbose: bool, **given: Any
+) -> None:
+    """Train one scheme and keep its particles, risks and distances at several times.
+
+    \b
+    Example:
+      mfsym simulate --teacher wi --init si --scheme fa -n 500 -o run.nc
+    """
+    from mfsym.configurations.preflight import check_cell
+    from mfsym.configurations.single import single_cell
+
+    path = output_file(out)
+    cell, _ = single_cell(given, schemes=(scheme,))
+    check_cell(cell, snapshots=snapshots, allow_large=allow_large)
+    from mfsym.experiments import simulate_cell
+    from mfsym.stores.datasets import save
+
+    dataset = simulate_cell(cell, snapshots=snapshots, verbosity=verbosity(quiet, verbose))
+    assert path is not None
+    save(dataset, path)
+    last = dataset.isel(time=-1)
+    if not quiet:
+        numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in ("risk", "rmd2_si", "rmd2_symmetrised"))
+        click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
+    if dataset.attrs["status"] == "diverged":
+        step = int(dataset.attrs["diverged_step"])
+        raise Diverged(
+            f"the run diverged at step {step}; {path} holds it up to there; try a smaller --alpha", step=step
+        )
+
+
+@click.command()
+@problem_options
+@click.option("--replicates", type=COUNT, help="Replicates.  [default: 1]")
+@click.option("--schemes", metavar="A,B,...", help="Which schemes.  [default: all five]")
+@click.option("-o", "--out", help="Also write the Dataset, .nc.")
+@jobs_option
+@format_option("table", "json", "csv")
+@large_option
+@verbosity_options
+def compare(
+    schemes: str | None,
+    out: str | None,
+    jobs: int,
+    form: str,
+    allow_large: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Train every scheme from one start, on one stream of data and noise, and tabulate what they reach.
+
+    \b
+    Example:
+      mfsym compare --teacher arbitrary --init si -n 100 --replicates 10 --format json
+    """
+    from mfsym.configurations.preflight import check_cell
+    from mfsym.configurations.single import parse_schemes, single_cell
+
+    path = output_file(out)
+    cell, replicates = single_cell(given, schemes=parse_schemes(schemes))
+    check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    from mfsym.experiments import compare_cells
+    from mfsym.stores.datasets import save
+    from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
+
+    dataset = compare_cells(cell, replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose))
+    if path is not None:
+        save(dataset, path)
+    if form == "json":
+        click.echo(json.dumps(comparison_records(dataset)))
+    else:
+        click.echo(comparison_table(dataset) if form == "table" else comparison_csv(dataset))
+    bad = int((dataset["status"].values != "ok").sum())
+    if bad:
+        raise SweepIncomplete(f"{bad} training(s) diverged; try a smaller --alpha", missing=())

@@ -1,0 +1,111 @@
+"""Tables of results as text, CSV and JSON records."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mfsym.errors import MfsymError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCHEMA_VERSION = 1
+RECORD = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "distance_wi")
+"""Numbers of one scheme in the JSON of ``mfsym compare``."""
+
+
+def _number(value: Any) -> float | None:
+    """A float for JSON: null stands for what a diverged run does not have."""
+    return float(value) if math.isfinite(value) else None
+
+
+def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
+    """The JSON of ``mfsym compare``: one record per scheme and replicate, one per pair and replicate."""
+    schemes = [str(name) for name in dataset["scheme"].values]
+    records, pairs = [], []
+    for r in range(dataset.sizes["replicate"]):
+        replicate = int(dataset["replicate"].values[r])
+        one = dataset.isel(replicate=r)
+        for k, scheme in enumerate(schemes):
+            numbers = {name: _number(one[name].values[k]) for name in RECORD}
+            head = {"scheme": scheme, "replicate": replicate, "status": str(one["status"].values[k])}
+            records.append(head | numbers)
+        for i, j in itertools.combinations(range(len(schemes)), 2):
+            value = _number(one["rmd2_pair"].transpose("scheme", "other").values[i, j])
+            pairs.append({"scheme": schemes[i], "other": schemes[j], "replicate": replicate, "rmd2": value})
+    return {"schema_version": SCHEMA_VERSION, "schemes": records, "pairs": pairs}
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Rows of texts in columns: the first flush left, the others flush right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if k == 0 else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _spread(values: np.ndarray) -> str:
+    """mean ± standard deviation over replicates; what did not stay finite is counted beside it."""
+    good = values[np.isfinite(values)]
+    lost = f" [{values.size - good.size} not finite]" if good.size < values.size else ""
+    if not good.size:
+        return "-" + lost
+    deviation = f" ± {good.std(ddof=1):.0e}" if good.size > 1 else ""
+    return f"{good.mean():.2e}{deviation}{lost}"
+
+
+def comparison_table(dataset: xr.Dataset) -> str:
+    """The table of ``mfsym compare``: mean ± standard deviation over replicates, then the pairs."""
+    rows = [["scheme", "status", *RECORD]]
+    schemes = [str(name) for name in dataset["scheme"].values]
+    for scheme in schemes:
+        one = dataset.sel(scheme=scheme)
+        statuses = sorted(set(one["status"].values.astype(str)))
+        rows.append([scheme, "/".join(statuses), *(_spread(one[name].values) for name in RECORD)])
+    pair_rows = [["rmd2_pair", *schemes]]
+    for scheme in schemes:
+        values = dataset["rmd2_pair"].sel(scheme=scheme)
+        pair_rows.append([scheme, *(_spread(values.sel(other=other).values) for other in schemes)])
+    return f"{aligned(rows)}\n\n{aligned(pair_rows)}"
+
+
+def comparison_csv(dataset: xr.Dataset) -> str:
+    """One line per scheme and replicate, with the columns of the JSON records."""
+    buffer = io.StringIO()
+    writer = csv_module.DictWriter(buffer, ["scheme", "replicate", "status", *RECORD], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(comparison_records(dataset)["schemes"])
+    return buffer.getvalue().rstrip("\n")
+
+
+def sweep_table(dataset: xr.Dataset, variable: str = "rmd2_si", *, csv: bool = False) -> str:
+    """One row per point of the grid, one column per scheme: mean ± standard deviation over replicates.
+
+    variable : a number per scheme and replicate.  Raises MfsymError if the Dataset has no such variable.
+    """
+    usable = [str(name) for name in dataset.data_vars if {"scheme", "replicate"} <= set(dataset[name].dims)]
+    usable = [name for name in usable if dataset[name].dtype.kind == "f" and "other" not in dataset[name].dims]
+    if variable not in usable:
+        raise MfsymError(f"--variable must be one of {', '.join(sorted(usable)) or 'none'}, got {variable[:80]!r}")
+    array = dataset[variable]
+    rows_of = [name for name in array.dims if name not in ("scheme", "replicate")]
+    schemes = [str(name) for name in dataset["scheme"].values]
+    rows = [[*map(str, rows_of), *schemes]]
+    array = array.transpose(*rows_of, "scheme", "replicate")
+    for index in np.ndindex(*(array.sizes[name] for name in rows_of)):
+        labels = [str(dataset[name].values[k]) for name, k in zip(rows_of, index, strict=True)]
+        cells = array.values[index]
+        rows.append([*labels, *((f"{row.mean():.6e}" if csv else _spread(row)) for row in cells)])
+    if csv:
+        return "\n".join(",".join(row) for row in rows)
+    return f"{variable}: {array.attrs.get('long_name', '')}, mean ± sd over replicates\n{aligned(rows)}"
