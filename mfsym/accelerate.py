@@ -109,7 +109,9 @@ def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[F], F]:
             def chooser(*args: Any) -> Callable[..., Any]:
                 return choose(*args)
 
-            _overload(function, jit_options={"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True})(chooser)
+            _overload(function, jit_options={"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True})(
+                chooser
+            )
         return function
 
     return decorate

@@ -24,6 +24,9 @@ STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap")
 LANES = 64
 """Rows that share one half of their blocks; see the layout above."""
 
+SEQUENCE_ROWS = 1 << 20
+"""Rows that one step of a sequence of samples holds."""
+
 _MASK = np.uint64(0xFFFFFFFF)
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -84,3 +87,16 @@ def normals(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.fl
     angle = 2.0 * np.pi * 2.0**-32 * words[:, 1::2]
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
     return pairs.reshape(n, -1)[:, :m]
+
+
+def sequence_normals(key: NDArray[np.uint32], first: int, count: int, m: int) -> NDArray[np.float64]:
+    """Standard normals (count, m) of the samples first, first + 1, ... of an endless sequence.
+
+    Sample q is row q % SEQUENCE_ROWS of step q // SEQUENCE_ROWS: how samples are grouped into batches does not matter.
+    """
+    parts = []
+    for step in range(first // SEQUENCE_ROWS, (first + count - 1) // SEQUENCE_ROWS + 1):
+        low = max(0, first - step * SEQUENCE_ROWS)
+        high = min(SEQUENCE_ROWS, first + count - step * SEQUENCE_ROWS)
+        parts.append(normals(key, step, high, m)[low:])
+    return np.concatenate(parts) if parts else np.zeros((0, m))

@@ -15,10 +15,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import expm
 from scipy.special import erf, expit
 
 from mfsym.errors import MfsymError, NotEquivariant
+from mfsym.groups.rotations import exponentials
+from mfsym.kernels.units import predict
 from mfsym.representations import Representation, Subspace, hom
 from mfsym.streams import normals, stream_key
 
@@ -29,7 +30,6 @@ EQUIVARIANCE_TOLERANCE = 1e-9
 """Largest joint-equivariance error accepted, relative to the size of the outputs."""
 
 _PROBES = 16
-_PREDICT_CHUNK = 1 << 22
 
 
 def _sigmoid_slope(a: Floats) -> Floats:
@@ -50,7 +50,7 @@ def _relu_slope(a: Floats) -> Floats:
 
 
 def _softplus(a: Floats) -> Floats:
-    return np.asarray(np.logaddexp(0.0, a))
+    return np.asarray(np.maximum(a, 0.0) + np.log1p(np.exp(-np.abs(a))))
 
 
 def _erf_slope(a: Floats) -> Floats:
@@ -157,9 +157,7 @@ class Unit(ABC):
     def predict(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """Phi(x) = (1/N) sum_i sigma(x, z_i): (B, c) from x (B, d) and z (N, p), float64."""
         inputs, particles = _rows("x", x, self.d), _rows("z", z, self.p)
-        chunk = max(1, _PREDICT_CHUNK // (max(1, particles.shape[0]) * self.c))
-        parts = [self._sigma(inputs[i : i + chunk], particles).mean(axis=1) for i in range(0, inputs.shape[0], chunk)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.c))
+        return np.asarray(predict(self.code, self.activation_code, inputs, particles, self.c))
 
     def _verify(self) -> None:
         """Joint equivariance on generators, one-parameter subgroups and Haar draws, at fixed random points."""
@@ -183,14 +181,12 @@ class Unit(ABC):
         """(name, rho_x, rho_y, M) on generators, on exp(A) for a basis of the algebra, and on a few Haar draws."""
         group, acts = self.rho_x.group, (self.rho_x, self.rho_y, self.action)
         probes = [(name, *(rep.generator_matrices[k] for rep in acts)) for k, name in enumerate(group.generator_names)]
-        probes += [
-            (f"exp(A{k + 1})", *(np.asarray(expm(rep.algebra_matrices[k])) for rep in acts))
-            for k in range(group.dimension)
-        ]
+        turns = [exponentials(rep.algebra_matrices) for rep in acts]
+        probes += [(f"exp(A{k + 1})", *(values[k] for values in turns)) for k in range(group.dimension)]
         draws = group.haar(stream_key(0, "haar"), 0, 4)
         matrices = [rep(draws) for rep in acts]
         probes += [(group.element_name(draws[k]), *(values[k] for values in matrices)) for k in range(len(draws))]
-        return [(name, rho_x, rho_y, action) for name, rho_x, rho_y, action in probes]
+        return probes
 
     def _advice(self) -> str:
         return "choose another representation"

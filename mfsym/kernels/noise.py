@@ -12,6 +12,7 @@ import numpy as np
 
 from mfsym.accelerate import by_type, inner, is_single, kernel
 from mfsym.streams import LANES as _LANES
+from mfsym.streams import SEQUENCE_ROWS
 
 F32, I32, I64, U32, U64 = np.float32, np.int32, np.int64, np.uint32, np.uint64
 LANES = _LANES
@@ -150,13 +151,26 @@ def normal_group(key: Any, step: Any, group: Any, pair: Any, words: Any, out: An
 
 
 @kernel
-def fill_normals(key: Any, step: Any, out: Any) -> None:
-    """Fill out (steps, 2 pairs, GROUP groups) with the draws of steps step, step + 1, ...: [k, c, i] is row i, coordinate c."""
+def fill_normals(key: Any, step: Any, first_group: Any, out: Any) -> None:
+    """Fill out (2 pairs, GROUP groups): [c, i] is coordinate c of row GROUP first_group + i at this step."""
     words = np.empty((4, LANES), np.uint32)
-    steps, coordinates, rows = out.shape
+    coordinates, rows = out.shape
     flat = out.reshape(-1)
-    for k in range(steps):
-        for group in range(rows // GROUP):
-            start = k * coordinates * rows + group * GROUP
-            for pair in range(coordinates // 2):
-                normal_group(key, step + k, group, pair, words, flat[start:], rows)
+    for group in range(rows // GROUP):
+        for pair in range(coordinates // 2):
+            normal_group(key, step, first_group + group, pair, words, flat[group * GROUP :], rows)
+
+
+def sequence_normals(key: np.ndarray, first: int, count: int, m: int) -> np.ndarray:
+    """Standard normals (count, m), float64, of the samples first, first + 1, ...: see ``streams.sequence_normals``."""
+    result = np.empty((count, m))
+    done = 0
+    while done < count:
+        step, row = divmod(first + done, SEQUENCE_ROWS)
+        taken = min(count - done, SEQUENCE_ROWS - row)
+        groups = (row + taken - 1) // GROUP - row // GROUP + 1
+        drawn = np.empty((2 * ((m + 1) // 2), groups * GROUP))
+        fill_normals(key, step, row // GROUP, drawn)
+        result[done : done + taken] = drawn[:m, row % GROUP : row % GROUP + taken].T
+        done += taken
+    return result

@@ -1,0 +1,234 @@
+"""How the law moves: noisy SGD in mean-field time t = k / N.
+
+theta_i <- theta_i - (alpha s(t) / N) [ grad_i + 2 tau theta_i ] + sqrt(2 alpha s(t) beta / N) xi_i
+(Maass Martínez & Fontbona 2024, section 2.1), with grad_i the scheme's stochastic gradient and s a step schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.accelerate import available_threads, set_threads
+from mfsym.errors import MfsymError
+from mfsym.kernels import sgd
+from mfsym.kernels.units import MATRIX, SAMPLES_AT_A_TIME, pack, unpack
+from mfsym.schemes import Scheme, get_scheme
+from mfsym.streams import stream_key
+from mfsym.teachers import Data
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+Schedule = Callable[[Floats], Floats]
+
+DTYPES = ("float32", "float64")
+"""Precisions of the engine."""
+
+FRAME_LIMIT = 16
+"""Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
+
+CHUNK_SAMPLES = 1 << 15
+"""Samples prepared at once: bounds memory, changes no result."""
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is needed to go on exactly: particles, the number of steps done, and the names of the streams.
+
+    z : (N, p) in the precision of the run.  status : "ok", or "diverged" since ``diverged_step`` steps were done.
+    """
+
+    z: NDArray[np.floating]
+    step: int = 0
+    seed: int = 0
+    replicate: int = 0
+    status: str = "ok"
+    diverged_step: int | None = None
+
+    @property
+    def time(self) -> float:
+        """Mean-field time t = step / N."""
+        return self.step / self.z.shape[0]
+
+
+class NoisySGD:
+    """Noisy SGD of one scheme on one data law.
+
+    unit, scheme (a Scheme or its name), data : what is trained, how, on what.
+    alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
+    batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
+    projected_noise : replace xi by P xi (start laws inside E^G); the equivariant architecture always does.
+    dtype : "float32" or "float64".  threads : share one large run between threads; the result is the same.
+
+    >>> from mfsym.teachers import reference_teacher
+    >>> teacher = reference_teacher("wi")
+    >>> dynamics = NoisySGD(teacher.unit, "vanilla", teacher, dtype="float64")
+    >>> dynamics.step(dynamics.init(np.zeros((8, 4))), 4).time
+    0.5
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        scheme: Scheme | str,
+        data: Data,
+        *,
+        alpha: float = 50.0,
+        tau: float = 1e-4,
+        beta: float = 1e-6,
+        batch_size: int = 20,
+        schedule: Schedule | None = None,
+        projected_noise: bool = False,
+        dtype: str = "float32",
+        threads: int = 1,
+    ) -> None:
+        self.unit, self.data = unit, data
+        self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
+        if (data.d, data.c) != (unit.d, unit.c):
+            raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
+        self.alpha = _finite("alpha", alpha, positive=True)
+        self.tau, self.beta = _finite("tau", tau), _finite("beta", beta)
+        if batch_size < 1:
+            raise MfsymError(f"batch_size must be at least 1, got {batch_size}")
+        if dtype not in DTYPES:
+            raise MfsymError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.dtype = np.dtype(dtype)
+        self.threads = max(1, min(threads, available_threads()))
+        self.projector = self.scheme.projector
+        self.noise_map = self._noise_map(projected_noise or self.projector is not None)
+
+    def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
+        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
+        start = np.asarray(z, dtype=np.float64)
+        if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
+            raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
+        return state if np.isfinite(state.z).all() else replace(state, status="diverged", diverged_step=0)
+
+    def step(self, state: State, n: int = 1) -> State:
+        """The state n steps later; a diverged state stays where it diverged."""
+        if state.status != "ok" or n <= 0:
+            return state
+        count, p = state.z.shape
+        chunk = max(1, CHUNK_SAMPLES // self.batch_size)
+        run = _Run(self, count, state)
+        done = 0
+        while done < n:
+            taken = min(chunk, n - done)
+            reached = run.advance(state.step + done, taken)
+            if not run.finite:
+                return replace(state, z=run.particles(), step=reached, status="diverged", diverged_step=reached)
+            done += taken
+        return replace(state, z=run.particles(), step=state.step + n)
+
+    def flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
+        """The states at increasing mean-field times (rounded to whole steps), one at a time.
+
+        After a divergence every later time yields the diverged state.
+        """
+        state = start
+        for time in times:
+            target = round(time * start.z.shape[0])
+            if target < state.step and state.status == "ok":
+                raise MfsymError(f"times must increase, got {time} after {state.time}")
+            state = self.step(state, target - state.step)
+            yield state
+
+    def rates(self, first_step: int, steps: int, n: int) -> Floats:
+        """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
+        factor = np.ones(steps)
+        if self.schedule is not None:
+            factor = np.asarray(self.schedule(np.arange(first_step, first_step + steps) / n), dtype=np.float64)
+        return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+
+    def _noise_map(self, projected: bool) -> Floats:
+        """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""
+        subspace = self.unit.fixed_subspace
+        if self.beta == 0.0:
+            return np.zeros((self.unit.p, 0))
+        if self.unit.p > FRAME_LIMIT:
+            return subspace.projector if projected else np.eye(self.unit.p)
+        return subspace.basis if projected else subspace.frame
+
+
+class _Run:
+    """One call of ``NoisySGD.step``: the particles in blocks, and the scratch memory of the kernels."""
+
+    def __init__(self, dynamics: NoisySGD, n: int, state: State) -> None:
+        self.dynamics, self.state = dynamics, state
+        unit = dynamics.unit
+        key = stream_key(state.seed, "haar", state.replicate)
+        probe = dynamics.scheme.lift(
+            np.zeros((1, dynamics.batch_size, unit.d)), np.zeros((1, dynamics.batch_size, unit.c)), key, 0
+        )
+        self.samples = _padded(probe.x.shape[1] * probe.x.shape[2])
+        codes = (unit.code, unit.activation_code)
+        self.shape = sgd.plan(codes, n, unit.p, unit.d, unit.c, self.samples, dynamics.dtype.itemsize)
+        self.threads = min(dynamics.threads, self.shape.blocks)
+        self.work = sgd.workspace(
+            self.shape, unit.c, self.samples, dynamics.noise_map.shape[1], dynamics.dtype, self.threads
+        )
+        self.blocked = np.empty(self.shape.blocks * unit.p * self.shape.lanes, dynamics.dtype)
+        pack(np.ascontiguousarray(state.z), n, unit.p, self.shape.lanes, self.blocked)
+        self.finite = True
+
+    def advance(self, first_step: int, steps: int) -> int:
+        """Run the given steps; the number of steps done in all, and ``finite`` tells whether the state is."""
+        batches, motion = self._batches(first_step, steps), self._motion(first_step, steps)
+        if self.threads > 1:
+            set_threads(self.threads)
+            done = sgd.advance_threads(self.shape, self.blocked, batches, motion, self.work)
+        else:
+            done = sgd.advance(self.shape, self.blocked, batches, motion, self.work)
+        self.finite = bool(np.isfinite(self.blocked).all())
+        return first_step + int(done)
+
+    def particles(self) -> NDArray[np.floating]:
+        """The particles (N, p)."""
+        z = np.empty(self.state.z.shape, self.dynamics.dtype)
+        unpack(self.blocked, self.shape.lanes, z)
+        return z
+
+    def _batches(self, first_step: int, steps: int) -> sgd.Batches:
+        dynamics, state = self.dynamics, self.state
+        unit, batch, dtype = dynamics.unit, dynamics.batch_size, dynamics.dtype
+        x, y = dynamics.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
+        haar = stream_key(state.seed, "haar", state.replicate)
+        lifted = dynamics.scheme.lift(
+            x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step
+        )
+        flat = lifted.x.reshape(steps, -1, unit.d)
+        samples = np.zeros((steps, self.samples, unit.d), dtype)
+        samples[:, : flat.shape[1]] = flat if unit.code == MATRIX else flat / unit.d
+        parts = (lifted.y, lifted.rho_y, lifted.node_weights, lifted.sample_weights)
+        return sgd.Batches(samples, *(np.ascontiguousarray(part, dtype=dtype) for part in parts))
+
+    def _motion(self, first_step: int, steps: int) -> sgd.Motion:
+        dynamics, dtype = self.dynamics, self.dynamics.dtype
+        projector = np.zeros((0, 0)) if dynamics.projector is None else dynamics.projector
+        with np.errstate(over="ignore"):
+            return sgd.Motion(
+                dynamics.rates(first_step, steps, self.shape.n).astype(dtype),
+                np.array([2.0 * dynamics.tau]).astype(dtype),
+                projector.astype(dtype),
+                dynamics.noise_map.astype(dtype),
+                stream_key(self.state.seed, "noise", self.state.replicate),
+                first_step,
+            )
+
+
+def _padded(samples: int) -> int:
+    return -(-samples // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
+
+
+def _finite(name: str, value: float, positive: bool = False) -> float:
+    if not np.isfinite(value) or value < 0 or (positive and value == 0):
+        kind = "positive" if positive else "non-negative"
+        raise MfsymError(f"{name} must be finite and {kind}, got {value}")
+    return float(value)
