@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from mfsym.errors import MfsymError
 from mfsym.groups.base import MEMBERSHIP_TOLERANCE, Elements, Floats, Group
+from mfsym.groups.rotations import exponentials
 from mfsym.streams import stream_key
 
 _CHECKS = 24
@@ -88,7 +88,7 @@ class Exponential:
     def __call__(self, elements: Elements) -> Floats:
         flat = np.asarray(elements).reshape(-1, self.group.degree, self.group.degree)
         component, coordinates = self.group.factorise(flat)
-        values = expm(np.tensordot(coordinates, self.algebra, axes=1))
+        values = exponentials(np.tensordot(coordinates, self.algebra, axes=1))
         for k, generator in enumerate(self.generators):
             chosen = component == k + 1
             values[chosen] = generator @ values[chosen]

@@ -53,6 +53,12 @@ def uniform_orthogonal(key: NDArray[np.uint32], step: int, n: int, k: int) -> Fl
     return np.asarray(q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :])
 
 
+def exponentials(tangents: Floats) -> Floats:
+    """exp of antisymmetric matrices (n, q, q): orthogonal to rounding, by the eigenvectors of the Hermitian i A."""
+    values, frames = np.linalg.eigh(1j * tangents)
+    return np.asarray(((frames * np.exp(-1j * values)[..., None, :]) @ np.conj(np.swapaxes(frames, -1, -2))).real)
+
+
 def logarithms(rotations: Floats) -> Floats:
     """Antisymmetric logarithms (n, k, k) of rotations (n, k, k), angles in (-pi, pi]."""
     if rotations.shape[-1] == 2:

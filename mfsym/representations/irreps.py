@@ -74,7 +74,7 @@ def _evaluate_wigner(degree: int, twist: int, elements: Elements) -> Floats:
     flat = np.asarray(elements, dtype=np.float64).reshape(-1, 3, 3)
     values = np.broadcast_to(basis, (len(flat), *basis.shape))
     for k in range(degree):
-        split = values.reshape(len(flat), 3**k, 3, -1)
+        split = values.reshape(len(flat), 3**k, 3, 3 ** (degree - 1 - k) * basis.shape[1])
         values = np.einsum("nij,najb->naib", flat, split)
     result = basis.T @ values.reshape(len(flat), *basis.shape)
     if twist < 0:
