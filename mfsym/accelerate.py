@@ -7,8 +7,8 @@ Two policies:
 * ``exact``: IEEE arithmetic in the written order, for code that certifies its result.
 
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
-edited callee would go unnoticed. The cache folder is therefore named after a digest of every kernel source: compiled
-code may call across kernel files, and a change anywhere starts a fresh folder.
+edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and of
+every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,14 +32,28 @@ FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
-def _sources_digest() -> str:
-    """Digest of every kernel source and of what decides the machine code made from it."""
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(numba.__version__.encode())
-    here = Path(__file__)
-    for path in [here, *sorted((here.parent / "kernels").glob("*.py"))]:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+_KERNEL_IMPORT = re.compile(r"^from mfsym\.kernels\.(\w+) import", re.MULTILINE)
+
+
+def _sources(path: Path) -> set[Path]:
+    """A kernel file and every kernel file it imports, directly or not."""
+    found, waiting = set(), [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            names = _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8"))
+            waiting += [current.parent / f"{name}.py" for name in names]
+    return found
+
+
+@functools.cache
+def _sources_digest(path: Path) -> str:
+    """Digest of all sources behind the compiled code of one kernel file, and of numba's version."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for source in [Path(__file__), *sorted(_sources(path))]:
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
@@ -56,13 +71,15 @@ def _cache_root() -> Path:
     return Path(tempfile.gettempdir()) / "mfsym-cache"
 
 
-CACHE_DIR = _cache_root() / f"kernels-{_sources_digest()}"
+CACHE_DIR = _cache_root() / "kernels"
+"""Folder of the compiled kernels: one folder in it per kernel file and state of its sources."""
 
 
 def _compile(**options: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
+        source = Path(function.__code__.co_filename)
         before = _config.CACHE_DIR
-        _config.CACHE_DIR = str(CACHE_DIR)
+        _config.CACHE_DIR = str(CACHE_DIR / f"{source.stem}-{_sources_digest(source)}")
         try:
             compiled: F = numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
         finally:
