@@ -15,12 +15,13 @@ INTERVAL = 30.0
 class Progress:
     """Cells done, failed and left, with the time to go.
 
-    total : number of cells.  label : what is running.  verbosity : -1 nothing, 0 as above, 1 also a line per cell.
+    total : number of units of work.  label : what is running.
+    verbosity : -1 nothing, 0 as above, 1 also a line per unit.
     """
 
-    def __init__(self, total: int, label: str, *, verbosity: int = 0, stream: TextIO | None = None) -> None:
-        self.total, self.label, self.verbosity = total, label, verbosity
-        self.stream = sys.stderr if stream is None else stream
+    def __init__(self, total: int, label: str, *, verbosity: int = 0, unit: str = "cell") -> None:
+        self.total, self.label, self.verbosity, self.unit = total, label, verbosity, unit
+        self.stream: TextIO = sys.stderr
         self.done = self.failed = 0
         self.started = time.monotonic()
         self._stopped = threading.Event()
@@ -31,7 +32,9 @@ class Progress:
             if self.stream.isatty():
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=self.total, desc=self.label, unit="cell", file=self.stream, dynamic_ncols=True)
+                self._bar = tqdm(
+                    total=self.total, desc=self.label, unit=self.unit, file=self.stream, dynamic_ncols=True
+                )
             else:
                 threading.Thread(target=self._tick, daemon=True).start()
         return self
@@ -56,7 +59,7 @@ class Progress:
         left = self.total - ended
         eta = f", about {elapsed / ended * left:.0f} s to go" if ended and left else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.label}: {self.done}/{self.total} cells{failed}, {left} left, {elapsed:.0f} s{eta}"
+        return f"{self.label}: {self.done}/{self.total} {self.unit}s{failed}, {left} left, {elapsed:.0f} s{eta}"
 
     def _write(self, text: str) -> None:
         if self._bar is not None:

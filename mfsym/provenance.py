@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from mfsym.version import __version__
 
@@ -61,4 +63,16 @@ def machine() -> dict[str, str | int]:
         "processor": processor(),
         "cores": cores(),
         "byte_order": sys.byteorder,
+    }
+
+
+def attributes(title: str, config: dict[str, Any], seed: int) -> dict[str, str | int]:
+    """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where."""
+    return {
+        "title": title,
+        "mfsym_version": __version__,
+        "seed": seed,
+        "config": json.dumps(config, sort_keys=True),
+        "machine": json.dumps(machine(), sort_keys=True),
+        "packages": json.dumps(packages(), sort_keys=True),
     }

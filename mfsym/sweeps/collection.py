@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from mfsym.configurations.cells import SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
 from mfsym.errors import StoreError
-from mfsym.provenance import machine, packages
+from mfsym.provenance import attributes
 from mfsym.stores.archives import Archive
 from mfsym.stores.datasets import content_digest, open_result
 from mfsym.stores.folders import Folder, folder_of, load_cell, read_failure
 from mfsym.sweeps.plans import recorded
-from mfsym.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,14 +97,9 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
 def provenance(resolved: Resolved) -> dict[str, Any]:
     """Attributes that say how a Dataset was made."""
     return {
-        "title": "mfsym sweep",
+        **attributes("mfsym sweep", resolved.tables(), resolved.values["seed"]),
         "schema_version": SCHEMA_VERSION,
-        "mfsym_version": __version__,
-        "seed": resolved.values["seed"],
-        "config": json.dumps(resolved.tables(), sort_keys=True),
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
-        "machine": json.dumps(machine(), sort_keys=True),
-        "packages": json.dumps(packages(), sort_keys=True),
     }
 
 

@@ -1,0 +1,193 @@
+"""Layers, checks, cells and preflight of the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from mfsym.configurations import Cell, axes, count, expand, load
+from mfsym.configurations.fields import MEANINGS, key_tables
+from mfsym.configurations.layers import MAX_FILE_BYTES, parse_value
+from mfsym.configurations.preflight import check, check_cell, estimate, human_bytes, human_seconds
+from mfsym.configurations.single import parse_schemes, single_cell
+from mfsym.errors import MfsymError
+
+ROOT = Path(__file__).parents[2]
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "sim.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_key_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(key_tables())
+
+
+def test_each_layer_wins_over_the_ones_below_it(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[sweep]\nseed = 1\n[training]\nalpha = 1\ntau = 1\nbeta = 1\n")
+    resolved = load(
+        path,
+        assignments=["alpha=3", "training.tau=3", "seed=3"],
+        options={"seed": 4, "replicates": None},
+        environment={"MFSYM_ALPHA": "2", "MFSYM_BETA": "2", "OTHER": "9", "MFSYM_CACHE_DIR": "/x"},
+    )
+    values = resolved.values
+    assert (values["seed"], values["alpha"], values["tau"], values["beta"]) == (4, 3.0, 3.0, 2.0)
+    assert values["batch_size"] == 20
+    origins = resolved.origins
+    assert origins["seed"] == "command line"
+    assert origins["alpha"] == "--set"
+    assert origins["beta"] == "environment"
+    assert origins["batch_size"] == "default"
+    assert "file" in load(path, environment={}).origins["alpha"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[sweep]\nteachers = ['wi']", "unknown key 'teachers'.*did you mean 'teacher'"),
+        ("[swep]\nn = 5", r"unknown table \[swep\].*did you mean 'sweep'"),
+        ("n = 5", "unknown table"),
+        ("sweep = 5", "must be a table"),
+        ("[sweep]\nn = [5, 5]", "must not repeat"),
+        ("[sweep]\nn = []", "at least one"),
+        ("[sweep]\nn = [0]", ">= 1"),
+        ("[sweep]\nn = 5.5", "int"),
+        ("[sweep]\nn = true", "int"),
+        ("[sweep]\nscheme = ['x']", "Invalid enum"),
+        ("[training]\nalpha = nan", "must be finite"),
+        ("[training]\nalpha = [1, inf]", "must be finite"),
+        ("[training]\nalpha = 0", "> 0"),
+        ("[training]\nbeta = -1", ">= 0"),
+        ("[training]\nalpha = 'x'", "float"),
+        ("[training", "not valid TOML"),
+        ("[sweep]\nseed = " + "9" * 5000, "TOML|digits|int"),
+        ("[sweep]\nn = " + "[" * 5000, "TOML|nested"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(MfsymError, match=words) as caught:
+        load(_file(tmp_path, text), environment={})
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MfsymError, match="cannot be read"):
+        load(tmp_path / "absent.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(MfsymError, match="UTF-8"):
+        load(tmp_path / "binary.toml")
+    (tmp_path / "huge.toml").write_bytes(b"#" * (MAX_FILE_BYTES + 1))
+    with pytest.raises(MfsymError, match="must be under"):
+        load(tmp_path / "huge.toml")
+
+
+@pytest.mark.parametrize("assignment", ["alpha", "alhpa=1", "sweep.alpha=1", "alpha=1\n2"])
+def test_bad_assignments_are_refused(assignment: str) -> None:
+    with pytest.raises(MfsymError):
+        load(assignments=[assignment], environment={})
+
+
+def test_an_unknown_environment_variable_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(MfsymError, match=r"MFSYM_ALHPA.*did you mean 'alpha'"):
+        load(environment={"MFSYM_ALHPA": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5),
+        ("1e-3", 1e-3),
+        ("wi", "wi"),
+        ("wi,si", ["wi", "si"]),
+        ("5, 10", [5, 10]),
+        ("[5, 10]", [5, 10]),
+        ("'a'", "a"),
+    ],
+)
+def test_values_are_toml_bare_words_or_lists(text: str, value: object) -> None:
+    assert parse_value(text) == value
+
+
+def test_a_listed_training_parameter_makes_one_more_dimension() -> None:
+    resolved = load(assignments=["alpha=5,50", "n=5,10,20", "replicates=2"], environment={})
+    assert list(axes(resolved)) == ["teacher", "init", "n", "alpha", "replicate"]
+    cells = [cell for _, cell in expand(resolved)]
+    assert count(resolved) == len(cells) == len({cell.identity for cell in cells}) == 12
+    assert {cell.alpha for cell in cells} == {5.0, 50.0}
+
+
+def test_every_value_of_a_cell_is_in_its_identity() -> None:
+    cell = Cell()
+    assert cell.identity == Cell().identity
+    for field in dataclasses.fields(Cell):
+        value = getattr(cell, field.name)
+        other = (
+            value + 1 if isinstance(value, int | float) else (*value, "x") if isinstance(value, tuple) else value + "x"
+        )
+        assert dataclasses.replace(cell, **{field.name: other}).identity != cell.identity
+
+
+def test_a_cell_survives_json() -> None:
+    cell = Cell(n=7, alpha=0.1)
+    assert Cell.from_dict(cell.to_dict()) == cell
+
+
+def test_a_growing_grid_keeps_the_identity_of_its_cells() -> None:
+    small = {cell.identity for _, cell in expand(load(assignments=["n=5,10"], environment={}))}
+    large = {cell.identity for _, cell in expand(load(assignments=["n=5,7,10", "replicates=3"], environment={}))}
+    assert small < large
+
+
+def test_what_cannot_fit_is_refused_with_its_estimate_and_the_flag(tmp_path: Path) -> None:
+    for assignments in (["n=1000000000"], ["n=5", "replicates=10000000"]):
+        resolved = load(assignments=assignments, environment={})
+        with pytest.raises(MfsymError, match=r"too large .* it needs .* --allow-large"):
+            check(resolved, tmp_path)
+        assert check(resolved, tmp_path, allow_large=True).cells == count(resolved)
+    with pytest.raises(MfsymError, match="--allow-large"):
+        check_cell(Cell(n=10**9))
+    assert check_cell(Cell(n=5000)).cells == 1
+
+
+def test_the_estimate_grows_with_the_grid() -> None:
+    small = estimate(load(assignments=["n=100"], environment={}))
+    large = estimate(load(assignments=["n=100,200"], environment={}))
+    assert large.seconds > 2 * small.seconds
+    assert large.disk > 2 * small.disk
+    assert str(large.cells) in large.describe()
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(5, "5 B"), (1536, "1.5 KB"), (3 * 2**40, "3.0 TB"), (3 * 2**60, "3145728.0 TB")]
+)
+def test_bytes_for_people(size: float, text: str) -> None:
+    assert human_bytes(size) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (600, "10 min"), (7500, "2 h 05 min")])
+def test_seconds_for_people(seconds: float, text: str) -> None:
+    assert human_seconds(seconds) == text
+
+
+def test_a_single_training_takes_one_value_of_each_key() -> None:
+    cell, replicates = single_cell({"teacher": "si", "n": 7, "alpha": None}, ("fa",), {"MFSYM_REPLICATES": "3"})
+    assert (cell.teacher, cell.n, cell.alpha, cell.schemes, replicates) == ("si", 7, 50.0, ("fa",), 3)
+    for environment in ({"MFSYM_N": "5,10"}, {"MFSYM_ALPHA": "5,10"}):
+        with pytest.raises(MfsymError, match="must be one value here"):
+            single_cell({}, None, environment)
+
+
+@pytest.mark.parametrize("text", ["", "x", "fa,fa", "vanila"])
+def test_bad_scheme_lists_are_refused(text: str) -> None:
+    with pytest.raises(MfsymError, match="--schemes"):
+        parse_schemes(text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sims").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_grid_of_the_repository_resolves_and_fits(path: Path, tmp_path: Path) -> None:
+    assert check(load(path, environment={}), tmp_path).cells >= 1
