@@ -6,7 +6,6 @@ import ast
 import hashlib
 import io
 import json
-import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,11 +84,21 @@ def parse_npy(content: bytes) -> NDArray[Any]:
     """
     if not content.startswith(NPY_MAGIC):
         raise ValueError("not a .npy file of format 1.0")
-    (length,) = struct.unpack("<H", content[8:10])
-    header = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
-    if set(header) != {"descr", "fortran_order", "shape"} or not isinstance(header["descr"], str):
+    length = int.from_bytes(content[8:10], "little")
+    try:
+        header = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
+    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        raise ValueError("the .npy header is not a plain dictionary") from error
+    if (
+        not isinstance(header, dict)
+        or set(header) != {"descr", "fortran_order", "shape"}
+        or not isinstance(header["descr"], str)
+    ):
         raise ValueError("a .npy header must hold descr, fortran_order and shape only")
-    dtype, shape = np.dtype(header["descr"]), header["shape"]
+    try:
+        dtype, shape = np.dtype(header["descr"]), tuple(header["shape"])
+    except (TypeError, SyntaxError) as error:
+        raise ValueError("the .npy header declares no plain type and shape") from error
     if dtype.kind not in KINDS or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ValueError(f"dtype {dtype} and shape {shape} must be of plain numbers or text")
     body = content[10 + length :]
