@@ -87,7 +87,7 @@ def parse_npy(content: bytes) -> NDArray[Any]:
     length = int.from_bytes(content[8:10], "little")
     try:
         header = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
-    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         raise ValueError("the .npy header is not a plain dictionary") from error
     if (
         not isinstance(header, dict)
