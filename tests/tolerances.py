@@ -17,3 +17,27 @@ SLOPE = 0.3
 
 STAT = 4.0
 """Largest |score| of a statistic at a fixed seed, in standard errors."""
+
+ACTIVATION = 1e-14
+"""Largest error of a float64 activation or slope, relative to max(1, |s|)."""
+
+ACTIVATION32 = 2e-7
+"""Largest error of a float32 activation or slope, relative to max(1, |s|)."""
+
+NORMAL = 1e-13
+"""A float64 normal draw of the kernels against the definition, absolute (draws reach 6.8)."""
+
+NORMAL32 = 2e-6
+"""A float32 normal draw of the kernels against the definition, times the radius of its pair if below 1."""
+
+P_VALUE = 6e-5
+"""Smallest p-value accepted at a fixed seed: that of a score of STAT."""
+
+SPLIT = 1e-8
+"""A training that must leave a coincidence leaves it by more than this."""
+
+SINGLE_SI = 1e-12
+"""Largest RMD^2 to E^G of a float32 run that stays in E^G, symmetric teacher, N >= 50."""
+
+SINGLE_SI_UNSTABLE = 1e-8
+"""The same with the arbitrary teacher, where E^G is unstable and rounding grows along the run."""
