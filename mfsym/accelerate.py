@@ -7,8 +7,8 @@ Two policies:
 * ``exact``: IEEE arithmetic in the written order, for code that certifies its result.
 
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
-edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and of
-every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
+edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
+of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
 """
 
 from __future__ import annotations

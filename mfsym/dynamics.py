@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.accelerate import available_threads, set_threads
 from mfsym.errors import MfsymError
 from mfsym.kernels import sgd
-from mfsym.kernels.units import MATRIX, SAMPLES_AT_A_TIME, pack, unpack
+from mfsym.kernels.units import MATRIX, SAMPLES_AT_A_TIME, block_shape, pack, unpack
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
@@ -115,9 +115,8 @@ class NoisySGD:
         """The state n steps later; a diverged state stays where it diverged."""
         if state.status != "ok" or n <= 0:
             return state
-        count, p = state.z.shape
         chunk = max(1, CHUNK_SAMPLES // self.batch_size)
-        run = _Run(self, count, state)
+        run = _Run(self, state)
         done = 0
         while done < n:
             taken = min(chunk, n - done)
@@ -160,39 +159,40 @@ class NoisySGD:
 class _Run:
     """One call of ``NoisySGD.step``: the particles in blocks, and the scratch memory of the kernels."""
 
-    def __init__(self, dynamics: NoisySGD, n: int, state: State) -> None:
+    def __init__(self, dynamics: NoisySGD, state: State) -> None:
         self.dynamics, self.state = dynamics, state
-        unit = dynamics.unit
-        key = stream_key(state.seed, "haar", state.replicate)
-        probe = dynamics.scheme.lift(
-            np.zeros((1, dynamics.batch_size, unit.d)), np.zeros((1, dynamics.batch_size, unit.c)), key, 0
-        )
-        self.samples = _padded(probe.x.shape[1] * probe.x.shape[2])
-        codes = (unit.code, unit.activation_code)
-        self.shape = sgd.plan(codes, n, unit.p, unit.d, unit.c, self.samples, dynamics.dtype.itemsize)
-        self.threads = min(dynamics.threads, self.shape.blocks)
-        self.work = sgd.workspace(
-            self.shape, unit.c, self.samples, dynamics.noise_map.shape[1], dynamics.dtype, self.threads
-        )
-        self.blocked = np.empty(self.shape.blocks * unit.p * self.shape.lanes, dynamics.dtype)
-        pack(np.ascontiguousarray(state.z), n, unit.p, self.shape.lanes, self.blocked)
+        (n, p), (blocks, lanes) = state.z.shape, block_shape(state.z.shape[0])
+        self.lanes = lanes
+        self.blocked = np.empty(blocks * p * lanes, dynamics.dtype)
+        pack(np.ascontiguousarray(state.z), n, p, lanes, self.blocked)
+        self.plan: tuple[sgd.Shape, sgd.Workspace] | None = None
         self.finite = True
 
     def advance(self, first_step: int, steps: int) -> int:
         """Run the given steps; the number of steps done in all, and ``finite`` tells whether the state is."""
         batches, motion = self._batches(first_step, steps), self._motion(first_step, steps)
-        if self.threads > 1:
-            set_threads(self.threads)
-            done = sgd.advance_threads(self.shape, self.blocked, batches, motion, self.work)
+        if self.plan is None:
+            self.plan = self._planned(batches.x.shape[1])
+        shape, work = self.plan
+        if work.forces.shape[0] > 1:
+            set_threads(work.forces.shape[0])
+            done = sgd.advance_threads(shape, self.blocked, batches, motion, work)
         else:
-            done = sgd.advance(self.shape, self.blocked, batches, motion, self.work)
+            done = sgd.advance(shape, self.blocked, batches, motion, work)
         self.finite = bool(np.isfinite(self.blocked).all())
         return first_step + int(done)
+
+    def _planned(self, samples: int) -> tuple[sgd.Shape, sgd.Workspace]:
+        dynamics, unit = self.dynamics, self.dynamics.unit
+        n, codes, item = self.state.z.shape[0], (unit.code, unit.activation_code), dynamics.dtype.itemsize
+        shape = sgd.plan(codes, n, unit.p, unit.d, unit.c, samples, item)
+        threads = min(dynamics.threads, shape.blocks)
+        return shape, sgd.workspace(shape, unit.c, samples, dynamics.noise_map.shape[1], dynamics.dtype, threads)
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p)."""
         z = np.empty(self.state.z.shape, self.dynamics.dtype)
-        unpack(self.blocked, self.shape.lanes, z)
+        unpack(self.blocked, self.lanes, z)
         return z
 
     def _batches(self, first_step: int, steps: int) -> sgd.Batches:
@@ -204,7 +204,8 @@ class _Run:
             x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step
         )
         flat = lifted.x.reshape(steps, -1, unit.d)
-        samples = np.zeros((steps, self.samples, unit.d), dtype)
+        count = -(-flat.shape[1] // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
+        samples = np.zeros((steps, count, unit.d), dtype)
         samples[:, : flat.shape[1]] = flat if unit.code == MATRIX else flat / unit.d
         parts = (lifted.y, lifted.rho_y, lifted.node_weights, lifted.sample_weights)
         return sgd.Batches(samples, *(np.ascontiguousarray(part, dtype=dtype) for part in parts))
@@ -214,17 +215,13 @@ class _Run:
         projector = np.zeros((0, 0)) if dynamics.projector is None else dynamics.projector
         with np.errstate(over="ignore"):
             return sgd.Motion(
-                dynamics.rates(first_step, steps, self.shape.n).astype(dtype),
+                dynamics.rates(first_step, steps, self.state.z.shape[0]).astype(dtype),
                 np.array([2.0 * dynamics.tau]).astype(dtype),
                 projector.astype(dtype),
                 dynamics.noise_map.astype(dtype),
                 stream_key(self.state.seed, "noise", self.state.replicate),
                 first_step,
             )
-
-
-def _padded(samples: int) -> int:
-    return -(-samples // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
 
 
 def _finite(name: str, value: float, positive: bool = False) -> float:

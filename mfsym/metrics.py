@@ -76,7 +76,8 @@ class Evaluation:
 
     risk : E|model(x) - f_*(x)|^2, of the scheme's own model.  risk_bare : the same of the bare prediction Phi.
     l2_symmetrisation : |model - Q_G model|.  l2_target : |model - f_*|.  l2_symmetrised_target : |model - Q_G f_*|.
-    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).  Norms of L^2(x), not squared.
+    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).
+    All norms are those of L^2(x), not squared.
     """
 
     risk: float

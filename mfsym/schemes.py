@@ -43,7 +43,7 @@ class LiftedBatches:
 class Orbit:
     """The quadrature nodes of a group on inputs and outputs: averages over the orbit of an input.
 
-    nodes_x : (K, d, d).  nodes_y : (K, c, c).  weights : (K,), sum 1. ``order`` : of the rule, if the group is infinite.
+    nodes_x : (K, d, d).  nodes_y : (K, c, c).  weights : (K,), sum 1.  order : of the rule, if the group is infinite.
     """
 
     def __init__(self, unit: Unit, order: int | None = None) -> None:

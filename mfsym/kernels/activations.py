@@ -112,7 +112,16 @@ def value_slope(kind: Any, a: Any) -> Any:
 
 
 @inner
-def _slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+def _sum_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    total = like(a[o], 0.0)
+    for lane in range(n):
+        i = np.uintp(lane)
+        total += weights[i] * value_slope(kind, a[o + i])[0]
+    return total
+
+
+@inner
+def _sum_slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     total = like(a[o], 0.0)
     for lane in range(n):
         i = np.uintp(lane)
@@ -120,6 +129,13 @@ def _slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
         total += weights[i] * s
         a[o + i] = slope
     return total
+
+
+@inner
+def _slopes_of(kind: Any, a: Any, o: Any, n: Any) -> None:
+    for lane in range(n):
+        i = np.uintp(lane)
+        a[o + i] = value_slope(kind, a[o + i])[1]
 
 
 @inner
@@ -132,19 +148,52 @@ def _values_slopes_of(kind: Any, a: Any, o: Any, values: Any, n: Any) -> None:
 
 
 @kernel
-def slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
-    """Replace the preactivations a[o:o+n] by s'(a) and return sum_i weights_i s(a_i)."""
+def sum_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    """sum_i weights_i s(a_i) over the preactivations a[o:o+n], which are left as they are."""
     if code == 0:
-        return _slopes_of(SIGMOID, a, o, weights, n)
+        return _sum_of(SIGMOID, a, o, weights, n)
     if code == 1:
-        return _slopes_of(TANH, a, o, weights, n)
+        return _sum_of(TANH, a, o, weights, n)
     if code == 2:
-        return _slopes_of(RELU, a, o, weights, n)
+        return _sum_of(RELU, a, o, weights, n)
     if code == 3:
-        return _slopes_of(SOFTPLUS, a, o, weights, n)
+        return _sum_of(SOFTPLUS, a, o, weights, n)
     if code == 4:
-        return _slopes_of(ERF, a, o, weights, n)
-    return _slopes_of(IDENTITY, a, o, weights, n)
+        return _sum_of(ERF, a, o, weights, n)
+    return _sum_of(IDENTITY, a, o, weights, n)
+
+
+@kernel
+def sum_slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    """As ``sum_row``, and replace the preactivations a[o:o+n] by s'(a)."""
+    if code == 0:
+        return _sum_slopes_of(SIGMOID, a, o, weights, n)
+    if code == 1:
+        return _sum_slopes_of(TANH, a, o, weights, n)
+    if code == 2:
+        return _sum_slopes_of(RELU, a, o, weights, n)
+    if code == 3:
+        return _sum_slopes_of(SOFTPLUS, a, o, weights, n)
+    if code == 4:
+        return _sum_slopes_of(ERF, a, o, weights, n)
+    return _sum_slopes_of(IDENTITY, a, o, weights, n)
+
+
+@kernel
+def slopes_row(code: Any, a: Any, o: Any, n: Any) -> None:
+    """Replace the preactivations a[o:o+n] by s'(a)."""
+    if code == 0:
+        _slopes_of(SIGMOID, a, o, n)
+    elif code == 1:
+        _slopes_of(TANH, a, o, n)
+    elif code == 2:
+        _slopes_of(RELU, a, o, n)
+    elif code == 3:
+        _slopes_of(SOFTPLUS, a, o, n)
+    elif code == 4:
+        _slopes_of(ERF, a, o, n)
+    else:
+        _slopes_of(IDENTITY, a, o, n)
 
 
 @kernel

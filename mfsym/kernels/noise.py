@@ -1,7 +1,7 @@
 """Counter-based normal draws that vectorise: the compiled twin of ``mfsym.streams``.
 
-Philox4x32-10 on LANES counters at a time, then a branch-free Box-Muller transform whose quadrant comes from the top bits
-of the second word. Every draw is a function of (key, step, row, coordinate) alone.
+Philox4x32-10 on LANES counters at a time, then a branch-free Box-Muller transform whose quadrant comes from the top
+bits of the second word. Every draw is a function of (key, step, row, coordinate) alone.
 """
 
 from __future__ import annotations
@@ -16,23 +16,19 @@ from mfsym.streams import SEQUENCE_ROWS
 
 F32, I32, I64, U32, U64 = np.float32, np.int32, np.int64, np.uint32, np.uint64
 LANES = _LANES
+WORD = U64(0xFFFFFFFF)
 GROUP = 2 * LANES
 """Rows served by one call of ``normal_group``."""
 
 
 @inner
 def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Philox4x32-10 on 32-bit words held in uint64: one lane width throughout is what vectorises."""
     for _ in range(10):
-        low = U64(c0) * U64(0xD2511F53)
-        high = U64(c2) * U64(0xCD9E8D57)
-        c0, c1, c2, c3 = (
-            U32(U32(high >> U64(32)) ^ c1 ^ k0),
-            U32(high & U64(0xFFFFFFFF)),
-            U32(U32(low >> U64(32)) ^ c3 ^ k1),
-            U32(low & U64(0xFFFFFFFF)),
-        )
-        k0 = U32((U64(k0) + U64(0x9E3779B9)) & U64(0xFFFFFFFF))
-        k1 = U32((U64(k1) + U64(0xBB67AE85)) & U64(0xFFFFFFFF))
+        low, high = c0 * U64(0xD2511F53), c2 * U64(0xCD9E8D57)
+        c0, c1 = (high >> U64(32)) ^ c1 ^ k0, high & WORD
+        c2, c3 = (low >> U64(32)) ^ c3 ^ k1, low & WORD
+        k0, k1 = (k0 + U64(0x9E3779B9)) & WORD, (k1 + U64(0xBB67AE85)) & WORD
     return c0, c1, c2, c3
 
 
@@ -126,15 +122,12 @@ def normal_group(key: Any, step: Any, group: Any, pair: Any, words: Any, out: An
 
     words : (4, LANES) uint32 scratch.  out : flat; coordinate c of these rows goes to out[c stride :][:GROUP].
     """
-    k0, k1 = U32(key[0]), U32(key[1])
-    first, c1 = U32(group * LANES), U32(pair)
-    c2, c3 = U32(U64(step) & U64(0xFFFFFFFF)), U32(U64(step) >> U64(32))
+    k0, k1, first = U64(key[0]), U64(key[1]), U64(group * LANES)
+    c2, c3 = U64(step) & WORD, U64(step) >> U64(32)
     for lane in range(LANES):
-        w0, w1, w2, w3 = _philox(U32(first + U32(lane)), c1, c2, c3, k0, k1)
-        words[0, lane] = w0
-        words[1, lane] = w1
-        words[2, lane] = w2
-        words[3, lane] = w3
+        w0, w1, w2, w3 = _philox(first + U64(lane), U64(pair), c2, c3, k0, k1)
+        words[0, lane], words[1, lane] = U32(w0), U32(w1)
+        words[2, lane], words[3, lane] = U32(w2), U32(w3)
     o = np.uintp(2 * pair * stride)
     s = np.uintp(stride)
     for lane in range(LANES):

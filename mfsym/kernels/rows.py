@@ -1,4 +1,4 @@
-"""Row operations: one pass over L lanes (particles) of flat arrays, at unsigned offsets so that LLVM vectorises them."""
+"""Row operations: one pass over L lanes (particles) of flat arrays, at unsigned offsets so that LLVM vectorises."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ Each step, for the lifted batch x_{bk}, y_b with node weights w_k, sample weight
 (Maass Martínez & Fontbona 2024, equation of the noisy SGD of section 2 with one lifted batch per step.)
 
 The tape of the forward pass is kept for the backward pass while it fits the cache (``KEPT_TAPE_BYTES``); past that each
-block's forward pass is run again, so memory stays proportional to one block. Sums over particles are partial sums of one
-block each, added in order: their bits do not depend on the number of threads.
+block's forward pass is run again, so memory stays proportional to one block. Sums over particles are partial sums of
+one block each, added in order: their bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from mfsym.accelerate import kernel, parallel_kernel, prange
 from mfsym.kernels.elementary import like
 from mfsym.kernels.noise import GROUP, LANES, normal_group
 from mfsym.kernels.rows import axpy, clear, decay_axpy, zero_or_nan
-from mfsym.kernels.units import MATRIX, backward_block, block_shape, forward_block, tape_rows
+from mfsym.kernels.units import (
+    backward_block,
+    block_shape,
+    forward_block,
+    predict_block,
+    recompute_block,
+    tape_rows,
+)
 
 KEPT_TAPE_BYTES = 1 << 22
 
@@ -54,13 +61,15 @@ class Motion(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch of a run: made once, never allocated in the time loop. Leading axis: threads, or blocks for phi.
+    """Scratch of a run: made once, never allocated in the time loop. T threads.
 
-    tape (T, .), forces (T, .), normals (T, .), words (T, 4, LANES), phi (blocks, M, c), r (M, c),
+    tape (flat, all blocks, empty unless kept), scratch (T, 8 L), forces (T, (2 p + 4) L), normals (T, .),
+    words (T, 4, LANES), phi (blocks, M, c), r (M, c),
     weights (2, L): rows of ones, and of ones up to the last particle of the last block.
     """
 
     tape: np.ndarray
+    scratch: np.ndarray
     forces: np.ndarray
     normals: np.ndarray
     words: np.ndarray
@@ -91,14 +100,13 @@ def workspace(shape: Shape, c: int, samples: int, noise_dimension: int, dtype: A
     """Scratch arrays for a run of this shape on ``threads`` threads."""
     L = shape.lanes
     rows = tape_rows(shape.unit[0], c, samples)
-    tape = (1, shape.blocks * rows * L) if shape.kept else (threads, rows * L)
-    extra = 0 if shape.unit[0] == MATRIX else 4
     noise_rows = 2 * ((noise_dimension + 1) // 2)
     weights = np.ones((2, L), dtype)
     weights[1, shape.n - (shape.blocks - 1) * L :] = 0
     return Workspace(
-        np.zeros(tape, dtype),
-        np.zeros((threads, (2 * shape.p + extra) * L), dtype),
+        np.zeros(shape.blocks * rows * L if shape.kept else 0, dtype),
+        np.zeros((threads, 0 if shape.kept else 8 * L), dtype),
+        np.zeros((threads, (2 * shape.p + 4) * L), dtype),
         np.zeros((threads, noise_rows * (-(-L // GROUP) * GROUP)), dtype),
         np.zeros((threads, 4, LANES), np.uint32),
         np.zeros((shape.blocks, samples, c), dtype),
@@ -109,14 +117,17 @@ def workspace(shape: Shape, c: int, samples: int, noise_dimension: int, dtype: A
 
 @kernel
 def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
-    """Partial prediction of one block, into work.phi[block]; leaves the block's tape."""
+    """Partial prediction of one block, into work.phi[block]; leaves its tape where tapes are kept."""
     L = np.uintp(shape.lanes)
-    tape = work.tape[thread]
-    q = np.uintp(block * (tape.shape[0] // shape.blocks) if shape.kept else 0)
+    o = np.uintp(block * shape.p * shape.lanes)
     phi = work.phi[block]
     phi[:] = like(z[0], 0.0)
     weights = work.weights[1 if block == shape.blocks - 1 else 0]
-    forward_block(shape.unit, z, np.uintp(block * shape.p * shape.lanes), L, x, weights, tape, q, phi)
+    if shape.kept:
+        q = np.uintp(block * (work.tape.shape[0] // shape.blocks))
+        forward_block(shape.unit, z, o, L, x, weights, work.tape, q, phi)
+    else:
+        predict_block(shape.unit, z, o, L, x, weights, work.scratch[thread], phi)
 
 
 @kernel
@@ -168,12 +179,13 @@ def _draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) -
 def _move(shape: Any, block: Any, z: Any, x: Any, motion: Any, s: Any, work: Any, thread: Any) -> Any:
     """Backward pass, projection, penalty and noise of one block; false if a particle is not finite."""
     L, p = np.uintp(shape.lanes), shape.p
-    tape, g, normals = work.tape[thread if not shape.kept else 0], work.forces[thread], work.normals[thread]
-    q = np.uintp(block * (tape.shape[0] // shape.blocks) if shape.kept else 0)
+    g, normals = work.forces[thread], work.normals[thread]
     o = np.uintp(block * p * shape.lanes)
-    if not shape.kept:
-        _forward(shape, block, z, x, work, thread)
-    backward_block(shape.unit[0], z, o, L, x, work.r, tape, q, g)
+    if shape.kept:
+        q = np.uintp(block * (work.tape.shape[0] // shape.blocks))
+        backward_block(shape.unit[0], z, o, L, x, work.r, work.tape, q, g)
+    else:
+        recompute_block(shape.unit, z, o, L, x, work.r, work.scratch[thread], g)
     at = np.uintp(0)
     if motion.projector.shape[0] > 0:
         source, at = at, np.uintp(g.shape[0]) - np.uintp(p) * L
@@ -234,7 +246,7 @@ def advance_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) ->
         x = batches.x[s]
         for thread in prange(threads):
             for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
-                _forward(shape, block, z, x, work, 0 if shape.kept else thread)
+                _forward(shape, block, z, x, work, thread)
         if not _cotangents(shape, batches, s, work):
             return s
         for thread in prange(threads):

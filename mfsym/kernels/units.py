@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from mfsym.accelerate import kernel
-from mfsym.kernels.activations import slopes_row, values_slopes_row
+from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
 from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
 
 MATRIX, UV = 0, 1
 """Codes of the units."""
 
-MAX_LANES = 512
-"""Lanes of a full block: the rows of one block stay in the first-level cache."""
+MAX_LANES = 1024
+"""Lanes of a full block: long enough to amortise a row call, short enough for the cache."""
 
 SAMPLES_AT_A_TIME = 4
 
@@ -31,7 +31,7 @@ SAMPLES_AT_A_TIME = 4
 def block_shape(n: int) -> tuple[int, int]:
     """Number of blocks and of lanes per block for n particles: little padding, whole vectors.
 
-    One block of whole vectors (16 lanes) up to MAX_LANES, then blocks of equal size, a multiple of 128.
+    One block of whole vectors (16 lanes) up to MAX_LANES, then blocks of equal size, a multiple of 128 lanes.
     """
     blocks = max(1, -(-n // MAX_LANES))
     unit = 16 if blocks == 1 else 128
@@ -58,27 +58,71 @@ def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape:
             for m in range(0, M, 4):
                 preactivations(z, o, L, x, m, tape, q)
                 for s in range(4):
-                    phi[m + s, j] += slopes_row(activation, tape, q, weights, L)
+                    phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
                     q += L
             o += np.uintp(d) * L
     else:
         v = o + np.uintp(d) * L
-        values = tape[: q + np.uintp(M) * L]
         slopes = tape[np.uintp(M) * L :]
         for m in range(0, M, 4):
             preactivations(z, o, L, x, m, slopes, q)
             for s in range(4):
-                values_slopes_row(activation, slopes, q, values, L)
+                values_slopes_row(activation, slopes, q, tape, L)
                 for j in range(c):
-                    phi[m + s, j] += weighted_dot(values, q, z, v + np.uintp(j) * L, weights, L)
+                    phi[m + s, j] += weighted_dot(tape, q, z, v + np.uintp(j) * L, weights, L)
                 q += L
+
+
+@kernel
+def predict_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, scratch: Any, phi: Any) -> None:
+    """As ``forward_block`` without a tape: scratch (8 L,) is all the memory it needs, and never leaves the cache."""
+    code, activation = unit
+    M, d = x.shape
+    c = phi.shape[1]
+    at = np.uintp(0)
+    if code == 0:
+        for j in range(c):
+            for m in range(0, M, 4):
+                preactivations(z, o, L, x, m, scratch, at)
+                for s in range(4):
+                    phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
+            o += np.uintp(d) * L
+    else:
+        v = o + np.uintp(d) * L
+        values = scratch[np.uintp(4) * L :]
+        for m in range(0, M, 4):
+            preactivations(z, o, L, x, m, scratch, at)
+            for s in range(4):
+                row = np.uintp(s) * L
+                values_slopes_row(activation, scratch, row, values, L)
+                for j in range(c):
+                    phi[m + s, j] += weighted_dot(values, row, z, v + np.uintp(j) * L, weights, L)
+
+
+@kernel
+def _pull_uv(z: Any, v: Any, L: Any, x: Any, r: Any, m: Any, values: Any, q: Any, slopes: Any, g: Any) -> None:
+    """Add to g the pullback of the four samples from m on, given their values and slopes at q; uv unit.
+
+    g : (p + 4) L, the last 4 L to work in.
+    """
+    c, d = r.shape[1], x.shape[1]
+    for s in range(4):
+        row = np.uintp(c + d + s) * L
+        at = q + np.uintp(s) * L
+        clear(g, row, L)
+        for j in range(c):
+            axpy(g, row, r[m + s, j], z, v + np.uintp(j) * L, L)
+            axpy(g, np.uintp(d + j) * L, r[m + s, j], values, at, L)
+        multiply(g, row, slopes, at, L)
+        for k in range(d):
+            axpy(g, np.uintp(k) * L, x[m + s, k], g, row, L)
 
 
 @kernel
 def backward_block(code: Any, z: Any, o: Any, L: Any, x: Any, r: Any, tape: Any, q: Any, g: Any) -> None:
     """g[:p L] = sum_m D_z sigma(x_m, z_i)^T r_m over the block at z[o:], from its tape.
 
-    r : (M, c).  g : flat (p L,), and 4 L more for the uv unit to work in.
+    r : (M, c).  g : flat, (p + 4) L, the last 4 L to work in.
     """
     M, d = x.shape
     c = r.shape[1]
@@ -92,19 +136,37 @@ def backward_block(code: Any, z: Any, o: Any, L: Any, x: Any, r: Any, tape: Any,
             at += np.uintp(d) * L
     else:
         clear(g, at, np.uintp(c + d) * L)
-        v = o + np.uintp(d) * L
-        scratch = np.uintp(c + d) * L
+        slopes = tape[np.uintp(M) * L :]
         for m in range(0, M, 4):
+            _pull_uv(z, o + np.uintp(d) * L, L, x, r, m, tape, q, slopes, g)
+            q += np.uintp(4) * L
+
+
+@kernel
+def recompute_block(unit: Any, z: Any, o: Any, L: Any, x: Any, r: Any, scratch: Any, g: Any) -> None:
+    """As ``backward_block`` without a tape: four samples at a time are run forward again. scratch : (8 L,)."""
+    code, activation = unit
+    M, d = x.shape
+    c = r.shape[1]
+    at, start = np.uintp(0), np.uintp(0)
+    if code == 0:
+        clear(g, at, np.uintp(c * d) * L)
+        for j in range(c):
+            for m in range(0, M, 4):
+                preactivations(z, o, L, x, m, scratch, start)
+                for s in range(4):
+                    slopes_row(activation, scratch, np.uintp(s) * L, L)
+                accumulate(g, at, L, scratch, start, x, r, m, j)
+            o += np.uintp(d) * L
+            at += np.uintp(d) * L
+    else:
+        clear(g, at, np.uintp(c + d) * L)
+        values = scratch[np.uintp(4) * L :]
+        for m in range(0, M, 4):
+            preactivations(z, o, L, x, m, scratch, start)
             for s in range(4):
-                row = scratch + np.uintp(s) * L
-                clear(g, row, L)
-                for j in range(c):
-                    axpy(g, row, r[m + s, j], z, v + np.uintp(j) * L, L)
-                    axpy(g, np.uintp(d + j) * L, r[m + s, j], tape, q, L)
-                multiply(g, row, tape, q + np.uintp(M) * L, L)
-                for k in range(d):
-                    axpy(g, np.uintp(k) * L, x[m + s, k], g, row, L)
-                q += L
+                values_slopes_row(activation, scratch, np.uintp(s) * L, values, L)
+            _pull_uv(z, o + np.uintp(d) * L, L, x, r, m, values, start, scratch, g)
 
 
 @kernel
@@ -128,19 +190,14 @@ def unpack(blocked: Any, L: Any, z: Any) -> None:
 @kernel
 def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out: Any) -> None:
     """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
-    Q, d = x.shape
-    c = out.shape[1]
-    blocks = blocked.shape[0] // (p * L)
-    tape = np.empty(4 * max(c, 2) * L, x.dtype)
-    weights = np.ones(L, x.dtype)
-    lanes = np.uintp(L)
-    out[:] = like(x[0, 0], 0.0)
-    for b in range(blocks):
+    one, zero = like(x[0, 0], 1.0), like(x[0, 0], 0.0)
+    scratch = np.empty(8 * L, x.dtype)
+    weights = np.empty(L, x.dtype)
+    out[:] = zero
+    for b in range(blocked.shape[0] // (p * L)):
         for lane in range(L):
-            weights[lane] = like(x[0, 0], 1.0 if b * L + lane < n else 0.0)
-        for m in range(0, Q, 4):
-            rows = slice(m, m + 4)
-            forward_block(unit, blocked, np.uintp(b * p * L), lanes, x[rows], weights, tape, np.uintp(0), out[rows])
+            weights[lane] = one if b * L + lane < n else zero
+        predict_block(unit, blocked, np.uintp(b * p * L), np.uintp(L), x, weights, scratch, out)
     out /= like(x[0, 0], n)
 
 
