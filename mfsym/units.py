@@ -91,6 +91,7 @@ class Unit(ABC):
 
     name: ClassVar[str]
     code: ClassVar[int]
+    advice: ClassVar[str] = "choose another representation"
 
     def __init__(self, activation: str, rho_x: Representation, rho_y: Representation) -> None:
         if activation not in ACTIVATIONS:
@@ -172,7 +173,7 @@ class Unit(ABC):
                 raise NotEquivariant(
                     f"unit {self.name} with {self.activation} must be jointly equivariant: "
                     f"|sigma(rho x, M z) - rho_hat sigma(x, z)| = {error:.1e} for {label} of {self.rho_x.group.name}; "
-                    f"{self._advice()}",
+                    f"{self.advice}",
                     error=error,
                     element=label,
                 )
@@ -188,9 +189,6 @@ class Unit(ABC):
         probes += [(group.element_name(draws[k]), *(values[k] for values in matrices)) for k in range(len(draws))]
         return probes
 
-    def _advice(self) -> str:
-        return "choose another representation"
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.activation}, R^{self.d} -> R^{self.c}, {self.rho_x.group.name}>"
 
@@ -204,6 +202,7 @@ class MatrixUnit(Unit):
 
     name = "matrix"
     code = 0
+    advice = "rho_y must be a permutation (signed for odd activations); use the uv unit for other actions on outputs"
 
     def _induced_action(self) -> Representation:
         return hom(self.rho_x, self.rho_y)
@@ -218,9 +217,6 @@ class MatrixUnit(Unit):
         slope = ACTIVATIONS[self.activation][1](self._preactivation(x, z))
         weighted = (slope * r[:, None, :]).reshape(x.shape[0], -1)
         return np.asarray((weighted.T @ x).reshape(-1, self.p))
-
-    def _advice(self) -> str:
-        return "rho_y must be a permutation (signed for odd activations); use the uv unit for other actions on outputs"
 
 
 class UVUnit(Unit):

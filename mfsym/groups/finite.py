@@ -17,6 +17,9 @@ from mfsym.streams import uniforms
 ORTHOGONAL_TOLERANCE = 1e-8
 """Largest |M M^T - I| accepted from a caller's matrices."""
 
+MAX_TABLE = 1 << 25
+"""Most numbers (order q^2) in the table of a representation: 256 MB."""
+
 _GRID = 1e6 / np.pi
 _OFFSET = 0.3
 
@@ -182,6 +185,12 @@ class FiniteGroup(Group):
 
     def evaluator(self, generators: Floats, algebra: Floats) -> Table:
         """The table of all products; MfsymError naming the element if they do not respect the group's relations."""
+        size = generators.shape[-1]
+        if self.order * size**2 > MAX_TABLE:
+            raise MfsymError(
+                f"a representation must fit in a table of {MAX_TABLE} numbers: {self.name} on R^{size} has "
+                f"{self.order * size**2}; build it from smaller ones by +, * and hom, or take a smaller group"
+            )
         table = self.tabulate(generators)
         for k, letter in enumerate(self.generator_names):
             error = np.abs(table @ generators[k] - table[self._right[k]]).max(axis=(1, 2), initial=0.0)

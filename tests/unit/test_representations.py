@@ -41,6 +41,7 @@ def _zoo():
         "twisted irrep": o(3).irrep(2, parity=-1),
         "exponentials": o(3).representation(-o(3).generator_defining, o(3).algebra),
         "exponentials of SO(4)": so(4).representation([], so(4).vector().antisymmetric_square.algebra_matrices),
+        "exponentials of U(1)^2": u1(2).representation([], u1(2).charge(1, -3).algebra_matrices),
         "inflated": so(2).charge(2).inflate(joint, 0) * cyclic(3).permutation().inflate(joint, 1),
         "inflated finite": s3.permutation().inflate(product(cyclic(2), s3), 1),
         "restricted": so(3).irrep(2).restrict(so(2).vector() + so(2).trivial(1)),
@@ -169,6 +170,8 @@ def test_requests_that_make_no_sense_are_refused():
         dihedral(3).representation([np.eye(2)])
     with pytest.raises(MfsymError, match="basis of SO"):
         so(3).representation([], np.zeros((2, 3, 3)))
+    with pytest.raises(MfsymError, match=r"C_400 on R\^400 has 64000000"):
+        cyclic(400).permutation()
     with pytest.raises(MfsymError, match="one group"):
         cyclic(2).vector() + cyclic(3).vector()
     with pytest.raises(MfsymError, match="natural permutation"):
