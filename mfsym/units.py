@@ -158,6 +158,8 @@ class Unit(ABC):
     def predict(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """Phi(x) = (1/N) sum_i sigma(x, z_i): (B, c) from x (B, d) and z (N, p), float64."""
         inputs, particles = _rows("x", x, self.d), _rows("z", z, self.p)
+        if not len(inputs):
+            return np.zeros((0, self.c))
         return np.asarray(predict(self.code, self.activation_code, inputs, particles, self.c))
 
     def _verify(self) -> None:
