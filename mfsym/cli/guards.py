@@ -29,6 +29,11 @@ def fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def _drop_output() -> None:
+    """Nobody reads standard output any more: what is left in its buffer goes nowhere, without a complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class GuardedGroup(click.Group):
     """A click group whose commands load when called and whose errors are one line with the promised exit code.
 
@@ -53,7 +58,7 @@ class GuardedGroup(click.Group):
         except Terminated:
             fail("terminated; what is done is kept", TERMINATED)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             raise SystemExit(0) from None
         raise SystemExit(code if isinstance(code, int) else 0)
 
