@@ -149,7 +149,9 @@ def _cotangents(shape: Any, batches: Any, s: Any, work: Any) -> Any:
                 for i in range(c):
                     e += w[k] * rho[k, i, j] * (total[b * K + k, i] / scale)
             check += e * zero
-            total[b * K, j] = e
+            r[b * K, j] = e
+        for j in range(c):
+            total[b * K, j] = r[b * K, j]
         for k in range(K - 1, -1, -1):
             factor = like(zero, 2.0) * batches.sample_weights[b] * w[k]
             for i in range(c):
