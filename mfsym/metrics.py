@@ -63,7 +63,7 @@ def distance_wi(z: ArrayLike, action: Representation) -> Interval:
     if group.order == 1:
         return Interval(0.0, 0.0)
     if group.order == 2:
-        half = w2(particles, particles @ action.generator_matrices[0].T).value / 2.0
+        half = w2(particles, particles @ action.matrices[1].T).value / 2.0
         return Interval(half, half)
     other = symmetrised(particles, action)
     distance = w2(particles, other.z, weights_b=other.weights).value

@@ -190,7 +190,7 @@ def unpack(blocked: Any, L: Any, z: Any) -> None:
 @kernel
 def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out: Any) -> None:
     """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
-    one, zero = like(x[0, 0], 1.0), like(x[0, 0], 0.0)
+    one, zero = like(blocked[0], 1.0), like(blocked[0], 0.0)
     scratch = np.empty(8 * L, x.dtype)
     weights = np.empty(L, x.dtype)
     out[:] = zero
@@ -198,7 +198,7 @@ def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out
         for lane in range(L):
             weights[lane] = one if b * L + lane < n else zero
         predict_block(unit, blocked, np.uintp(b * p * L), np.uintp(L), x, weights, scratch, out)
-    out /= like(x[0, 0], n)
+    out /= like(one, n)
 
 
 def predict(unit: int, activation: int, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
