@@ -22,6 +22,9 @@ METHODS = ("auto", "sort", "scipy", "emd", "sinkhorn", "sliced")
 CERTIFIED = 1e-9
 """Largest relative gap that an exact method may return."""
 
+ROUNDING = 1e-12
+"""Largest gap relative to the squared size of the atoms, where W2^2 itself is of the order of rounding."""
+
 
 def w2(
     a: ArrayLike,
@@ -50,7 +53,7 @@ def w2(
         return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
     first, second = pair(a, b, weights_a, weights_b)
     chosen = _choose(first, second) if method == "auto" else method
-    return certified(_SOLVERS[chosen](first, second))
+    return certified(_SOLVERS[chosen](first, second), _scale(first, second))
 
 
 def rmd2(a: ArrayLike, b: ArrayLike) -> float:
@@ -73,17 +76,25 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     cost = squared_distances(first.z, as_atoms(second.z @ group[0].T))
     for matrix in group[1:]:
         np.minimum(cost, squared_distances(first.z, second.z @ matrix.T), out=cost)
-    return certified(_from_matrix(cost, first, second, started))
+    return certified(_from_matrix(cost, first, second, started), _scale(first, second))
 
 
-def certified(result: W2Result) -> W2Result:
-    """The result itself, where its two bounds agree; TransportFailed otherwise."""
-    if not result.relative_gap <= CERTIFIED and result.w2_squared > 0.0:
+def certified(result: W2Result, scale: float) -> W2Result:
+    """The result itself, where its two bounds agree; TransportFailed otherwise.
+
+    scale : typical squared size of the atoms: potentials cannot be known better than ROUNDING times that.
+    """
+    gap = result.w2_squared - result.lower_bound
+    if not (gap <= CERTIFIED * result.w2_squared or gap <= ROUNDING * scale):
         raise TransportFailed(
             f"the bounds on W2^2 must agree to {CERTIFIED:g}, got [{result.lower_bound:.17g}, {result.w2_squared:.17g}] "
             f"from {result.method}"
         )
     return result
+
+
+def _scale(a: Cloud, b: Cloud) -> float:
+    return float(np.square(a.z).sum(axis=1).max() + np.square(b.z).sum(axis=1).max())
 
 
 def _choose(a: Cloud, b: Cloud) -> str:
