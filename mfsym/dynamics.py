@@ -174,12 +174,12 @@ class _Run:
         if self.plan is None:
             self.plan = self._planned(batches.x.shape[1])
         shape, work = self.plan
-        if work.forces.shape[0] > 1:
-            set_threads(work.forces.shape[0])
-            done = sgd.advance_threads(shape, self.blocked, batches, motion, work)
-        else:
-            done = sgd.advance(shape, self.blocked, batches, motion, work)
-        self.finite = bool(np.isfinite(self.blocked).all())
+        threads = work.forces.shape[0]
+        if threads > 1:
+            set_threads(threads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            done = (sgd.advance_threads if threads > 1 else sgd.advance)(shape, self.blocked, batches, motion, work)
+        self.finite = done == steps and bool(np.isfinite(self.blocked).all())
         return first_step + int(done)
 
     def _planned(self, samples: int) -> tuple[sgd.Shape, sgd.Workspace]:
@@ -213,7 +213,7 @@ class _Run:
     def _motion(self, first_step: int, steps: int) -> sgd.Motion:
         dynamics, dtype = self.dynamics, self.dynamics.dtype
         projector = np.zeros((0, 0)) if dynamics.projector is None else dynamics.projector
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return sgd.Motion(
                 dynamics.rates(first_step, steps, self.state.z.shape[0]).astype(dtype),
                 np.array([2.0 * dynamics.tau]).astype(dtype),
