@@ -60,6 +60,10 @@ def sum_slopes_row(code, a, o, weights, n):
     return np.sum(weights[:n] * s(row))
 
 
+def slopes_row(code, a, o, n):
+    a[o : o + n] = ACTIVATIONS[code][1](np.array(a[o : o + n], np.float64))
+
+
 def values_slopes_row(code, a, o, values, n):
     s, slope = ACTIVATIONS[code]
     row = np.array(a[o : o + n], np.float64)

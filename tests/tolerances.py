@@ -22,7 +22,10 @@ ACTIVATION = 1e-14
 """Largest error of a float64 activation or slope, relative to max(1, |s|)."""
 
 ACTIVATION32 = 2e-7
-"""Largest error of a float32 activation or slope, relative to max(1, |s|)."""
+"""Largest error of a float32 activation, relative to max(1, |s|)."""
+
+SLOPE32 = 3e-7
+"""Largest error of the slope of a float32 activation: tanh's 1 - s^2 doubles the error of s."""
 
 NORMAL = 1e-13
 """A float64 normal draw of the kernels against the definition, absolute (draws reach 6.8)."""

@@ -9,10 +9,11 @@ from mfsym.streams import normals, stream_key
 from mfsym.units import ACTIVATIONS
 from tests import naive
 from tests.sizes import sized
-from tests.tolerances import ACTIVATION, ACTIVATION32
+from tests.tolerances import ACTIVATION, ACTIVATION32, SLOPE32
 
 KEY = stream_key(1, "init")
 TOLERANCE = {"float32": ACTIVATION32, "float64": ACTIVATION}
+SLOPE_TOLERANCE = {"float32": SLOPE32, "float64": ACTIVATION}
 NAMES = list(ACTIVATIONS)
 KINDS = [kernels.SIGMOID, kernels.TANH, kernels.RELU, kernels.SOFTPLUS, kernels.ERF, kernels.IDENTITY]
 POINTS = sized(400_001, 401)
@@ -48,7 +49,7 @@ def test_values_and_slopes_are_accurate_over_the_whole_range(code, dtype):
     values, slopes = _row(code, a)
     assert values.dtype == slopes.dtype == dtype
     assert _errors(values, s).max() <= TOLERANCE[dtype]
-    assert _errors(slopes, slope).max() <= TOLERANCE[dtype]
+    assert _errors(slopes, slope).max() <= SLOPE_TOLERANCE[dtype]
     assert _errors(values * (1.0 + 4.0 * TOLERANCE[dtype]), s).max() > TOLERANCE[dtype]
 
 
@@ -84,11 +85,23 @@ def test_rows_write_only_their_lanes(code, dtype, size):
     values, twin_values = np.full((2, start.size), 9.0, dtype)
     kernels.values_slopes_row(code, a, np.uintp(o), values, np.uintp(size))
     naive.values_slopes_row(code, twin, o, twin_values, size)
-    assert np.abs(a - twin).max() <= TOLERANCE[dtype]
+    assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
     assert _errors(values, twin_values.astype(np.float64)).max() <= TOLERANCE[dtype]
     untouched = np.r_[:o, o + size : start.size]
     assert np.array_equal(a[untouched], start[untouched])
     assert (values[untouched] == 9.0).all()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("code", range(6), ids=NAMES)
+def test_slopes_alone_are_the_slopes_of_the_pair(code, dtype):
+    start = (3.0 * normals(KEY, 2, 40, 1)[:, 0]).astype(dtype)
+    a, twin = start.copy(), start.copy()
+    kernels.slopes_row(code, a, np.uintp(4), np.uintp(32))
+    naive.slopes_row(code, twin, 4, 32)
+    assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
+    assert np.array_equal(a[:4], start[:4])
+    assert np.array_equal(a[36:], start[36:])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -101,7 +114,7 @@ def test_weighted_sums_skip_lanes_of_no_weight(code, dtype):
     total = kernels.sum_slopes_row(code, a, np.uintp(16), weights, np.uintp(32))
     exact = naive.sum_slopes_row(code, twin, 16, weights, 32)
     assert abs(total - exact) <= 20 * TOLERANCE[dtype] * max(1.0, abs(exact))
-    assert np.abs(a - twin).max() <= TOLERANCE[dtype]
+    assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
     again = kernels.sum_row(code, start.copy(), np.uintp(16), weights, np.uintp(32))
     assert abs(again - exact) <= 20 * TOLERANCE[dtype] * max(1.0, abs(exact))
     weights[20:] = 1.0
@@ -115,7 +128,9 @@ def test_pointwise_activations_equal_their_twins_without_a_compiler(kind):
             got = kernels.value_slope(kind, a)
             exact = naive.value_slope(kind, np.float64(a))
             assert [type(part) for part in got] == [type(a)] * 2
-            assert _errors(np.float64(got), np.float64(exact)).max() <= tolerance
+            errors = _errors(np.float64(got), np.float64(exact))
+            assert errors[0] <= tolerance
+            assert errors[1] <= SLOPE_TOLERANCE[dtype]
 
 
 def test_elementary_pieces_equal_their_twins_without_a_compiler():
