@@ -83,14 +83,16 @@ results/%.nc: sims/%.toml | $(VENV)/.base
 # Figures: a script reads a result and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
 define draw
 	@mkdir -p figures/out
-	$(BIN)/python $(word 2,$^) $< $@
+	$(BIN)/python figures/$*.py $< $@
 endef
+SHARED := figures/style.py figures/boxes.py mfsym/plotting.py
+figures/out/demo.pdf figures/out/demo-small.pdf: figures/fig3.py
 
-figures/out/%-laptop.pdf: results/%-laptop.nc figures/%.py figures/style.py
+figures/out/%-laptop.pdf: results/%-laptop.nc figures/%.py $(SHARED)
 	$(draw)
 
-figures/out/%-small.pdf: results/%-small.nc figures/%.py figures/style.py
+figures/out/%-small.pdf: results/%-small.nc figures/%.py $(SHARED)
 	$(draw)
 
-figures/out/%.pdf: results/%.nc figures/%.py figures/style.py
+figures/out/%.pdf: results/%.nc figures/%.py $(SHARED)
 	$(draw)

@@ -89,11 +89,10 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _kill_pool(pool: Executor, before: set[int]) -> None:
     """End the workers that this pool started, without waiting for what they compute."""
-    pool.shutdown(wait=False, cancel_futures=True)
     for child in multiprocessing.active_children():
         if child.pid not in before:
             child.kill()
-            child.join(timeout=2)
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def local_pool(jobs: int) -> Workers:

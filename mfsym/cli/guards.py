@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -66,12 +67,13 @@ class GuardedGroup(click.Group):
 def guarded_exit(group: click.Group) -> NoReturn:
     """Run the command line of this process; after a signal, leave without waiting for compiled code to return."""
     signal.signal(signal.SIGTERM, _on_sigterm)
+    code: Any = 0
     try:
         group.main(prog_name="mfsym")
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 0
-        if code in (INTERRUPTED, TERMINATED):
-            sys.stderr.flush()
-            os._exit(code)
-        raise
-    raise AssertionError("unreachable")
+        code = stop.code
+    if code in (INTERRUPTED, TERMINATED):
+        gc.collect()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
