@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
-from style import TEACHERS, WIDTH, left_out_sentence, letter, number, power_of_ten, training_sentence, write_caption
+from style import (
+    STARTS,
+    TEACHERS,
+    WIDTH,
+    left_out_sentence,
+    letter,
+    number,
+    power_of_ten,
+    training_sentence,
+    write_caption,
+)
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import SCHEMES, TEXT_SIZE, Mark
@@ -26,8 +36,10 @@ PAIRS = {
 ROUNDING = 1e-16
 """RMD² at or below it is rounding: drawn on a grey shelf under the axis, so that 1e-33 does not squash the rest."""
 
+ROUNDING_OF_NORMS = 1e-12
+"""The same for norms, which are not squared."""
+
 HOW_TO_READ = "Boxes: quartiles over replicates, whiskers: range, markers: medians."
-SHELF = f"Values at or below {power_of_ten(-16)} are rounding and lie on the grey shelf, not to scale."
 
 
 class Series(NamedTuple):
@@ -124,15 +136,24 @@ def draw_boxes(axes: Any, n: NDArray[Any], series: Sequence[Series]) -> None:
 
 
 def draw_bands(axes: Any, n: NDArray[Any], series: Sequence[Series]) -> None:
-    """The median over replicates as a line with markers, the quartiles as a band."""
-    for mark, values in series:
+    """The median over replicates as a line, every other one dashed to show what lies below; the quartiles as a band."""
+    for k, (mark, values) in enumerate(series):
         first, median, third = quantiles(values, (0.25, 0.5, 0.75))
+        line = "solid" if k % 2 == 0 else (0, (3.5, 2.0))
         axes.fill_between(n, first, third, color=mark.colour, alpha=0.2, linewidth=0)
-        axes.plot(n, median, color=mark.colour, marker=mark.marker, markersize=3.0, mew=0)
+        axes.plot(n, median, color=mark.colour, marker=mark.marker, markersize=3.0, mew=0, linestyle=line)
 
 
 def _short(n: float) -> str:
     return f"{n / 1000:g}k" if n >= 1000 else f"{n:g}"
+
+
+def shelf_sentence(rows: Sequence[Row]) -> str:
+    """What the grey shelf means; empty where no row needs one."""
+    needing = [row for row in rows if scale_of(row).shelf is not None]
+    if not needing:
+        return ""
+    return f"Values at or below {number(needing[0].rounding)} are rounding and lie on the grey shelf, not to scale."
 
 
 class Scale(NamedTuple):
@@ -261,5 +282,30 @@ def start_figure(dataset: Any, init: str, variable: str, label: str, opening: st
         Row("RMD$^2$ to EA", [scheme_series(part, "rmd2_pair", other="ea") for part in parts]),
     ]
     figure = grid(rows, [TEACHERS[teacher] for teacher in teachers], np.asarray(start["n"].values))
-    write_caption(figure, opening, HOW_TO_READ, SHELF, left_out_sentence(start), training_sentence(dataset))
+    write_caption(
+        figure, opening, HOW_TO_READ, shelf_sentence(rows), left_out_sentence(start), training_sentence(dataset)
+    )
+    return figure
+
+
+def model_figure(datasets: Sequence[Any], variable: str, label: str, what: str) -> Figure:
+    """Figures 7, 8 and 9: an L² distance of each scheme's model; rows are the starts, columns the teachers.
+
+    datasets : one result with both inits, or two with one each.  label : the norm.  what : the distance's other end.
+    """
+    starts = {init: select(datasets, init=init) for init in STARTS}
+    teachers = [teacher for teacher in TEACHERS if teacher in starts["si"]["teacher"].values]
+    rows = [
+        Row(
+            f"{STARTS[init]}\n{label}",
+            [scheme_series(start.sel(teacher=teacher), variable) for teacher in teachers],
+            ROUNDING_OF_NORMS,
+        )
+        for init, start in starts.items()
+    ]
+    titles = [TEACHERS[teacher] for teacher in teachers]
+    figure = grid(rows, titles, np.asarray(starts["si"]["n"].values), height=1.6)
+    opening = f"$L^2$ distance of each scheme's final model $\\Phi$ to {what}, inputs distributed as in training."
+    left_out = left_out_sentence(*starts.values())
+    write_caption(figure, opening, HOW_TO_READ, shelf_sentence(rows), left_out, training_sentence(datasets[0]))
     return figure

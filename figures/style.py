@@ -28,6 +28,10 @@ WIDTH = 6.75
 
 TEACHERS = {"arbitrary": "arbitrary teacher", "wi": "WI teacher", "si": "SI teacher"}
 
+NO_BREAK = "\u00a0"
+
+STARTS = {"si": "SI start", "wi": "WI start"}
+
 SYMBOLS = {
     "alpha": "α",
     "tau": "τ",
@@ -80,7 +84,7 @@ def training_sentence(dataset: Any) -> str:
         parts.append(f"{count} replicate{'s' if count > 1 else ''}")
     if "seed" in known:
         parts.append(f"seed {known['seed']}")
-    return ", ".join(parts) + "." if parts else ""
+    return ", ".join(part.replace(" ", NO_BREAK) for part in parts) + "." if parts else ""
 
 
 def left_out_sentence(*datasets: Any) -> str:
