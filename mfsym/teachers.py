@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
-from mfsym.kernels.noise import sequence_normals
+from mfsym.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule
 from mfsym.units import UNITS, Unit
 
 Floats = NDArray[np.float64]
 
 INPUT_SCALE = 4.0
 """Standard deviation of the reference inputs: x ~ N(0, 16 I), Maass Martínez & Fontbona 2024, appendix F."""
-
-QUADRATURE_ORDER = 60
-"""Gauss-Hermite nodes per input dimension: the reference risks are exact to all digits shown with 60."""
 
 TEACHERS = ("arbitrary", "wi", "si")
 """Names of the reference teachers."""
@@ -31,11 +30,15 @@ _SI_COORDINATES = 0.5 * np.array([[1, 0], [0.5, 1], [-0.5, 0.3], [0, -1], [0.7, 
 
 
 class Data(ABC):
-    """A law pi of (x, y) on R^d x R^c."""
+    """A law pi of (x, y) on R^d x R^c.
+
+    has_target : whether E[y | x] is known as a function; a finite sample knows y at its own inputs only.
+    """
 
     name: str
     d: int
     c: int
+    has_target: ClassVar[bool] = True
 
     @abstractmethod
     def draw(self, key: NDArray[np.uint32], first: int, count: int) -> tuple[Floats, Floats]:
@@ -46,52 +49,68 @@ class Data(ABC):
         """f_*(x) = E[y | x]: (Q, c) from x (Q, d)."""
 
     @abstractmethod
-    def quadrature(self, order: int = QUADRATURE_ORDER) -> tuple[Floats, Floats]:
+    def quadrature(self, order: int = QUADRATURE_ORDER) -> Iterable[Floats]:
         """Nodes (Q, d) and weights (Q,), summing to 1, for expectations over x."""
 
+    def evaluation(self, order: int = QUADRATURE_ORDER) -> tuple[Floats, Floats, Floats]:
+        """x (Q, d), y (Q, c) and weights (Q,) that stand for pi when a model is judged."""
+        x, weights = self.quadrature(order)
+        return x, self.target(x), weights
 
-class Teacher(Data):
-    """x ~ N(0, scale^2 I_d) and y = f_*(x) = Phi_teacher(x), the prediction of a fixed ensemble.
 
-    unit : the Unit of the teacher (and of its students).  particles : (n, p).  scale > 0.
+class FunctionData(Data):
+    """x from an input law on R^d, y = function(x): a noiseless target.
+
+    function : (Q, d) -> (Q, c), float64, finite; a function of each row alone.
     """
 
-    def __init__(self, unit: Unit, particles: ArrayLike, scale: float = INPUT_SCALE, name: str = "teacher") -> None:
-        z = np.asarray(particles, dtype=np.float64)
-        if z.ndim != 2 or z.shape[1] != unit.p or not np.isfinite(z).all():
-            raise MfsymError(f"teacher particles must be a finite array (n, {unit.p}), got shape {z.shape}")
-        if not (np.isfinite(scale) and scale > 0):
-            raise MfsymError(f"the input scale must be finite and positive, got {scale}")
-        self.unit = unit
-        self.particles = z
-        self.scale = float(scale)
-        self.name = name
-        self.d, self.c = unit.d, unit.c
+    def __init__(
+        self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str = "function"
+    ) -> None:
+        self.inputs, self.function, self.name = inputs, function, name
+        self.d, self.c = d, c
 
     def draw(self, key: NDArray[np.uint32], first: int, count: int) -> tuple[Floats, Floats]:
-        x = self.scale * sequence_normals(key, first, count, self.d)
+        x = self.inputs.draw(key, first, count, self.d)
         return x, self.target(x)
 
     def target(self, x: ArrayLike) -> Floats:
+        return self.function(np.asarray(x, dtype=np.float64))
+
+    def quadrature(self, order: int = QUADRATURE_ORDER) -> Rule:
+        """The input law's rule: see ``InputLaw.rule``."""
+        return self.inputs.rule(self.d, order)
+
+
+class Teacher(FunctionData):
+    """x from an input law, N(0, scale^2 I_d) by default, and y = f_*(x) = Phi_teacher(x) of a fixed ensemble.
+
+    unit : the Unit of the teacher (and of its students).  particles : (n, p).  scale > 0.
+    inputs : another input law, instead of the Gaussian of this scale.
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        particles: ArrayLike,
+        scale: float = INPUT_SCALE,
+        name: str = "teacher",
+        inputs: InputLaw | None = None,
+    ) -> None:
+        z = np.asarray(particles, dtype=np.float64)
+        if z.ndim != 2 or z.shape[1] != unit.p or not np.isfinite(z).all():
+            raise MfsymError(f"teacher particles must be a finite array (n, {unit.p}), got shape {z.shape}")
+        self.unit = unit
+        self.particles = z
+        super().__init__(Gaussian(float(scale)) if inputs is None else inputs, self._predict, unit.d, unit.c, name)
+
+    @property
+    def scale(self) -> float:
+        """Size of the inputs."""
+        return self.inputs.scale
+
+    def _predict(self, x: Floats) -> Floats:
         return self.unit.predict(x, self.particles)
-
-    def quadrature(self, order: int = QUADRATURE_ORDER) -> tuple[Floats, Floats]:
-        """Tensor Gauss-Hermite rule of ``order`` nodes per dimension: order^d nodes (at most 2 million)."""
-        if order < 1 or order**self.d > 2_000_000:
-            raise MfsymError(f"order^{self.d} must lie between 1 and 2e6 nodes, got order {order}; lower the order")
-        return gauss_hermite(self.d, self.scale, order)
-
-
-@lru_cache(maxsize=8)
-def gauss_hermite(d: int, scale: float, order: int) -> tuple[Floats, Floats]:
-    """Nodes (order^d, d) and weights of the tensor rule for N(0, scale^2 I_d), exact to degree 2 order - 1 each."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(order)
-    weights = weights / weights.sum()
-    x = np.stack(np.meshgrid(*[scale * nodes] * d, indexing="ij"), axis=-1).reshape(-1, d)
-    w = np.prod(np.stack(np.meshgrid(*[weights] * d, indexing="ij"), axis=-1).reshape(-1, d), axis=1)
-    x.setflags(write=False)
-    w.setflags(write=False)
-    return x, w
 
 
 @lru_cache(maxsize=16)

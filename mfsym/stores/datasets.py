@@ -81,7 +81,7 @@ def save(dataset: xr.Dataset, path: Path) -> None:
     publish(path, data)
 
 
-def _refuse_unsafe(group: h5py.Group, path: Path, file_bytes: int) -> None:
+def refuse_unsafe(group: h5py.Group, path: Path, file_bytes: int) -> None:
     """Refuse links, external storage, virtual data, variable-length values, odd names and sizes not in the file."""
     import h5py
 
@@ -107,7 +107,7 @@ def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
     import xarray as xr
 
     with h5py.File(io.BytesIO(data), "r") as file:
-        _refuse_unsafe(file, path, len(data))
+        refuse_unsafe(file, path, len(data))
     with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as lazy:
         dataset = lazy.load()
     for label, variable in dataset.variables.items():

@@ -1,0 +1,216 @@
+"""Laws of inputs on R^d: how x is drawn, and a rule for expectations over x.
+
+Every draw is a function of the normals of its sample, so that all laws share one endless sequence (``mfsym.streams``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, ndtr, ndtri
+
+from mfsym.errors import MfsymError
+from mfsym.kernels.noise import sequence_normals
+from mfsym.streams import stream_key, uniforms
+
+Floats = NDArray[np.float64]
+
+QUADRATURE_ORDER = 60
+"""Gauss nodes per input dimension: the reference risks are exact to all digits shown with 60."""
+
+MAX_NODES = 1 << 16
+"""Most nodes of a product rule; above, fewer nodes per dimension up to three dimensions, then quasi-Monte Carlo."""
+
+SHIFTS, POINTS_LOG2 = 8, 10
+"""Quasi-Monte Carlo: independent random shifts of 2^POINTS_LOG2 Sobol points."""
+
+_PRODUCT_DIMENSIONS = 3
+
+
+@dataclass(frozen=True)
+class Rule:
+    """E f(x) ~ sum_q weights_q f(x_q). Unpacks as (x, weights).
+
+    x : (Q, d).  weights : (Q,), summing to 1.  method : in words, for people.
+    shifts : number of independent repetitions the nodes are made of, in order; 1 for a rule without randomness.
+    """
+
+    x: Floats
+    weights: Floats
+    method: str
+    shifts: int = 1
+
+    def __iter__(self) -> Iterator[Floats]:
+        return iter((self.x, self.weights))
+
+    def mean(self, values: ArrayLike) -> float:
+        """The expectation of a scalar function from its values (Q,)."""
+        return float(self.weights @ np.asarray(values, dtype=np.float64))
+
+    def standard_error(self, values: ArrayLike) -> float:
+        """Standard error of ``mean``, from the spread over the shifts; 0 for a rule without randomness."""
+        if self.shifts == 1:
+            return 0.0
+        weighted = (self.weights * np.asarray(values, dtype=np.float64)).reshape(self.shifts, -1)
+        return float((self.shifts * weighted.sum(axis=1)).std(ddof=1) / np.sqrt(self.shifts))
+
+
+@dataclass(frozen=True)
+class InputLaw(ABC):
+    """A law on R^d for every d. scale > 0 : its size, see each law."""
+
+    name: ClassVar[str]
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise MfsymError(f"the input scale must be finite and positive, got {self.scale}")
+
+    def draw(self, key: NDArray[np.uint32], first: int, count: int, d: int) -> Floats:
+        """Samples first .. first + count - 1 of the endless sequence: (count, d)."""
+        return self.transform(sequence_normals(key, first, count, d))
+
+    def rule(self, d: int, order: int = QUADRATURE_ORDER) -> Rule:
+        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows."""
+        if order < 1 or d < 1:
+            raise MfsymError(f"a quadrature needs at least one node and one dimension, got order {order} on R^{d}")
+        return _rule(self, d, order)
+
+    @abstractmethod
+    def transform(self, normals: Floats) -> Floats:
+        """Draws (n, d) of this law from standard normals (n, d)."""
+
+    @abstractmethod
+    def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
+        """Nodes and weights of a deterministic rule."""
+
+
+@dataclass(frozen=True)
+class Gaussian(InputLaw):
+    """x = scale Z, Z ~ N(0, I_d); with a cutoff, x = scale Z where |scale Z| <= cutoff and 0 elsewhere.
+
+    cutoff = 1 and scale = 1 is the law of Maass Martínez & Fontbona 2024, proposition 4.
+    """
+
+    name = "gaussian"
+    cutoff: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cutoff is not None and not (np.isfinite(self.cutoff) and self.cutoff > 0):
+            raise MfsymError(f"the cutoff must be finite and positive, got {self.cutoff}")
+
+    def transform(self, normals: Floats) -> Floats:
+        x = self.scale * normals
+        if self.cutoff is not None:
+            x = np.where(np.linalg.norm(x, axis=1, keepdims=True) <= self.cutoff, x, 0.0)
+        return x
+
+    def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
+        """Gauss-Hermite, exact to degree 2 order - 1 in each coordinate; with a cutoff, radius times sphere."""
+        if self.cutoff is None:
+            nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+            return _power(self.scale * nodes, weights / weights.sum(), d)
+        radii, lengths = np.polynomial.legendre.leggauss(order)
+        radii = 0.5 * self.cutoff / self.scale * (radii + 1.0)
+        log_density = (d - 1) * np.log(radii) - radii**2 / 2.0 - (d / 2.0 - 1.0) * np.log(2.0) - gammaln(d / 2.0)
+        masses = 0.5 * self.cutoff / self.scale * lengths * np.exp(log_density)
+        directions, weights = sphere_rule(d, order)
+        x = (self.scale * radii[:, None, None] * directions).reshape(-1, d)
+        w = np.outer(masses, weights).ravel()
+        return np.vstack([np.zeros((1, d)), x]), np.concatenate([[1.0 - w.sum()], w])
+
+
+@dataclass(frozen=True)
+class Uniform(InputLaw):
+    """x uniform on the cube [-scale, scale]^d: invariant under signed permutations, not under other rotations."""
+
+    name = "uniform"
+
+    def transform(self, normals: Floats) -> Floats:
+        return np.asarray(self.scale * (2.0 * ndtr(normals) - 1.0))
+
+    def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
+        """Gauss-Legendre, exact to degree 2 order - 1 in each coordinate."""
+        nodes, weights = np.polynomial.legendre.leggauss(order)
+        return _power(self.scale * nodes, weights / 2.0, d)
+
+
+@dataclass(frozen=True)
+class Sphere(InputLaw):
+    """x uniform on the sphere of radius ``scale``."""
+
+    name = "sphere"
+
+    def transform(self, normals: Floats) -> Floats:
+        return self.scale * normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+    def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
+        """See ``sphere_rule``."""
+        directions, weights = sphere_rule(d, order)
+        return self.scale * directions, weights
+
+
+INPUT_LAWS: Mapping[str, Callable[..., InputLaw]] = MappingProxyType(
+    {law.name: law for law in (Gaussian, Uniform, Sphere)}
+)
+"""Input laws by name."""
+
+
+def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
+    """Nodes (Q, d) on the unit sphere and weights, exact to degree ``order`` - 1; d = 1, 2, 3.
+
+    Two points; ``order`` equispaced angles; Gauss-Legendre heights times equispaced angles.
+    """
+    if d == 1:
+        return np.array([[1.0], [-1.0]]), np.full(2, 0.5)
+    if d == 2:
+        angles = 2.0 * np.pi * (np.arange(order) + 0.5) / order
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1), np.full(order, 1.0 / order)
+    if d != _PRODUCT_DIMENSIONS:
+        raise MfsymError(f"a product rule on the sphere needs d = 1, 2 or 3, got {d}")
+    heights, weights = np.polynomial.legendre.leggauss(-(-order // 2))
+    circle, around = sphere_rule(2, order)
+    radii = np.sqrt(1.0 - heights**2)
+    flat = radii[:, None, None] * circle
+    tall = np.broadcast_to(heights[:, None, None], (len(heights), order, 1))
+    return np.concatenate([flat, tall], axis=2).reshape(-1, 3), np.outer(weights / 2.0, around).ravel()
+
+
+@lru_cache(maxsize=16)
+def _rule(law: InputLaw, d: int, order: int) -> Rule:
+    direct = isinstance(law, Sphere) or (isinstance(law, Gaussian) and law.cutoff is not None)
+    if order**d > MAX_NODES or (direct and d > _PRODUCT_DIMENSIONS):
+        if d > _PRODUCT_DIMENSIONS:
+            return _quasi_monte_carlo(law, d)
+        order = int(MAX_NODES ** (1.0 / d) + 0.5)
+    x, weights = law.product_rule(d, order)
+    for array in (x, weights):
+        array.setflags(write=False)
+    return Rule(x, weights, f"product rule, {order} nodes per dimension, {len(x)} in all")
+
+
+def _quasi_monte_carlo(law: InputLaw, d: int) -> Rule:
+    """Sobol points under independent random shifts (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
+    from scipy.stats.qmc import Sobol
+
+    points = Sobol(d, scramble=False).random_base2(POINTS_LOG2)
+    shifts = uniforms(stream_key(0, "data"), 0, SHIFTS, d)
+    u = np.clip((points + shifts[:, None, :]) % 1.0, 2.0**-33, 1.0 - 2.0**-33).reshape(-1, d)
+    x = law.transform(ndtri(u))
+    x.setflags(write=False)
+    return Rule(x, np.full(len(x), 1.0 / len(x)), f"quasi-Monte Carlo, {SHIFTS} shifts of {len(points)} points", SHIFTS)
+
+
+def _power(nodes: Floats, weights: Floats, d: int) -> tuple[Floats, Floats]:
+    """The tensor power of a rule on the line: (Q^d, d) and (Q^d,)."""
+    x = np.stack(np.meshgrid(*[nodes] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    w = np.prod(np.stack(np.meshgrid(*[weights] * d, indexing="ij"), axis=-1).reshape(-1, d), axis=1)
+    return x, w
