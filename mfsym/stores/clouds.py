@@ -32,7 +32,7 @@ def load_cloud(source: str, time: float | None = None) -> NDArray[np.float64]:
         values = np.asarray(_read(path, time))
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, SyntaxError, zipfile.BadZipFile, NotImplementedError, csv.Error, EOFError) as error:
+    except (ValueError, SyntaxError, zipfile.BadZipFile, RuntimeError, csv.Error, EOFError) as error:
         raise MfsymError(f"{path}: not a cloud: {' '.join(str(error).split())[:160]}") from error
     if values.dtype.kind not in "iuf" or values.ndim != 2 or not values.size:
         raise MfsymError(f"{path}: a cloud must be numbers of shape (N, p), got {values.dtype} of shape {values.shape}")
