@@ -199,7 +199,7 @@ def _labels(ticks: Sequence[float]) -> list[str]:
     return [number(each) for each in ticks]
 
 
-def _values_axis(axes: Any, scale: Scale, rounding: float) -> None:
+def put_scale(axes: Any, scale: Scale, rounding: float) -> None:
     """The log axis of a scale; the shelf is grey and its tick says what lies there."""
     axes.set_yscale("log")
     labels = _labels(scale.ticks)
@@ -255,7 +255,7 @@ def grid(
         for c, series in enumerate(row.columns):
             axes = panels[r, c]
             _numbers_axis(axes, n)
-            _values_axis(axes, scale, row.rounding)
+            put_scale(axes, scale, row.rounding)
             draw(axes, n, scale.place(series, row.rounding))
             letter(axes, r * len(titles) + c)
         panels[r, 0].set_ylabel(row.label)

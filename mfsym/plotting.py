@@ -5,9 +5,12 @@ The scripts of ``figures/`` and ``mfsym animate`` share this file; nothing else 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.colors import to_rgb
+from numpy.typing import ArrayLike, NDArray
 
 TEXT_SIZE = 8.0
 """Points; figures are drawn at the size they are printed."""
@@ -22,7 +25,7 @@ RC = {
     "ytick.labelsize": TEXT_SIZE - 1,
     "legend.fontsize": TEXT_SIZE,
     "axes.linewidth": 0.6,
-    "axes.unicode_minus": False,
+    "axes.unicode_minus": True,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
@@ -61,3 +64,88 @@ SCHEMES = {
     "ea": Mark("EA", "#CC79A7", "v"),
 }
 """The colour-blind safe palette of Okabe and Ito, one colour per scheme."""
+
+TEACHER = Mark("teacher", "#000000", "s")
+PLANE_COLOUR = "0.55"
+
+FloatArray = NDArray[np.float64]
+
+
+class Frame(NamedTuple):
+    """Three orthonormal directions (p, 3) to look along, and the subspace (p, r) that is drawn among them."""
+
+    directions: FloatArray
+    subspace: FloatArray
+
+    def coordinates(self, z: ArrayLike) -> FloatArray:
+        """Coordinates (N, 3) of particles z (N, p)."""
+        return np.asarray(z, dtype=np.float64) @ self.directions
+
+
+def frame_of(basis: ArrayLike, *clouds: ArrayLike) -> Frame:
+    """The directions that show how far the clouds are from a subspace.
+
+    basis : (p, r) orthonormal, of E^G; its first two columns are used.  clouds : each (N, p).
+    The rest is filled with the principal directions of the residuals z - P z of all clouds together, largest first.
+    """
+    columns = np.asarray(basis, dtype=np.float64)
+    points = np.concatenate([np.asarray(cloud, dtype=np.float64) for cloud in clouds])
+    points = points[np.isfinite(points).all(axis=1)]
+    complement = np.eye(len(columns)) - columns @ columns.T
+    residuals = points @ complement
+    scale = float(np.abs(residuals).max(initial=0.0)) or 1.0
+    _, _, rows = np.linalg.svd(np.concatenate([residuals, 1e-6 * scale * complement]), full_matrices=False)
+    kept = columns[:, :2]
+    off = rows[: 3 - kept.shape[1]].T
+    largest = off[np.abs(off).argmax(axis=0), np.arange(off.shape[1])]
+    return Frame(np.concatenate([kept, off * np.where(largest < 0, -1.0, 1.0)], axis=1), columns)
+
+
+def reach(frame: Frame, *clouds: ArrayLike) -> float:
+    """Half the side of a cube around 0 that holds the clouds, a tenth to spare."""
+    points = np.concatenate([frame.coordinates(cloud) for cloud in clouds])
+    return 1.1 * float(np.nanmax(np.abs(points), initial=1e-3))
+
+
+def draw_space(axes: Any, frame: Frame, clouds: Sequence[tuple[Mark, ArrayLike]], half: float) -> list[Any]:
+    """A 3-d view from above: the subspace (plane, line or point), the clouds, stems under the teacher.
+
+    axes : 3-d axes.  half : half the side of what is shown.  Returns the artists of the clouds, in their order.
+    """
+    spanned = half * frame.coordinates(frame.subspace.T)[:2]
+    grey = {"color": PLANE_COLOUR, "linewidth": 0.6}
+    if len(spanned) == 2:
+        corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) @ spanned
+        axes.plot_trisurf(*corners.T, triangles=[[0, 1, 2], [0, 2, 3]], color="0.75", alpha=0.35, linewidth=0)
+        axes.plot(*np.vstack([corners, corners[:1]]).T, **grey)
+    elif len(spanned) == 1:
+        axes.plot(*np.vstack([-spanned, spanned]).T, **grey)
+    else:
+        axes.plot([0.0], [0.0], [0.0], color=PLANE_COLOUR, marker="+", markersize=7.0)
+    for x, y, height in (point for mark, z in clouds if mark == TEACHER for point in frame.coordinates(z)):
+        axes.plot([x, x], [y, y], [0.0, height], color=TEACHER.colour, linewidth=0.4)
+    artists = [axes.plot(*frame.coordinates(z).T, **_dots(mark))[0] for mark, z in clouds]
+    axes.set(xlim=(-half, half), ylim=(-half, half), zlim=(-half, half), xticks=[], yticks=[], zticks=[])
+    axes.set_box_aspect((1.0, 1.0, 0.8), zoom=1.1)
+    axes.view_init(elev=24.0, azim=-58.0)
+    axes.set_axis_off()
+    return artists
+
+
+def draw_side(axes: Any, frame: Frame, clouds: Sequence[tuple[Mark, ArrayLike]], half: float) -> list[Any]:
+    """A view along the plane of the first two directions: the first one against the last. As ``draw_space``."""
+    for direction in frame.coordinates(frame.subspace.T)[:2, [0, 2]]:
+        axes.plot(*np.outer(direction, [-2.0 * half, 2.0 * half]), color=PLANE_COLOUR, linewidth=0.8, zorder=1)
+    if frame.subspace.shape[1] == 0:
+        axes.plot([0.0], [0.0], color=PLANE_COLOUR, marker="+", markersize=7.0, zorder=1)
+    artists = [axes.plot(*frame.coordinates(z)[:, [0, 2]].T, **_dots(mark))[0] for mark, z in clouds]
+    axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
+    return artists
+
+
+def _dots(mark: Mark) -> dict[str, Any]:
+    """Teacher particles as open squares, students as small dots."""
+    look = {"color": mark.colour, "marker": mark.marker, "linestyle": "none"}
+    if mark == TEACHER:
+        return {**look, "markersize": 4.5, "markerfacecolor": "none", "markeredgewidth": 0.8, "zorder": 6}
+    return {**look, "marker": "o", "markersize": 2.2, "markeredgewidth": 0.0, "alpha": 0.7, "zorder": 5}

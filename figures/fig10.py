@@ -1,0 +1,62 @@
+"""Figure 10 of Maass Martínez & Fontbona 2024: discovering E^G, the RMD² before and after each step.
+
+Reads one discovery: rmd2 (step) or (replicate, step) after training, threshold and left of the same dimensions or over
+step only; rmd2_before likewise if there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from boxes import ROUNDING, Row, Series, put_scale, scale_of, shelf_sentence
+from clouds import needed
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from style import main, training_sentence, write_caption
+
+from mfsym.plotting import Mark
+
+BEFORE = Mark("before training", "#999999", "o")
+LEFT = Mark("after training, subspace left", "#D55E00", "^")
+KEPT = Mark("after training, subspace kept", "#0072B2", "s")
+
+
+def _by_step(dataset: Any, name: str) -> NDArray[np.float64]:
+    """A variable as (replicate, step)."""
+    return np.atleast_2d(needed(dataset.transpose(..., "step"), name)[0])
+
+
+def draw(dataset: Any) -> Figure:
+    """figure 10: RMD² of the discovery heuristic by step, with its threshold."""
+    after, threshold = _by_step(dataset, "rmd2"), _by_step(dataset, "threshold")
+    left = np.broadcast_to(_by_step(dataset, "left"), after.shape) > 0
+    before = _by_step(dataset, "rmd2_before") if "rmd2_before" in dataset else np.zeros_like(after)
+    series = [
+        Series(BEFORE, np.broadcast_to(before, after.shape)),
+        Series(LEFT, np.where(left, after, np.nan)),
+        Series(KEPT, np.where(left, np.nan, after)),
+    ]
+    row = Row("RMD$^2$ to the projection on $E_j$", [[*series, Series(BEFORE, threshold)]])
+    figure = Figure(figsize=(3.4, 2.4), layout="constrained")
+    axes = figure.subplots()
+    scale = scale_of(row)
+    put_scale(axes, scale, row.rounding)
+    steps = np.arange(after.shape[1])
+    for shift, (mark, values) in zip((-0.12, 0.12, 0.12), scale.place(series, ROUNDING), strict=True):
+        spread = shift + np.linspace(-0.06, 0.06, len(values))[:, None] * (len(values) > 1)
+        x = np.broadcast_to(steps[None, :] + spread, values.shape)
+        axes.plot(x.ravel(), values.ravel(), mark.marker, color=mark.colour, markersize=4.0, mew=0, label=mark.label)
+    limits = np.nanmedian(threshold, axis=0)
+    axes.hlines(
+        limits, steps - 0.4, steps + 0.4, color="black", linewidth=0.8, linestyle=(0, (4, 2)), label="threshold"
+    )
+    axes.set_xticks(steps)
+    axes.set(xlabel="step $j$", ylabel=row.label, xlim=(-0.5, len(steps) - 0.5))
+    figure.legend(loc="outside upper center", ncols=2)
+    write_caption(figure, shelf_sentence([row]), training_sentence(dataset))
+    return figure
+
+
+if __name__ == "__main__":
+    main(draw)
