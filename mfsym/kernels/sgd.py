@@ -79,9 +79,10 @@ class Workspace(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Sizes: unit (code, activation), particles n, parameters p, lanes L, blocks, and whether the tape is kept."""
+    """Sizes: codes of unit and activation, particles n, parameters p, lanes L, blocks, and whether the tape is kept."""
 
-    unit: tuple[int, int]
+    code: int
+    activation: int
     n: int
     p: int
     lanes: int
@@ -93,13 +94,13 @@ def plan(unit: tuple[int, int], n: int, p: int, d: int, c: int, samples: int, it
     """The Shape of a run of n particles with ``samples`` lifted samples per step and items of ``item`` bytes."""
     blocks, lanes = block_shape(n)
     kept = blocks * lanes * tape_rows(unit[0], c, samples) * item <= KEPT_TAPE_BYTES
-    return Shape(unit, n, p, lanes, blocks, kept)
+    return Shape(*unit, n, p, lanes, blocks, kept)
 
 
 def workspace(shape: Shape, c: int, samples: int, noise_dimension: int, dtype: Any, threads: int = 1) -> Workspace:
     """Scratch arrays for a run of this shape on ``threads`` threads."""
     L = shape.lanes
-    rows = tape_rows(shape.unit[0], c, samples)
+    rows = tape_rows(shape.code, c, samples)
     noise_rows = 2 * ((noise_dimension + 1) // 2)
     weights = np.ones((2, L), dtype)
     weights[1, shape.n - (shape.blocks - 1) * L :] = 0
@@ -120,14 +121,14 @@ def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> 
     """Partial prediction of one block, into work.phi[block]; leaves its tape where tapes are kept."""
     L = np.uintp(shape.lanes)
     o = np.uintp(block * shape.p * shape.lanes)
-    phi = work.phi[block]
+    unit, phi = (shape.code, shape.activation), work.phi[block]
     phi[:] = like(z[0], 0.0)
     weights = work.weights[1 if block == shape.blocks - 1 else 0]
     if shape.kept:
         q = np.uintp(block * (work.tape.shape[0] // shape.blocks))
-        forward_block(shape.unit, z, o, L, x, weights, work.tape, q, phi)
+        forward_block(unit, z, o, L, x, weights, work.tape, q, phi)
     else:
-        predict_block(shape.unit, z, o, L, x, weights, work.scratch[thread], phi)
+        predict_block(unit, z, o, L, x, weights, work.scratch[thread], phi)
 
 
 @kernel
@@ -181,13 +182,13 @@ def _draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) -
 def _move(shape: Any, block: Any, z: Any, x: Any, motion: Any, s: Any, work: Any, thread: Any) -> Any:
     """Backward pass, projection, penalty and noise of one block; false if a particle is not finite."""
     L, p = np.uintp(shape.lanes), shape.p
-    g, normals = work.forces[thread], work.normals[thread]
+    unit, g, normals = (shape.code, shape.activation), work.forces[thread], work.normals[thread]
     o = np.uintp(block * p * shape.lanes)
     if shape.kept:
         q = np.uintp(block * (work.tape.shape[0] // shape.blocks))
-        backward_block(shape.unit[0], z, o, L, x, work.r, work.tape, q, g)
+        backward_block(shape.code, z, o, L, x, work.r, work.tape, q, g)
     else:
-        recompute_block(shape.unit, z, o, L, x, work.r, work.scratch[thread], g)
+        recompute_block(unit, z, o, L, x, work.r, work.scratch[thread], g)
     at = np.uintp(0)
     if motion.projector.shape[0] > 0:
         source, at = at, np.uintp(g.shape[0]) - np.uintp(p) * L
