@@ -230,11 +230,11 @@ def advance(shape, z, batches, motion, work):
     done = 0
     for s in range(len(x)):
         points = x[s, : B * K]
-        phi = outputs(shape.unit, points, particles, c).mean(axis=1).reshape(B, K, c)
+        phi = outputs((shape.code, shape.activation), points, particles, c).mean(axis=1).reshape(B, K, c)
         if not np.isfinite(phi).all():
             break
         r = cotangents(phi, y[s], rho, node_weights, sample_weights).reshape(B * K, c)
-        force = pullback(shape.unit, points, particles, r)
+        force = pullback((shape.code, shape.activation), points, particles, r)
         if projector.size:
             force = force @ projector.T
         xi = streams.normals(motion.key, motion.step + s, n, noise_map.shape[1]) @ noise_map.T
