@@ -60,19 +60,19 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -c constraints.txt -e .
+	$(PIP) install -qq -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install -q -c constraints.txt -e '.[test]'
+	$(PIP) install -qq -c constraints.txt -e '.[test]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base
-	$(PIP) install -q -c constraints.txt -e '.[lint]'
+	$(PIP) install -qq -c constraints.txt -e '.[lint]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.base
-	$(PIP) install -q -c constraints.txt -e '.[bench]'
+	$(PIP) install -qq -c constraints.txt -e '.[bench]'
 	@touch $@
 
 # Data: a sweep resumes by itself, so an interrupted target loses only the cells that were running.
