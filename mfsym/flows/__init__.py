@@ -1,0 +1,18 @@
+"""The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
+
+from mfsym.flows.dynamics import Accuracy, FlowState, MeanFieldFlow
+from mfsym.flows.populations import Population
+from mfsym.flows.quadratures import Rule, rules
+from mfsym.flows.starts import START_LAWS, StartCloud, start_cloud
+
+__all__ = [
+    "START_LAWS",
+    "Accuracy",
+    "FlowState",
+    "MeanFieldFlow",
+    "Population",
+    "Rule",
+    "StartCloud",
+    "rules",
+    "start_cloud",
+]
