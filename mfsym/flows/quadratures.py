@@ -48,9 +48,12 @@ class Rule:
 def rules(data: Data, order: int | None = None) -> Iterator[Rule]:
     """Successively finer rules for a data law; only the rule of this order if one is given.
 
-    The last rule is exact for a finite data set, and otherwise the finest that is affordable.
+    A finite data set has one rule, its training samples; otherwise the last rule is the finest that is affordable.
     """
-    if order is not None:
+    if not getattr(data, "has_target", True):
+        x, y = data.x, data.y  # type: ignore[attr-defined]
+        yield Rule(x, y, np.full(len(x), 1.0 / len(x)), len(x))
+    elif order is not None:
         x, weights = data.quadrature(order)
         yield _rule(data, x, weights, order)
     elif isinstance(data, Teacher) and ORDERS[1] ** data.d > TENSOR_LIMIT:

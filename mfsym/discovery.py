@@ -1,0 +1,275 @@
+"""Discovering E^G from data whose symmetry is not known: E_0 = {0} inside E_1 inside ... up to E^G.
+
+Each step starts a free training inside E_j. With symmetric data the law stays in E^G, so what leaves E_j points into
+E^G and joins E_{j+1}; an E_j that is not left is the answer (Maass Martínez & Fontbona 2024, section 4.2 and F.2).
+Three rules decide: the paper's, a robust one, and an oracle that knows the data law and has no sampling noise. No
+theorem says that every strict subspace of E^G is left, so the whole trace is handed back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.dynamics import NoisySGD
+from mfsym.ensembles import gaussian
+from mfsym.errors import MfsymError
+from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.metrics import distance2_to_si, rmd2_si
+from mfsym.representations import Subspace
+from mfsym.streams import stream_key
+from mfsym.teachers import Data
+from mfsym.transport import second_moment
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+
+SAFETY = 10.0
+"""The robust rule leaves E_j when the residual's second moment exceeds its null by this factor."""
+
+WELL_DETERMINED = 0.05
+"""Directions whose second moment is below this share of the top one wait for a later step."""
+
+ORACLE_TOLERANCE = 1e-10
+"""The oracle counts residuals as zero when their relative second moment is below this."""
+
+_STRIDE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a discovery is run with.
+
+    n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
+    delta : threshold of the paper's rule.  replicates : trainings per step of the robust rule, at least 4.
+    max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
+    """
+
+    n: int = 1000
+    horizon: float = 20.0
+    alpha: float = 20.0
+    tau: float = 1e-4
+    beta: float = 1e-6
+    batch_size: int = 20
+    delta: float = 1e-2
+    replicates: int = 8
+    max_steps: int | None = None
+    start: Subspace | None = None
+    seed: int = 0
+    replicate: int = 0
+
+    def __post_init__(self) -> None:
+        if self.replicates < 4:
+            raise MfsymError(f"the robust rule needs at least 4 replicates to calibrate itself, got {self.replicates}")
+        if self.n < 1 or not self.horizon > 0:
+            raise MfsymError(f"n must be at least 1 and the horizon positive, got {self.n} and {self.horizon}")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what was seen in E_j and what was decided.
+
+    subspace : E_j.  before, after : (N, p) particles of one training.  rmd2_before, rmd2 : to their projection on E_j.
+    statistic, threshold : E_j is left iff the first exceeds the second; both in units of RMD^2.
+    spectrum : (p,) root mean square residual along its principal directions, decreasing.
+    added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is kept.
+    """
+
+    subspace: Subspace
+    before: Floats
+    after: Floats
+    rmd2_before: float
+    rmd2: float
+    statistic: float
+    threshold: float
+    spectrum: Floats
+    added: Floats
+
+    @property
+    def left(self) -> bool:
+        """Whether E_j is left."""
+        return self.added.shape[1] > 0
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """The trace, and the answer: the last E_j, which was kept unless the steps ran out (``settled`` is then false)."""
+
+    rule: str
+    steps: tuple[Step, ...]
+    subspace: Subspace
+    settled: bool
+
+
+class _Trial:
+    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise."""
+
+    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> None:
+        self.search, self.subspace, self.index = search, subspace, index
+        self.dynamics = _FreeSGD(unit, data, search, subspace)
+        key = stream_key(search.seed, "init", search.replicate * _STRIDE + index)
+        self.start = subspace.project(gaussian(key, search.n, unit.p))
+
+    def train(self, number: int) -> Floats:
+        """Particles (N, p) of training ``number``; MfsymError if it diverged."""
+        label = (self.search.replicate * _STRIDE + self.index) * _STRIDE + number
+        state = self.dynamics.init(self.start, self.search.seed, label)
+        after = self.dynamics.step(state, round(self.search.horizon * self.search.n))
+        if after.status != "ok":
+            raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
+        return np.asarray(after.z, dtype=np.float64)
+
+
+class _FreeSGD(NoisySGD):
+    """Vanilla noisy SGD in double precision whose noise is projected on a subspace that is not E^G."""
+
+    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace) -> None:
+        self._inside = subspace
+        super().__init__(
+            unit,
+            "vanilla",
+            data,
+            alpha=search.alpha,
+            tau=search.tau,
+            beta=search.beta,
+            batch_size=search.batch_size,
+            dtype="float64",
+        )
+
+    def _noise_map(self, projected: bool) -> Floats:
+        return self._inside.basis if self.beta > 0 else np.zeros((self.unit.p, 0))
+
+
+def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+    """The paper's rule: leave E_j if RMD^2 > delta, along the mean residual (section 4.2)."""
+    trial = _Trial(unit, data, search, subspace, index)
+    after = trial.train(0)
+    residual = after - subspace.project(after)
+    value = rmd2_si(after, subspace)
+    mean = residual.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    leaves = value > search.delta and length > 0.0
+    added = (mean / length)[:, None] if leaves else np.zeros((unit.p, 0))
+    return _step(trial.start, after, subspace, value, search.delta, residual.T @ residual / len(after), added)
+
+
+def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+    """Principal directions of the residual that independent trainings agree on, against a calibrated null.
+
+    The second moment of the residual between different trainings from the same particles, averaged over pairs, has no
+    bias from sampling noise. Its null is what the same trainings give after their mean is taken out and their signs
+    are changed in all ways: the drift that sampling alone produces.
+    """
+    trial = _Trial(unit, data, search, subspace, index)
+    clouds = [trial.train(number) for number in range(search.replicates)]
+    residuals = np.stack([z - subspace.project(z) for z in clouds])
+    moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
+    agreed = between(moments, np.ones(search.replicates))
+    scale = float(np.mean([_scale(z, subspace) for z in clouds]))
+    values, vectors = np.linalg.eigh((agreed + agreed.T) / 2.0)
+    null = SAFETY * sampling_null(moments)
+    taken = values > max(null, WELL_DETERMINED * values[-1])
+    added = Subspace(vectors[:, taken]).basis if taken.any() else np.zeros((unit.p, 0))
+    return _step(trial.start, clouds[0], subspace, values[-1] / scale, null / scale, agreed, added)
+
+
+def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+    """The population flow from the start law inside E_j, without sampling noise: every direction it takes."""
+    accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
+    flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
+    before = start_cloud(unit, "si", search.n, subspace).z
+    after = list(flow.flow(flow.init(before), [search.horizon]))[-1].z
+    residual = after - subspace.project(after)
+    moment = residual.T @ residual / len(after)
+    values, vectors = np.linalg.eigh(moment)
+    scale = _scale(after, subspace)
+    taken = values > ORACLE_TOLERANCE * scale
+    return _step(before, after, subspace, values[-1] / scale, ORACLE_TOLERANCE, moment, vectors[:, taken])
+
+
+RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, int], Step]] = MappingProxyType(
+    {"paper": paper_step, "robust": robust_step, "oracle": oracle_step}
+)
+"""The rules by name."""
+
+
+def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None = None) -> Discovery:
+    """Find E^G from data: the trace over E_0, E_1, ... and the subspace that was not left.
+
+    The unit's group is not used. rule : a name in RULES. Raises MfsymError if a training diverges.
+    """
+    if rule not in RULES:
+        raise MfsymError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    search = Search() if search is None else search
+    subspace = Subspace(np.zeros((unit.p, 1))) if search.start is None else search.start
+    steps: list[Step] = []
+    for index in range(search.max_steps or unit.p + 1):
+        steps.append(RULES[rule](unit, data, search, subspace, index))
+        if not steps[-1].left or subspace.dimension == unit.p:
+            return Discovery(rule, tuple(steps), subspace, True)
+        subspace = Subspace(np.hstack([subspace.basis, steps[-1].added]))
+    return Discovery(rule, tuple(steps), subspace, False)
+
+
+def between(moments: Floats, signs: Floats) -> Floats:
+    """Mean over pairs a != b of signs_a signs_b moments[a, b]: (p, p) from moments (R, R, p, p), signs (R,)."""
+    count = len(signs)
+    total = np.einsum("a,b,abpq->pq", signs, signs, moments) - np.einsum("aapq->pq", moments)
+    return np.asarray(total / (count * (count - 1)))
+
+
+def sampling_null(moments: Floats) -> float:
+    """Largest top eigenvalue of ``between`` over changes of sign of the centred trainings; moments (R, R, p, p)."""
+    count = len(moments)
+    centre = np.eye(count) - 1.0 / count
+    centred = np.einsum("ac,cdpq,db->abpq", centre, moments, centre, optimize=True) * count / (count - 1)
+    changes = itertools.islice(itertools.product((1.0, -1.0), repeat=count - 1), 512)
+    tables = [between(centred, np.array([1.0, *signs])) for signs in changes]
+    return float(np.linalg.eigvalsh(np.stack([(table + table.T) / 2.0 for table in tables]))[:, -1].max())
+
+
+def containment_angle(inner: Subspace, outer: Subspace) -> float:
+    """Largest angle between a vector of ``inner`` and ``outer``, in [0, pi / 2]; 0 iff inner lies in outer."""
+    if inner.dimension == 0:
+        return 0.0
+    off = inner.basis - outer.project(inner.basis.T).T
+    return float(np.arcsin(min(1.0, np.linalg.norm(off, 2))))
+
+
+def angle_between(a: Subspace, b: Subspace) -> float:
+    """Largest principal angle between two subspaces, in [0, pi / 2]; pi / 2 where their dimensions differ."""
+    return max(containment_angle(a, b), containment_angle(b, a))
+
+
+def _scale(z: Floats, subspace: Subspace) -> float:
+    """The denominator of RMD^2 of z (N, p) to its projection: 2 E|z|^2 + 2 E|P z|^2."""
+    moment = second_moment(z)
+    return max(4.0 * moment - 2.0 * distance2_to_si(z, subspace), 1e-300)
+
+
+def _step(
+    before: Floats,
+    after: Floats,
+    subspace: Subspace,
+    statistic: float,
+    threshold: float,
+    moment: Floats,
+    added: Floats,
+) -> Step:
+    spectrum = np.sqrt(np.maximum(np.linalg.eigvalsh((moment + moment.T) / 2.0)[::-1], 0.0))
+    return Step(
+        subspace=subspace,
+        before=before,
+        after=after,
+        rmd2_before=rmd2_si(before, subspace),
+        rmd2=rmd2_si(after, subspace),
+        statistic=float(statistic),
+        threshold=float(threshold),
+        spectrum=spectrum,
+        added=added,
+    )
