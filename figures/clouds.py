@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from style import STARTS, TEACHERS, WIDTH, parameters, training_sentence, write_caption
+from style import STARTS, TEACHERS, WIDTH, needed, parameters, training_sentence, write_caption
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import SCHEMES, TEACHER, Frame, Mark, draw_side, draw_space, frame_of, reach
@@ -21,14 +21,6 @@ class Panel(NamedTuple):
     title: str
     frame: Frame
     clouds: list[tuple[Mark, NDArray[np.float64]]]
-
-
-def needed(dataset: Any, *names: str) -> list[NDArray[np.float64]]:
-    """The values of variables that a figure cannot do without; MfsymError naming the one that is absent."""
-    for name in names:
-        if name not in dataset:
-            raise MfsymError(f"the figure needs the variable {name!r}; the result has {', '.join(map(str, dataset))}")
-    return [np.asarray(dataset[name].values, dtype=np.float64) for name in names]
 
 
 def cloud_figure(panels: Sequence[Panel], labels: tuple[str, str], slots: int = 5) -> Figure:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from boxes import Row, draw_bands, grid, pair_series, scheme_series, select, shelf_sentence
+from boxes import draw_bands, grid, pair_series, scheme_series, select
 from matplotlib.figure import Figure
+from scales import Row, shelf_sentence
 from style import STARTS, TEACHERS, left_out_sentence, main, training_sentence, write_caption
 
 OWN_LAW = {"si": "rmd2_si", "wi": "rmd2_symmetrised"}

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from boxes import ROUNDING, Row, Series, put_scale, scale_of, shelf_sentence
-from clouds import needed
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from style import main, training_sentence, write_caption
+from scales import ROUNDING, Row, Series, put_scale, scale_of, shelf_sentence
+from style import main, needed, training_sentence, write_caption
 
 from mfsym.plotting import Mark
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from clouds import Panel, cloud_figure, needed
+from clouds import Panel, cloud_figure
 from matplotlib.figure import Figure
-from style import main, number, training_sentence, write_caption
+from style import main, needed, number, training_sentence, write_caption
 
 from mfsym.plotting import TEACHER, Mark, frame_of
 

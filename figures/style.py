@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import RC, TEXT_SIZE
@@ -64,6 +65,14 @@ def parameters(dataset: Any) -> dict[str, Any]:
         if isinstance(table, dict):
             flat |= table
     return flat
+
+
+def needed(dataset: Any, *names: str) -> list[NDArray[np.float64]]:
+    """The values of variables that a figure cannot do without; MfsymError naming the one that is absent."""
+    for name in names:
+        if name not in dataset:
+            raise MfsymError(f"the figure needs the variable {name!r}; the result has {', '.join(map(str, dataset))}")
+    return [np.asarray(dataset[name].values, dtype=np.float64) for name in names]
 
 
 def _listed(value: Any) -> str:

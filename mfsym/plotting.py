@@ -5,17 +5,26 @@ The scripts of ``figures/`` and ``mfsym animate`` share this file; nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
+from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
+
+from mfsym.errors import MfsymError
+from mfsym.stores.publishing import publish
 
 TEXT_SIZE = 8.0
 """Points; figures are drawn at the size they are printed."""
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
     "font.size": TEXT_SIZE,
@@ -149,3 +158,67 @@ def _dots(mark: Mark) -> dict[str, Any]:
     if mark == TEACHER:
         return {**look, "markersize": 4.5, "markerfacecolor": "none", "markeredgewidth": 0.8, "zorder": 6}
     return {**look, "marker": "o", "markersize": 2.2, "markeredgewidth": 0.0, "alpha": 0.7, "zorder": 5}
+
+
+@dataclass(frozen=True)
+class Movie:
+    """A cloud moving in mean-field time.
+
+    times : (T,) increasing.  particles : (T, N, p), NaN from a divergence on.  basis : (p, r) orthonormal, of E^G.
+    teacher : (M, p) or None.  mark : the look of the particles, one of ``SCHEMES`` for example.
+    """
+
+    times: FloatArray
+    particles: FloatArray
+    basis: FloatArray
+    teacher: FloatArray | None = None
+    mark: Mark = SCHEMES["vanilla"]
+
+
+def _scene(movie: Movie) -> tuple[Figure, Callable[[int], None]]:
+    """The figure of a movie and the function that shows its k-th time: a view in space and one along E^G."""
+    shown = [] if movie.teacher is None else [(TEACHER, movie.teacher)]
+    clouds = [(movie.mark, movie.particles[0]), *shown]
+    path = movie.particles.reshape(-1, movie.particles.shape[2])
+    frame = frame_of(movie.basis, path, *(z for _, z in shown))
+    half = reach(frame, path, *(z for _, z in shown))
+    figure = Figure(figsize=(6.4, 3.2))
+    in_space = draw_space(figure.add_axes((0.0, 0.0, 0.5, 1.0), projection="3d"), frame, clouds, half)[0]
+    axes = figure.add_axes((0.57, 0.15, 0.4, 0.75))
+    along = draw_side(axes, frame, clouds, half)[0]
+    axes.set(xlabel="first direction of $E^G$", ylabel="leading direction off $E^G$")
+
+    def show(k: int) -> None:
+        coordinates = frame.coordinates(movie.particles[k])
+        in_space.set_data_3d(*coordinates.T)
+        along.set_data(*coordinates[:, [0, 2]].T)
+        axes.set_title(f"{movie.mark.label}, $t$ = {movie.times[k]:.3g}")
+
+    return figure, show
+
+
+def _writer(suffix: str, fps: int) -> Any:
+    """A writer of matplotlib's for ``.gif`` or ``.mp4``; MfsymError if the machine has none."""
+    if suffix == ".gif":
+        return PillowWriter(fps=fps)
+    if suffix != ".mp4":
+        raise MfsymError(f"an animation is a .gif or an .mp4, got {suffix or 'no suffix'!r}")
+    if not FFMpegWriter.isAvailable():
+        raise MfsymError("an .mp4 needs ffmpeg, which is not on the path; install it or write a .gif")
+    return FFMpegWriter(fps=fps, metadata={"creation_time": "1970-01-01T00:00:00"})
+
+
+def animate(movie: Movie, path: Path, *, seconds: float = 8.0) -> None:
+    """Write a movie as ``path``, .gif or .mp4, whole or not at all; it lasts ``seconds``.
+
+    Raises MfsymError for another suffix, and for .mp4 where ffmpeg is absent.
+    """
+    writer = _writer(path.suffix, fps=max(1, round(len(movie.times) / seconds)))
+    with matplotlib.rc_context(RC), tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / path.name
+        figure, show = _scene(movie)
+        with writer.saving(figure, str(whole), dpi=150):
+            for k in range(len(movie.times)):
+                show(k)
+                writer.grab_frame()
+        publish(path, whole.read_bytes())
