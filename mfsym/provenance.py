@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,19 @@ PACKAGES = (
 
 def packages() -> dict[str, str]:
     """Version of every package a result depends on; 'absent' for one that is not installed."""
-    found = {"mfsym": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {"mfsym": __version__, "python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
+@cache
+def _version(name: str) -> str:
+    """The installed version; read once per process, since it costs milliseconds."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+@cache
 def processor() -> str:
     """The processor's name."""
     try:
