@@ -86,7 +86,7 @@ def normals(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.fl
     radius = np.sqrt(-2.0 * np.log((words[:, 0::2] + 0.5) * 2.0**-32))
     angle = 2.0 * np.pi * 2.0**-32 * words[:, 1::2]
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-    return pairs.reshape(n, -1)[:, :m]
+    return pairs.reshape(words.shape)[:, :m]
 
 
 def sequence_normals(key: NDArray[np.uint32], first: int, count: int, m: int) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ def test_the_layout_is_as_documented():
 
 
 @pytest.mark.parametrize("draw", [bits, uniforms, normals])
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 3), (64, 2), (65, 4), (128, 5), (130, 1)])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 3), (64, 2), (65, 4), (128, 5), (130, 1), (0, 3), (4, 0)])
 def test_fewer_rows_or_coordinates_are_a_prefix(draw, n, m):
     assert np.array_equal(draw(KEY, 3, n, m), draw(KEY, 3, 300, 6)[:n, :m])
 
