@@ -177,6 +177,18 @@ def forward_block(unit, z, o, L, x, weights, tape, q, phi):
     phi += np.einsum("i,mic->mc", weights[:L], outputs(unit, x, particles, c))
 
 
+def predict_block(unit, z, o, L, x, weights, scratch, phi):
+    d, c = x.shape[1], phi.shape[1]
+    particles = block(z, o, L, c * d if unit[0] == 0 else c + d)
+    phi += np.einsum("i,mic->mc", weights[:L], outputs(unit, np.float64(x), particles, c))
+
+
+def recompute_block(unit, z, o, L, x, r, scratch, g):
+    d, c = x.shape[1], r.shape[1]
+    p = c * d if unit[0] == 0 else c + d
+    g[: p * L] = pullback(unit, np.float64(x), block(z, o, L, p), np.float64(r)).T.ravel()
+
+
 def backward_block(code, z, o, L, x, r, tape, q, g):
     (M, d), c = x.shape, r.shape[1]
     if code == 0:

@@ -1,0 +1,152 @@
+"""mfsym.kernels.sgd: the compiled time loop against its twin on batches of every shape."""
+
+import numpy as np
+import pytest
+
+from mfsym.kernels import sgd
+from mfsym.kernels.sgd import Batches, Motion, plan, workspace
+from mfsym.kernels.units import MATRIX, UV, block_shape
+from mfsym.streams import normals, stream_key, uniforms
+from tests import naive
+from tests.sizes import compiled, sized
+from tests.tolerances import ALGEBRA, ROUNDOFF32, SPLIT
+
+KEY = stream_key(9, "data")
+NOISE = stream_key(9, "noise")
+TOLERANCE = {"float32": ROUNDOFF32, "float64": ALGEBRA}
+KINDS = {"matrix": MATRIX, "uv": UV}
+
+
+def _problem(code, n, d, c, nodes=1, batch=4, steps=3, dtype="float64", noise=2, project=False, activation=1):
+    """A Shape, blocked particles, Batches and Motion without any symmetry: arrays are all the kernels see."""
+    p = c * d if code == MATRIX else c + d
+    samples = -(-batch * nodes // 4) * 4
+    x = np.zeros((steps, samples, d))
+    x[:, : batch * nodes] = normals(KEY, 0, steps * batch * nodes, d).reshape(steps, -1, d)
+    y = normals(KEY, 1, steps * batch, c).reshape(steps, batch, c)
+    rho = np.linalg.qr(normals(KEY, 2, nodes * c, c).reshape(nodes, c, c))[0]
+    masses = [uniforms(KEY, step, size, 1)[:, 0] for step, size in [(3, nodes), (4, batch)]]
+    q = np.linalg.qr(normals(KEY, 5, p, max(1, p - 1)))[0]
+    rates = np.stack([0.1 + 0.1 * np.arange(steps), np.full(steps, 0.3 if noise else 0.0)], axis=1)
+    parts = (x, y, rho, *(mass / mass.sum() for mass in masses))
+    shape = plan((code, activation), n, p, d, c, samples, np.dtype(dtype).itemsize)
+    motion = (rates, np.array([0.02]), q @ q.T if project else np.zeros((0, 0)), normals(KEY, 6, p, noise))
+    z = np.empty(shape.blocks * p * shape.lanes, dtype)
+    naive.pack(normals(KEY, 7, n, p).astype(dtype), n, p, shape.lanes, z)
+    return (
+        shape,
+        z,
+        Batches(*(np.ascontiguousarray(part, dtype) for part in parts)),
+        Motion(*(np.ascontiguousarray(part, dtype) for part in motion), NOISE, 1 << 33),
+    )
+
+
+def _scratch(shape, batches, motion, threads=1):
+    samples, c = batches.x.shape[1], batches.y.shape[2]
+    return workspace(shape, c, samples, motion.noise_map.shape[1], batches.x.dtype, threads)
+
+
+def _advance(problem, kept=None, threads=1):
+    shape, z, batches, motion = problem
+    shape = shape if kept is None else shape._replace(kept=kept)
+    z = z.copy()
+    kernel = sgd.advance if threads == 1 else sgd.advance_threads
+    done = kernel(shape, z, batches, motion, _scratch(shape, batches, motion, threads))
+    return done, z
+
+
+def _twin(problem):
+    shape, z, batches, motion = problem
+    z = np.array(z, np.float64)
+    return naive.advance(shape, z, batches, motion, None), z
+
+
+def _distance(a, b):
+    return np.abs(a - b).max() / max(1.0, np.abs(b).max())
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("d", "c", "nodes", "batch"), [(1, 1, 1, 1), (2, 2, 1, 4), (3, 1, 2, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_the_time_loop_equals_its_twin(code, d, c, nodes, batch, dtype, kept):
+    for noise, project in [(0, False), (1, True), (3, False)]:
+        problem = _problem(code, 7, d, c, nodes, batch, 2, dtype, noise, project)
+        (done, z), (twin_done, twin) = _advance(problem, kept), _twin(problem)
+        assert done == twin_done == 2
+        assert _distance(z, twin) < TOLERANCE[dtype]
+        assert _distance(problem[1], twin) > SPLIT
+
+
+@pytest.mark.parametrize("n", sized([1, 16, 17, 100, 513, 700, 1025, 2600], [1, 17]))
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_blocks_of_every_size_equal_their_twin(code, n):
+    problem = _problem(code, n, 2, 2, steps=2)
+    twin = _twin(problem)[1]
+    for kept in (True, False):
+        done, z = _advance(problem, kept)
+        assert done == 2
+        assert _distance(z, twin) < ALGEBRA
+
+
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_lanes_past_the_last_particle_stay_zero(code):
+    shape, z, batches, motion = _problem(code, 5, 2, 2)
+    sgd.advance(shape, z, batches, motion, _scratch(shape, batches, motion))
+    assert (z.reshape(shape.p, shape.lanes)[:, 5:] == 0.0).all()
+    assert (z.reshape(shape.p, shape.lanes)[:, :5] != 0.0).all()
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 4])
+def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
+    """Also the first node: its row of the partial sums must not be overwritten while it is still read."""
+    shape, _, batches, motion = _problem(MATRIX, 5, 2, 3, nodes, 5, 1)
+    work = _scratch(shape, batches, motion)
+    phi = normals(KEY, 8, 5 * nodes, 3)
+    work.phi[0, : 5 * nodes] = shape.n * phi
+    assert sgd._cotangents(shape, batches, 0, work)
+    twin = naive.cotangents(phi.reshape(5, nodes, 3), batches.y[0], *batches[2:])
+    assert np.abs(work.r[: 5 * nodes] - twin.reshape(-1, 3)).max() < ALGEBRA
+    assert (work.r[5 * nodes :] == 0.0).all()
+    work.phi[0, 2, 1] = np.nan
+    with np.errstate(invalid="ignore"):
+        assert not sgd._cotangents(shape, batches, 0, work)
+
+
+@compiled
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_threads_give_the_bits_of_one_thread(code, kept):
+    problem = _problem(code, 5000, 2, 2, steps=5, dtype="float32")
+    done, z = _advance(problem, kept)
+    for threads in (2, 3):
+        shared_done, shared = _advance(problem, kept, threads)
+        assert shared_done == done == 5
+        assert np.array_equal(shared, z)
+    assert _distance(z, _twin(problem)[1]) < ROUNDOFF32
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_the_loop_ends_where_the_state_stops_being_finite(code, dtype):
+    problem = _problem(code, 7, 2, 2, steps=4, dtype=dtype)
+    motion = problem[3]
+    motion.rates[2] = np.finfo(dtype).max
+    with np.errstate(over="ignore", invalid="ignore"):
+        done, z = _advance(problem)
+    assert done == 3
+    assert not np.isfinite(z).all()
+    motion.rates[2] = 0.1
+    problem[2].y[1, 0, 0] = np.nan
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert _advance(problem)[0] == 1
+
+
+def test_large_tapes_are_not_kept():
+    small = plan((MATRIX, 0), 100, 4, 2, 2, 20, 4)
+    large = plan((MATRIX, 0), 1_000_000, 4, 2, 2, 20, 4)
+    assert (small.kept, large.kept) == (True, False)
+    for shape in (small, large):
+        assert (shape.blocks, shape.lanes) == block_shape(shape.n)
+    work = workspace(large, 2, 20, 4, np.float32)
+    assert sum(array.nbytes for array in work) < 200 * large.n
