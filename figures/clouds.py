@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from style import STARTS, TEACHERS, WIDTH, needed, parameters, training_sentence, write_caption
+from style import STARTS, TEACHERS, WIDTH, left_out_sentence, needed, parameters, training_sentence, write_caption
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import SCHEMES, TEACHER, Frame, Mark, draw_side, draw_space, frame_of, reach
@@ -81,11 +81,12 @@ def scheme_clouds(dataset: Any, teacher: str) -> Figure:
     known = parameters(dataset)
     if known.get("teacher", teacher) not in (teacher, [teacher]):
         raise MfsymError(f"the figure shows the {TEACHERS[teacher]}; the result has {known['teacher']}")
+    shown = dataset.isel(replicate=[0]) if "replicate" in dataset.dims else dataset
     if particles.ndim == 4:
         particles = particles[:, 0]
     names = [str(name) for name in dataset["scheme"].values]
     clouds = {name: z[np.isfinite(z).all(axis=1)] for name, z in zip(names, particles, strict=True)}
-    clouds = {name: clouds[name] for name in SCHEMES if name in clouds}
+    clouds = {name: clouds[name] for name in SCHEMES if name in clouds and len(clouds[name])}
     frame = frame_of(basis, squares, *clouds.values())
     panels = [Panel(SCHEMES[name].label, frame, [(SCHEMES[name], z), (TEACHER, squares)]) for name, z in clouds.items()]
     figure = cloud_figure(panels, ("first direction of $E^G$", r"leading direction of $E^{G\perp}$"))
@@ -93,6 +94,7 @@ def scheme_clouds(dataset: Any, teacher: str) -> Figure:
         figure,
         f"Final clouds of N = {particles.shape[1]} particles from one {STARTS['si']}, {TEACHERS[teacher]}.",
         "Dots: students. Above: the plane $E^G$, the leading direction off it. Below: a view along the plane (grey).",
-        training_sentence(dataset.isel(replicate=[0]) if "replicate" in dataset.dims else dataset),
+        left_out_sentence(shown),
+        training_sentence(shown),
     )
     return figure

@@ -98,7 +98,8 @@ def training_sentence(dataset: Any) -> str:
 
 def left_out_sentence(*datasets: Any) -> str:
     """How many trainings are not drawn, by status; empty if all are."""
-    statuses = np.concatenate([np.asarray(d["status"].values).astype(str).ravel() for d in datasets if "status" in d])
+    known = [np.asarray(dataset["status"].values).astype(str).ravel() for dataset in datasets if "status" in dataset]
+    statuses = np.concatenate(known) if known else np.array([], dtype=str)
     counts = {status: int(np.sum(statuses == status)) for status in ("diverged", "failed", "missing")}
     parts = [f"{count} {status}" for status, count in counts.items() if count]
     return f"Left out of {statuses.size} trainings: {', '.join(parts)}." if parts else ""

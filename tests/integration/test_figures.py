@@ -10,13 +10,17 @@ import pytest
 import xarray as xr
 
 from mfsym.errors import MfsymError
+from mfsym.plotting import Movie, animate, frame_of
 from mfsym.stores.datasets import save
+from tests.tolerances import ALGEBRA
 
 FIGURES = Path(__file__).parents[2] / "figures"
 SCHEMES = ["vanilla", "da", "da-sampled", "fa", "ea"]
 LAWS = ("rmd2_si", "rmd2_symmetrised")
 MODELS = ("l2_symmetrisation", "l2_target", "l2_symmetrised_target")
 CONFIG = {"sweep": {"seed": 0}, "training": {"alpha": 50.0, "tau": 1e-4, "horizon": 20.0, "unit": "matrix"}}
+BASIS = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]]).T / 2.0**0.5
+TEACHER_PARTICLES = np.array([[0.5, 0.0, 0.2, -0.5], [0.1, 0.4, -0.3, 0.2]])
 
 
 @pytest.fixture
@@ -40,6 +44,40 @@ def sweep(*inits, teachers=("wi",)):
     return xr.Dataset(variables, coords=coords | {"other": SCHEMES}, attrs={"config": json.dumps(CONFIG)})
 
 
+def comparison(teacher):
+    """A comparison's Dataset: four particles a scheme, vanilla off the subspace, EA diverged."""
+    cloud = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.5], [0.3, 0.3]]) @ BASIS.T
+    particles = np.stack([cloud] * len(SCHEMES))
+    particles[0, :, 0] += 0.5
+    particles[-1] = np.nan
+    variables = {
+        "particles": (("scheme", "replicate", "particle", "param"), particles[:, None]),
+        "teacher_particles": (("teacher_particle", "param"), TEACHER_PARTICLES),
+        "fixed_basis": (("param", "direction"), BASIS),
+        "status": (("scheme", "replicate"), [["ok"]] * (len(SCHEMES) - 1) + [["diverged"]]),
+    }
+    attrs = {"config": json.dumps({**CONFIG["training"], "teacher": teacher})}
+    return xr.Dataset(variables, coords={"scheme": SCHEMES}, attrs=attrs)
+
+
+def discovery():
+    """A discovery's Dataset: three steps, the last subspace kept."""
+    basis = np.full((3, 4, 2), np.nan)
+    basis[1, :, :1], basis[2] = BASIS[:, :1], BASIS
+    cloud = np.array([[1.0, 0.2, 0.0, 0.4], [-0.5, 0.0, 0.1, 0.3], [0.2, 0.2, 0.2, -0.2]])
+    variables = {
+        "particles_before": (("step", "particle", "param"), np.stack([0.0 * cloud, 0.5 * cloud, cloud])),
+        "particles_after": (("step", "particle", "param"), np.stack([0.5 * cloud, cloud, 1.5 * cloud])),
+        "basis": (("step", "param", "direction"), basis),
+        "rmd2": ("step", [0.5, 0.1, 1e-3]),
+        "threshold": ("step", [1e-2, 1e-2, 1e-2]),
+        "left": ("step", [1, 1, 0]),
+        "teacher_particles": (("teacher_particle", "param"), TEACHER_PARTICLES),
+        "fixed_basis": (("param", "direction"), BASIS),
+    }
+    return xr.Dataset(variables, attrs={"config": json.dumps(CONFIG)})
+
+
 def texts(figure):
     """All the words under the panels of a figure."""
     return " ".join(text.get_text() for text in figure.texts)
@@ -54,22 +92,134 @@ def drawn(figure):
 
 @pytest.mark.parametrize(("name", "init"), [("fig3", "si"), ("demo", "si"), ("fig6", "wi")])
 def test_a_script_writes_pdf_and_png_from_a_sweeps_file(name, init, script, tmp_path):
-    save(sweep(init, teachers=("arbitrary", "wi")), tmp_path / "toy.nc")
+    save(sweep(init), tmp_path / "toy.nc")
     out = tmp_path / "out" / f"{name}.pdf"
     script("style").main(script(name).draw, [str(tmp_path / "toy.nc"), str(out)])
     assert out.read_bytes().startswith(b"%PDF")
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["fig1", "fig7", "fig8", "fig9"])
+def test_a_script_reads_both_starts_from_one_file_or_two(name, script):
+    draw = script(name).draw
+    teachers = ("arbitrary", "wi")
+    both = draw(sweep("si", "wi", teachers=teachers))
+    parts = draw(sweep("si", teachers=teachers), sweep("wi", teachers=teachers))
+    assert drawn(both).shape == drawn(parts).shape
+    assert len(both.axes) == len(parts.axes)
+    with pytest.raises(MfsymError, match="init=wi"):
+        draw(sweep("si", teachers=teachers))
+
+
+@pytest.mark.parametrize(("name", "teacher"), [("fig4", "wi"), ("fig5", "arbitrary")])
+def test_clouds_have_one_column_per_scheme_that_did_not_diverge(name, teacher, script, tmp_path):
+    dataset = comparison(teacher)
+    figure = script(name).draw(dataset)
+    assert len(figure.axes) == 2 * (len(SCHEMES) - 1)
+    assert "Left out of 5 trainings: 1 diverged." in texts(figure)
+    paths = script("style").render(script(name).draw, [dataset], tmp_path / name)
+    assert all(0 < path.stat().st_size < 2_000_000 for path in paths)
+    with pytest.raises(MfsymError, match="shows the"):
+        script(name).draw(comparison("si"))
+    with pytest.raises(MfsymError, match="fixed_basis"):
+        script(name).draw(dataset.drop_vars("fixed_basis"))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_discovery_is_drawn_step_by_step(known, script):
+    dataset = discovery()
+    figure = script("fig2").draw(dataset if known else dataset.drop_vars(["fixed_basis", "teacher_particles"]))
+    assert len(figure.axes) == 2 * dataset.sizes["step"]
+    words = texts(figure)
+    assert "dim $E_0$ = 0" in words
+    assert words.count("left") == 2
+    assert "kept" in words
+
+
+def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
+    dataset = discovery()
+    figure = script("fig10").draw(dataset)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["before training", "after training, subspace left", "after training, subspace kept", "threshold"]
+    assert np.isclose(drawn(figure), 1e-3).any()
+
+
+def test_convergence_shows_the_fitted_and_the_expected_slope(script):
+    n = np.array([50, 500, 5000])
+    gap = n[None, :, None] ** np.array([-0.5, -1.0])[:, None, None] * np.array([1.0, 2.0])
+    slopes = {"slope": [-0.5, -1.0], "slope_low": [-0.6, -1.1], "slope_high": [-0.4, -0.9]}
+    variables = {name: ("quantity", values) for name, values in slopes.items()}
+    variables |= {"gap": (("quantity", "n", "replicate"), gap), "expected_slope": ("quantity", [-0.5, np.nan])}
+    dataset = xr.Dataset(variables, coords={"quantity": ["risk", "rmd2_si"], "n": n})
+    figure = script("convergence").draw(dataset)
+    words = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
+    assert words == [["expected −0.50", "slope −0.50 [−0.60, −0.40]"], ["slope −1.00 [−1.10, −0.90]"]]
+
+
+def test_the_counterexample_shows_the_least_risk_of_si_laws(script):
+    radius = np.linspace(0.0, 1.0, 5)
+    risk = np.array([[[0.09, 0.1], [0.083, 0.084]], [[0.01, 0.02], [0.001, 0.002]]])
+    variables = {"risk": (("law", "n", "replicate"), risk), "target": ("radius", radius**2)}
+    variables["profile"] = (("law", "radius"), np.stack([np.full(5, 0.3), radius**2]))
+    coords = {"law": ["si", "wi"], "n": [10, 100], "radius": radius}
+    figure = script("counterexample").draw(xr.Dataset(variables, coords=coords, attrs={"si_infimum": 0.0825544}))
+    assert "0.082554" in texts(figure)
+    assert np.isclose(drawn(figure), 0.0825544).any()
+
+
+def test_the_phase_portrait_has_one_panel_per_time(script):
+    grid = np.linspace(-1.0, 1.0, 7)
+    first, second = np.meshgrid(grid, grid)
+    drift = np.stack([np.stack([-first, second], axis=-1), np.stack([second, -first], axis=-1)])
+    variables = {"drift": (("time", "second", "first", "coordinate"), drift)}
+    variables["particles_fixed"] = (("time", "particle", "coordinate"), np.full((2, 3, 2), 0.1))
+    variables["teacher_fixed"] = (("teacher_particle", "coordinate"), np.full((1, 2), 0.2))
+    figure = script("phase").draw(xr.Dataset(variables, coords={"time": [0.0, 2.0], "first": grid, "second": grid}))
+    assert [axes.get_title() for axes in figure.axes][:2] == ["$t$ = 0", "$t$ = 2"]
+
+
+def test_a_frame_is_orthonormal_and_looks_where_the_clouds_leave_the_subspace():
+    frame = frame_of(BASIS, TEACHER_PARTICLES)
+    assert np.abs(frame.directions.T @ frame.directions - np.eye(3)).max() < ALGEBRA
+    assert np.abs(frame.directions[:, :2] - BASIS).max() == 0.0
+    line, point = frame_of(BASIS[:, :1], TEACHER_PARTICLES), frame_of(BASIS[:, :0], np.zeros((1, 4)))
+    for other in (line, point):
+        assert np.abs(other.directions.T @ other.directions - np.eye(3)).max() < ALGEBRA
+
+
+def test_an_animation_shows_every_time_and_repeats_byte_for_byte(tmp_path):
+    times = np.array([0.0, 1.0, 2.0])
+    particles = np.linspace(-1.0, 1.0, 3 * 4 * 4).reshape(3, 4, 4)
+    movie = Movie(times, particles, BASIS, TEACHER_PARTICLES)
+    for name in ("a.gif", "b.gif"):
+        animate(movie, tmp_path / name)
+    data = (tmp_path / "a.gif").read_bytes()
+    assert data == (tmp_path / "b.gif").read_bytes()
+    assert data.startswith(b"GIF89a")
+    still = Movie(times, np.repeat(particles[:1], 3, axis=0), BASIS)
+    animate(still, tmp_path / "c.gif")
+    assert data != (tmp_path / "c.gif").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "reason"), [("a.avi", "a .gif or an .mp4"), ("a", "no suffix"), ("a.mp4", "ffmpeg")])
+def test_an_animation_that_cannot_be_written_is_refused_and_leaves_nothing(name, reason, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MfsymError, match=reason):
+        animate(Movie(np.zeros(1), np.zeros((1, 2, 4)), BASIS), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_result_gives_the_same_bytes(script, tmp_path):
-    style, draw = script("style"), script("fig3").draw
-    first = [path.read_bytes() for path in style.render(draw, [sweep("si")], tmp_path / "a" / "fig")]
-    second = [path.read_bytes() for path in style.render(draw, [sweep("si")], tmp_path / "b" / "fig")]
-    assert first == second
-    other = sweep("si")
-    other["rmd2_si"] = 0.5 * other["rmd2_si"]
-    third = [path.read_bytes() for path in style.render(draw, [other], tmp_path / "c" / "fig")]
-    assert third != first
+    style, draw = script("style"), script("fig10").draw
+    other = discovery()
+    other["rmd2"] = 0.5 * other["rmd2"]
+    written = [
+        [path.read_bytes() for path in style.render(draw, [dataset], tmp_path / name / "fig")]
+        for name, dataset in (("a", discovery()), ("b", discovery()), ("c", other))
+    ]
+    assert written[0] == written[1]
+    assert written[0][0] != written[2][0]
+    assert written[0][1] != written[2][1]
 
 
 def test_diverged_trainings_are_left_out_and_counted(script):
@@ -83,17 +233,17 @@ def test_diverged_trainings_are_left_out_and_counted(script):
 
 
 def test_values_at_rounding_level_do_not_squash_the_axis(script):
-    boxes = script("boxes")
+    rounding = script("scales").ROUNDING
     dataset = sweep("wi")
-    assert float(dataset["rmd2_si"].min()) < boxes.ROUNDING
+    assert float(dataset["rmd2_si"].min()) < rounding
     figure = script("fig6").draw(dataset)
     bottoms = [axes.get_ylim()[0] for axes in figure.axes]
-    assert min(bottoms) > boxes.ROUNDING
-    assert drawn(figure).min() > boxes.ROUNDING
+    assert min(bottoms) > rounding
+    assert drawn(figure).min() > rounding
 
 
 def test_captions_state_the_parameters(script):
-    text = texts(script("fig3").draw(sweep("si")))
+    text = texts(script("fig3").draw(sweep("si"))).replace("\u00a0", " ")
     for part in ("α = 50", "τ = $10^{-4}$", "T = 20", "matrix unit", "2 replicates", "seed 0"):
         assert part in text
 
