@@ -35,6 +35,7 @@ class SampleData(Data):
     train, test : pairs x (n, d), y (n, c), float64 and finite; without a test part the training part judges.
     symmetry : representations (rho_x, rho_y): the law is then symmetrised. For a finite group every sample is replaced
     by its whole orbit; for an infinite one each draw moves its sample by a fresh Haar element.
+    classes : number of classes where y are rows of the identity (or -1, 1 for two), else None.
     Every epoch presents each training sample once, in an order of its own that is a pure function of the key.
     """
 
@@ -46,13 +47,14 @@ class SampleData(Data):
         test: tuple[ArrayLike, ArrayLike] | None = None,
         symmetry: tuple[Representation, Representation] | None = None,
         name: str = "dataset",
+        classes: int | None = None,
     ) -> None:
         self.x, self.y = _samples(train, "training")
         self.test_x, self.test_y = (self.x, self.y) if test is None else _samples(test, "test")
         self.d, self.c = self.x.shape[1], self.y.shape[1]
         if (self.test_x.shape[1], self.test_y.shape[1]) != (self.d, self.c):
             raise MfsymError(f"test samples must be on R^{self.d} x R^{self.c} as the training samples are")
-        self.name = name
+        self.name, self.classes = name, classes
         self.symmetry = symmetry
         if symmetry is not None:
             self._symmetrise(*symmetry)

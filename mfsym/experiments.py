@@ -20,14 +20,16 @@ from mfsym import executors
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import single_cell
 from mfsym.dynamics import NoisySGD, State
-from mfsym.ensembles import init_particles
+from mfsym.ensembles import init_particles, symmetrised
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised
+from mfsym.problems import Problem, load_problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
 from mfsym.schemes import Scheme
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.units import Unit
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ MODEL_METRICS = (
     "l2_symmetrised_target",
     "equivariance_error",
 )
+CLASS_METRICS = ("accuracy", "accuracy_moved")
+"""Metrics of problems whose y names a class."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +61,29 @@ class CellResult:
     arrays: dict[str, NDArray[Any]]
 
 
-def teacher_of(cell: Cell) -> Teacher:
-    """The reference teacher that a cell names."""
-    return reference_teacher(cell.teacher, cell.unit, cell.activation)
+def problem_of(cell: Cell) -> Problem:
+    """The problem whose file a cell names, or the reference problem of its teacher and unit.
+
+    Raises MfsymError if the file's content is no longer what the cell was planned with.
+    """
+    if cell.problem:
+        return load_problem(cell.problem, cell.problem_digest)
+    return Problem.of(reference_teacher(cell.teacher, cell.unit, cell.activation))
 
 
-def dynamics_of(cell: Cell, scheme: str, data: Teacher) -> NoisySGD:
+def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
     """The dynamics of one scheme of a cell; noise is projected on E^G whenever the start lies in it."""
     return NoisySGD(
-        data.unit,
+        problem.unit,
         scheme,
-        data,
+        problem.data,
         alpha=cell.alpha,
         tau=cell.tau,
         beta=cell.beta,
         batch_size=cell.batch_size,
         projected_noise=cell.init == "si",
         dtype=cell.dtype,
+        loss=problem.loss,
     )
 
 
@@ -83,9 +93,9 @@ def start_of(cell: Cell, dynamics: NoisySGD) -> State:
     return dynamics.init(z, cell.seed, cell.replicate)
 
 
-def law_metrics(z: ArrayLike, data: Teacher) -> dict[str, float]:
+def law_metrics(z: ArrayLike, unit: Unit) -> dict[str, float]:
     """Distances of the law of z (N, p) to the symmetric laws."""
-    action, subspace = data.unit.action, data.unit.fixed_subspace
+    action, subspace = unit.action, unit.fixed_subspace
     interval = distance_wi(z, action)
     return {
         "rmd2_si": rmd2_si(z, subspace),
@@ -97,12 +107,19 @@ def law_metrics(z: ArrayLike, data: Teacher) -> dict[str, float]:
     }
 
 
-def _measure(state: State, scheme: Scheme, data: Teacher) -> dict[str, float]:
+def metric_names(problem: Problem) -> tuple[str, ...]:
+    """The numbers of one trained scheme on a problem."""
+    return (*LAW_METRICS, *MODEL_METRICS, *(CLASS_METRICS if problem.data.classes else ()))
+
+
+def _measure(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
     """Every metric of one trained scheme; NaN where it diverged."""
+    names = metric_names(problem)
     if state.status != "ok":
-        return dict.fromkeys((*LAW_METRICS, *MODEL_METRICS), float("nan"))
+        return dict.fromkeys(names, float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
-    return law_metrics(z, data) | asdict(evaluate(scheme, data, z))
+    found = law_metrics(z, problem.unit) | asdict(evaluate(scheme, problem.data, z, loss=problem.loss))
+    return {name: found[name] for name in names}
 
 
 def _pairs(states: list[State]) -> NDArray[np.float64]:
@@ -118,17 +135,17 @@ def _pairs(states: list[State]) -> NDArray[np.float64]:
     return table
 
 
-def run_cell(cell: Cell, data: Teacher | None = None) -> CellResult:
+def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
-    data : instead of the cell's reference teacher.  A pure function of its arguments, ``seconds`` apart.
+    problem : instead of the one that the cell names.  A pure function of its arguments, ``seconds`` apart.
     A run that diverges has status "diverged", the step, and NaN for every metric.
     """
     started = clock.perf_counter()
-    teacher = teacher_of(cell) if data is None else data
-    dynamics = [dynamics_of(cell, scheme, teacher) for scheme in cell.schemes]
+    stated = problem_of(cell) if problem is None else problem
+    dynamics = [dynamics_of(cell, scheme, stated) for scheme in cell.schemes]
     states = [each.step(start_of(cell, each), cell.steps) for each in dynamics]
-    rows = [_measure(state, each.scheme, teacher) for state, each in zip(states, dynamics, strict=True)]
+    rows = [_measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     arrays["status"] = np.array([state.status for state in states], dtype="<U8")
     steps = [-1 if state.diverged_step is None else state.diverged_step for state in states]
@@ -140,7 +157,7 @@ def run_cell(cell: Cell, data: Teacher | None = None) -> CellResult:
 
 
 def simulate(
-    teacher: str | Teacher = "wi",
+    teacher: str | Teacher | Problem = "wi",
     scheme: str = "vanilla",
     *,
     snapshots: int = 21,
@@ -149,27 +166,28 @@ def simulate(
 ) -> xr.Dataset:
     """Train one scheme and keep its particles and its distances over time: what ``mfsym simulate`` writes.
 
-    teacher : "arbitrary", "wi", "si", or a Teacher.  snapshots : number of times from 0 to the horizon.
+    teacher : "arbitrary", "wi", "si", a Teacher or a Problem.  snapshots : number of times from 0 to the horizon.
     parameters : init, n, horizon, alpha, tau, beta, batch_size, unit, activation, dtype, seed; the paper's by default.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, status (time).
     Raises MfsymError for anything unknown or out of range.
     """
-    cell, data = _problem(teacher, (scheme,), parameters)
-    return simulate_cell(replace(cell, replicate=replicate), snapshots=snapshots, data=data)
+    cell, problem = _stated(teacher, (scheme,), parameters)
+    return simulate_cell(replace(cell, replicate=replicate), snapshots=snapshots, problem=problem)
 
 
-def _problem(
-    teacher: str | Teacher, schemes: tuple[str, ...] | None, parameters: dict[str, Any]
-) -> tuple[Cell, Teacher | None]:
-    """A checked cell from keyword arguments, and the teacher if it was given as an object."""
-    named = teacher if isinstance(teacher, str) else "arbitrary"
+def _stated(
+    teacher: str | Teacher | Problem, schemes: tuple[str, ...] | None, parameters: dict[str, Any]
+) -> tuple[Cell, Problem | None]:
+    """A checked cell from keyword arguments, and the problem if it was given as an object."""
     unknown = set(parameters) - set(Cell.__dataclass_fields__)
     if unknown:
         raise MfsymError(f"unknown parameter {sorted(unknown)[0]!r}; known: {', '.join(Cell.__dataclass_fields__)}")
-    cell, _ = single_cell({"teacher": named, **parameters}, schemes, environment={})
     if isinstance(teacher, str):
+        cell, _ = single_cell({"teacher": teacher, **parameters}, schemes, environment={})
         return cell, None
-    return replace(cell, teacher=teacher.name), teacher
+    problem = Problem.of(teacher)
+    cell, _ = single_cell({**problem.training, **parameters}, schemes, environment={})
+    return replace(cell, teacher=problem.name, unit=problem.unit.name, activation=problem.unit.activation), problem
 
 
 def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
@@ -179,18 +197,20 @@ def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
     return np.unique(np.rint(np.linspace(0, cell.steps, snapshots)).astype(np.int64))
 
 
-def simulate_cell(cell: Cell, *, snapshots: int = 21, data: Teacher | None = None, verbosity: int = -1) -> xr.Dataset:
+def simulate_cell(
+    cell: Cell, *, snapshots: int = 21, problem: Problem | None = None, verbosity: int = -1
+) -> xr.Dataset:
     """As ``simulate``, for the first scheme of a cell."""
     import xarray as xr
 
-    teacher = teacher_of(cell) if data is None else data
-    dynamics = dynamics_of(cell, cell.schemes[0], teacher)
+    stated = problem_of(cell) if problem is None else problem
+    dynamics = dynamics_of(cell, cell.schemes[0], stated)
     steps = snapshot_steps(cell, snapshots)
     states, rows = [], []
     with Progress(len(steps), f"{cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="snapshot") as progress:
         for state in dynamics.flow(start_of(cell, dynamics), steps / cell.n):
             states.append(state)
-            rows.append(_snapshot(state, dynamics.scheme, teacher))
+            rows.append(_snapshot(state, dynamics.scheme, stated))
             progress.cell(f"t = {state.time:g}")
     particles = np.stack([state.z if state.status == "ok" else np.full_like(state.z, np.nan) for state in states])
     dataset = xr.Dataset(
@@ -206,20 +226,22 @@ def simulate_cell(cell: Cell, *, snapshots: int = 21, data: Teacher | None = Non
     return annotate(dataset)
 
 
-def _snapshot(state: State, scheme: Scheme, data: Teacher) -> dict[str, float]:
+def _snapshot(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
     """Risks and distances at one time."""
     if state.status != "ok":
         return dict.fromkeys(("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised"), float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
-    model, bare = risks(scheme, data, z)
-    symmetrised = rmd2_symmetrised(z, data.unit.action)
-    return {"risk": model, "risk_bare": bare, "rmd2_si": rmd2_si(z, data.unit.fixed_subspace)} | {
-        "rmd2_symmetrised": symmetrised
+    model, bare = risks(scheme, problem.data, z, loss=problem.loss)
+    return {
+        "risk": model,
+        "risk_bare": bare,
+        "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace),
+        "rmd2_symmetrised": rmd2_symmetrised(z, problem.unit.action),
     }
 
 
 def compare(
-    teacher: str | Teacher = "wi",
+    teacher: str | Teacher | Problem = "wi",
     *,
     replicates: int = 1,
     schemes: tuple[str, ...] | None = None,
@@ -231,18 +253,18 @@ def compare(
     teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
-    cell, data = _problem(teacher, schemes, parameters)
-    return compare_cells(cell, replicates=replicates, jobs=jobs, data=data)
+    cell, problem = _stated(teacher, schemes, parameters)
+    return compare_cells(cell, replicates=replicates, jobs=jobs, problem=problem)
 
 
 def compare_cells(
-    cell: Cell, *, replicates: int = 1, jobs: int = 1, data: Teacher | None = None, verbosity: int = -1
+    cell: Cell, *, replicates: int = 1, jobs: int = 1, problem: Problem | None = None, verbosity: int = -1
 ) -> xr.Dataset:
     """As ``compare``, for the replicates 0, 1, ... of a cell; the error of a replicate that fails is raised."""
     import xarray as xr
 
     cells = [replace(cell, replicate=r) for r in range(replicates)]
-    results = _run_all(partial(run_cell, data=data), cells, jobs, verbosity)
+    results = _run_all(partial(run_cell, problem=problem), cells, jobs, verbosity)
     variables: dict[str, Any] = {}
     for name in results[0].arrays:
         dims = {"rmd2_pair": ("scheme", "other"), "particles": ("scheme", "particle", "param"), "seconds": ()}
@@ -276,9 +298,9 @@ def _run_all(function: Callable[[Cell], CellResult], cells: list[Cell], jobs: in
     return [results[k] for k in range(len(cells))]
 
 
-def distance_between(a: ArrayLike, b: ArrayLike) -> dict[str, float | str]:
+def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = None) -> dict[str, float | str]:
     """W2^2, RMD^2 and the certificate between two clouds (N, p), (M, p): what ``mfsym distance A B`` prints."""
-    result = w2(a, b)
+    result = w2(a, b, weights_b=weights_b)
     return {
         "w2_squared": result.w2_squared,
         "rmd2": rmd2_from(result.w2_squared, a, b),
@@ -289,21 +311,23 @@ def distance_between(a: ArrayLike, b: ArrayLike) -> dict[str, float | str]:
     }
 
 
-def distance_to(z: ArrayLike, laws: str, unit: str = "matrix") -> dict[str, float | str]:
-    """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for a reference unit's group.
+def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[str, float | str]:
+    """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for the group of a unit.
 
+    unit : a Unit, or the name of a reference unit.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
     """
     started = clock.perf_counter()
     particles = np.asarray(z, dtype=np.float64)
-    reference = reference_unit(unit)
+    reference = reference_unit(unit) if isinstance(unit, str) else unit
     if particles.shape[1] != reference.p:
-        raise MfsymError(f"the {unit} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}")
+        raise MfsymError(
+            f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
+        )
     if laws == "symmetrised":
-        from mfsym.ensembles import symmetrised
-
-        return distance_between(particles, symmetrised(particles, reference.action).z)
+        other = symmetrised(particles, reference.action)
+        return distance_between(particles, other.z, other.weights)
     if laws == "si":
         lower = upper = distance2_to_si(particles, reference.fixed_subspace)
         method = "closed form"

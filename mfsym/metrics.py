@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.ensembles import symmetrised
+from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import QUADRATURE_ORDER, Data
 from mfsym.transport import rmd2_from, w2
 
 Floats = NDArray[np.float64]
+
+_IDENTITY = 1e-9
 
 
 class Interval(NamedTuple):
@@ -74,10 +77,13 @@ def distance_wi(z: ArrayLike, action: Representation) -> Interval:
 class Evaluation:
     """A scheme's model on a data law: everything about predictions, from one set of evaluations.
 
-    risk : E|model(x) - f_*(x)|^2, of the scheme's own model.  risk_bare : the same of the bare prediction Phi.
+    risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
+    risk_bare : the same of the bare prediction Phi.
     l2_symmetrisation : |model - Q_G model|.  l2_target : |model - f_*|.  l2_symmetrised_target : |model - Q_G f_*|.
     equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).
-    All norms are those of L^2(x), not squared.
+    accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
+    over the nodes of the group other than the identity.
+    All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
     """
 
     risk: float
@@ -86,38 +92,70 @@ class Evaluation:
     l2_target: float
     l2_symmetrised_target: float
     equivariance_error: float
+    accuracy: float
+    accuracy_moved: float
 
 
-def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER) -> Evaluation:
+def evaluate(
+    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
+) -> Evaluation:
     """The Evaluation of particles z (N, p) trained by a scheme on a data law, by a quadrature of this order."""
-    x, weights = data.quadrature(order)
+    x, y, weights = data.evaluation(order)
     orbit = scheme.orbit
-    target, averaged_target = _targets(data, orbit, order)
-    model = scheme.read(x, z)
+    averaged_target = orbit.average(data.target, x) if data.has_target else np.full_like(y, np.nan)
+    model, values = scheme.read(x, z), get_loss(loss).values
     table = orbit.table(lambda points: scheme.read(points, z), x)
     averaged = np.einsum("k,kqc->qc", orbit.weights, table)
     spread = np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2))
+    classes = data.classes is not None
     return Evaluation(
-        risk=_mean_square(weights, model - target),
-        risk_bare=_mean_square(weights, scheme.unit.predict(x, z) - target),
+        risk=float(weights @ values(model, y)),
+        risk_bare=float(weights @ values(scheme.unit.predict(x, z), y)),
         l2_symmetrisation=_mean_square(weights, model - averaged) ** 0.5,
-        l2_target=_mean_square(weights, model - target) ** 0.5,
+        l2_target=_mean_square(weights, model - y) ** 0.5 if data.has_target else float("nan"),
         l2_symmetrised_target=_mean_square(weights, model - averaged_target) ** 0.5,
         equivariance_error=float(weights @ spread) ** 0.5,
+        accuracy=accuracy(model, y, weights) if classes else float("nan"),
+        accuracy_moved=_accuracy_moved(orbit, table, y, weights) if classes else float("nan"),
     )
 
 
-def risks(scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER) -> tuple[float, float]:
+def risks(
+    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
+) -> tuple[float, float]:
     """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy)."""
-    x, weights = data.quadrature(order)
-    target = data.target(x)
-    model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
-    return _mean_square(weights, model - target), _mean_square(weights, bare - target)
+    x, y, weights = data.evaluation(order)
+    values = get_loss(loss).values
+    model, bare = (float(weights @ values(read(x, z), y)) for read in (scheme.read, scheme.unit.predict))
+    return model, bare
 
 
-def _targets(data: Data, orbit: Orbit, order: int) -> tuple[Floats, Floats]:
-    x, _ = data.quadrature(order)
-    return data.target(x), orbit.average(data.target, x)
+def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
+    """Share of the weights (Q,) where prediction (Q, c) names the class of y (Q, c): largest entry, or sign if c = 1.
+
+    >>> accuracy([[0.1, 0.7], [0.9, 0.2]], [[0.0, 1.0], [0.0, 1.0]], [0.5, 0.5])
+    0.5
+    """
+    named, true = _classes(np.asarray(prediction)), _classes(np.asarray(y))
+    return float(np.asarray(weights, dtype=np.float64)[named == true].sum())
+
+
+def _classes(values: Floats) -> NDArray[np.intp]:
+    if values.shape[1] == 1:
+        return (values[:, 0] > 0.0).astype(np.intp)
+    return np.argmax(values, axis=1)
+
+
+def _accuracy_moved(orbit: Orbit, table: Floats, y: Floats, weights: Floats) -> float:
+    """Accuracy on rho_k x with the classes of rho_hat_k y, averaged over nodes k other than the identity.
+
+    table : (K, Q, c), rho_hat_k^T model(rho_k x).
+    """
+    still = np.abs(orbit.nodes_x - np.eye(orbit.nodes_x.shape[1])).max(axis=(1, 2)) < _IDENTITY
+    nodes = np.flatnonzero(~still) if not still.all() else np.arange(len(still))
+    turned = [(table[k] @ orbit.nodes_y[k].T, y @ orbit.nodes_y[k].T) for k in nodes]
+    shares = [accuracy(prediction, labels, weights) for prediction, labels in turned]
+    return float(np.average(shares, weights=orbit.weights[nodes]))
 
 
 def _mean_square(weights: Floats, residual: Floats) -> float:

@@ -33,12 +33,14 @@ class Data(ABC):
     """A law pi of (x, y) on R^d x R^c.
 
     has_target : whether E[y | x] is known as a function; a finite sample knows y at its own inputs only.
+    classes : number of classes where y names one, else None.
     """
 
     name: str
     d: int
     c: int
     has_target: ClassVar[bool] = True
+    classes: int | None = None
 
     @abstractmethod
     def draw(self, key: NDArray[np.uint32], first: int, count: int) -> tuple[Floats, Floats]:

@@ -57,6 +57,8 @@ _ENTRIES = (
     Variable("l2_target", "float", "L2 distance of the scheme's model to f_*", "|y|"),
     Variable("l2_symmetrised_target", "float", "L2 distance of the scheme's model to Q_G f_*", "|y|"),
     Variable("equivariance_error", "float", "mean squared equivariance error of the scheme's model", "|y|^2"),
+    Variable("accuracy", "float", "share of test inputs whose class the scheme's model names"),
+    Variable("accuracy_moved", "float", "accuracy on inputs moved by the group, over all elements but the identity"),
     Variable("second_moment", "float", "second moment E|z|^2 of the law", "|z|^2"),
     Variable("particles", "float", "parameters of the units", "|z|", ("particle", "param")),
     Variable("energy", "float", "population risk plus tau E|z|^2 of the scheme", "|y|^2"),

@@ -25,7 +25,7 @@ def config() -> None:
 @click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @override_options
 @format_option("text", "json")
-def show(sim: Path | None, assignments: tuple[str, ...], seed: int | None, replicates: int | None, form: str) -> None:
+def show(sim: Path | None, assignments: tuple[str, ...], form: str, **given: int | str | None) -> None:
     """Print every key, its value and its origin: command line > --set > environment > file > default.
 
     \b
@@ -35,7 +35,7 @@ def show(sim: Path | None, assignments: tuple[str, ...], seed: int | None, repli
     from mfsym.configurations.fields import TABLES
     from mfsym.configurations.layers import load
 
-    resolved = load(sim, assignments=assignments, options={"seed": seed, "replicates": replicates})
+    resolved = load(sim, assignments=assignments, options=given)
     if form == "json":
         click.echo(json.dumps({"values": resolved.tables(), "origins": resolved.origins}))
         return

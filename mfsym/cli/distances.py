@@ -6,7 +6,7 @@ import json
 
 import click
 
-from mfsym.cli.options import Number, format_option
+from mfsym.cli.options import Number, format_option, problem_option
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 
@@ -16,9 +16,12 @@ from mfsym.errors import MfsymError
 @click.argument("other", required=False)
 @click.option("--to", type=click.Choice(("si", "symmetrised", "wi")), help="Distance of one cloud to these laws.")
 @click.option("--time", "at", type=Number(0.0), help="Time of a run file.  [default: its last]")
-@click.option("--unit", type=click.Choice(UNITS), default="matrix", show_default=True, help="Unit whose group acts.")
+@click.option("--unit", type=click.Choice(UNITS), help="Reference unit whose group acts.  [default: matrix]")
+@problem_option
 @format_option("text", "json")
-def distance(cloud: str, other: str | None, to: str | None, at: float | None, unit: str, form: str) -> None:
+def distance(
+    cloud: str, other: str | None, to: str | None, at: float | None, unit: str | None, problem: str | None, form: str
+) -> None:
     """Squared W2 and RMD between two clouds (.npy, .npz, .csv, or a run file .nc, also as run.nc@TIME).
 
     \b
@@ -29,13 +32,20 @@ def distance(cloud: str, other: str | None, to: str | None, at: float | None, un
     """
     if (other is None) == (to is None):
         raise MfsymError("distance needs two clouds, or one cloud and --to si|symmetrised|wi")
+    if unit is not None and problem is not None:
+        raise MfsymError("--unit is stated by the problem; leave it out")
     from mfsym.stores.clouds import load_cloud
 
     a = load_cloud(cloud, at)
     b = load_cloud(other, at) if other is not None else None
     from mfsym.experiments import distance_between, distance_to
 
-    record = distance_between(a, b) if b is not None else distance_to(a, str(to), unit)
+    if b is not None:
+        record = distance_between(a, b)
+    else:
+        from mfsym.problems import load_problem
+
+        record = distance_to(a, str(to), load_problem(problem).unit if problem is not None else unit or "matrix")
     if form == "json":
         click.echo(json.dumps(record))
         return

@@ -51,7 +51,14 @@ def with_options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Comma
     return decorate
 
 
+problem_option = click.option(
+    "--problem",
+    metavar="FILE",
+    help="A problem file, .toml, instead of --teacher, --unit and --activation.",
+)
+
 problem_options = with_options(
+    problem_option,
     click.option("--teacher", type=click.Choice(TEACHERS), help="Target law.  [default: wi]"),
     click.option("--init", type=click.Choice(INITS), help="Start law.  [default: si]"),
     click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 100]"),

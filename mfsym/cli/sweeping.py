@@ -14,6 +14,7 @@ from mfsym.cli.options import (
     format_option,
     jobs_option,
     large_option,
+    problem_option,
     verbosity,
     verbosity_options,
     with_options,
@@ -29,6 +30,7 @@ override_options = with_options(
     set_option,
     click.option("--seed", type=SEED, help="Override the seed."),
     click.option("--replicates", type=COUNT, help="Override the number of replicates."),
+    problem_option,
 )
 
 run_options = with_options(
@@ -60,7 +62,7 @@ def sweep(sim: Path, out: Path, form: str, dry_run: bool, **given: Any) -> None:
     from mfsym.configurations.layers import load
     from mfsym.sweeps import How, Options, Shard, execute, preview
 
-    overrides = {"seed": given["seed"], "replicates": given["replicates"]}
+    overrides = {key: given[key] for key in ("seed", "replicates", "problem")}
     resolved = load(sim, assignments=given["assignments"], options=overrides)
     how = How(
         jobs=given["jobs"],

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from mfsym.configurations.fields import TRAINING_KEYS
@@ -16,12 +17,16 @@ from mfsym.configurations.layers import Resolved
 SCHEMA_VERSION = 1
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
 
+PROBLEM_KEYS = ("problem", "problem_digest")
+
 
 @dataclass(frozen=True)
 class Cell:
     """One training of every scheme under common random numbers.
 
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
+    problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
+    The content is part of the identity, the path is not.
     """
 
     teacher: str = "wi"
@@ -38,11 +43,16 @@ class Cell:
     unit: str = "matrix"
     activation: str = "sigmoid"
     dtype: str = "float32"
+    problem: str = ""
+    problem_digest: str = ""
 
     @property
     def identity(self) -> str:
         """32 hexadecimal digits: the digest of the values and of the schema's version."""
-        text = json.dumps({"schema": SCHEMA_VERSION, **asdict(self)}, sort_keys=True, separators=(",", ":"))
+        values = {key: value for key, value in asdict(self).items() if key not in PROBLEM_KEYS}
+        if self.problem_digest:
+            values["problem"] = self.problem_digest
+        text = json.dumps({"schema": SCHEMA_VERSION, **values}, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
@@ -80,8 +90,9 @@ def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:
 def axes(resolved: Resolved) -> dict[str, list[Any]]:
     """Dimensions of the cells, in the order of the Dataset: teacher, init, n, extra ones, replicate."""
     values = resolved.values
+    problem = values["problem"]
     return {
-        "teacher": list(values["teacher"]),
+        "teacher": [Path(problem).stem] if problem else list(values["teacher"]),
         "init": list(values["init"]),
         "n": list(values["n"]),
         **extra_axes(resolved),
@@ -99,6 +110,8 @@ def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
     dimensions = axes(resolved)
     scalars = {key: resolved.values[key] for key in TRAINING_KEYS if key not in dimensions}
     common = {"seed": resolved.values["seed"], "schemes": tuple(resolved.values["scheme"]), **scalars}
+    if resolved.values["problem"]:
+        common |= {key: resolved.values[key] for key in PROBLEM_KEYS} | {"unit": "problem", "activation": "problem"}
     names = list(dimensions)
     for index in itertools.product(*(range(len(values)) for values in dimensions.values())):
         point = {name: dimensions[name][k] for name, k in zip(names, index, strict=True)}

@@ -40,6 +40,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: list[Count] = msgspec.field(default_factory=lambda: [100])
     replicates: Count = 1
     seed: Seed = 0
+    problem: str = ""
+    problem_digest: str = ""
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +73,8 @@ MEANINGS: dict[str, str] = {
     "n": "numbers N of particles",
     "replicates": "replicates of every cell",
     "seed": "seed of every random stream",
+    "problem": "problem file, instead of teacher, unit and activation",
+    "problem_digest": "digest of what the problem file says (filled in)",
     "alpha": "step size",
     "tau": "weight of the penalty |z|^2",
     "beta": "temperature of the noise",

@@ -61,13 +61,16 @@ def parse_value(text: str) -> Any:
     return text.strip()
 
 
-def file_layer(path: Path) -> dict[str, Any]:
-    """Keys and values of a sweep file; MfsymError for anything that is not one."""
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The content of a TOML file; MfsymError, naming the file, for anything that is not one.
+
+    what : the kind of file, for the error of one that is too large.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise MfsymError(f"{path}: a sweep file must be under {MAX_FILE_BYTES} bytes, got {size}")
-        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+            raise MfsymError(f"{path}: {what} must be under {MAX_FILE_BYTES} bytes, got {size}")
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -76,7 +79,14 @@ def file_layer(path: Path) -> dict[str, Any]:
         raise MfsymError(f"{path}: is nested too deeply") from error
     except ValueError as error:
         raise MfsymError(f"{path}: is not valid TOML: {_one_line(error)}") from error
-    return _flatten(data, path)
+
+
+def file_layer(path: Path) -> dict[str, Any]:
+    """Keys and values of a sweep file; MfsymError for anything that is not one. A problem lies relative to the file."""
+    values = _flatten(read_toml(path, "a sweep file"), path)
+    if isinstance(values.get("problem"), str) and values["problem"]:
+        values["problem"] = str(path.parent / values["problem"])
+    return values
 
 
 def _one_line(error: Exception) -> str:
@@ -190,7 +200,9 @@ def load(
     options : values given on the command line; None stands for not given.
     environment : instead of os.environ.  Raises MfsymError (exit code 2) for anything unknown or out of range.
     """
-    return resolve(
+    from mfsym.configurations.problems import resolve_stated
+
+    return resolve_stated(
         ("command line", options or {}),
         ("--set", set_layer(assignments)),
         ("environment", environment_layer(environment)),

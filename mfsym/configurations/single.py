@@ -5,35 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mfsym.configurations.cells import Cell, extra_axes
-from mfsym.configurations.fields import SCHEMES, TRAINING_KEYS
-from mfsym.configurations.layers import environment_layer, nearest, resolve
+from mfsym.configurations.cells import Cell, expand, extra_axes
+from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.layers import environment_layer, nearest
+from mfsym.configurations.problems import resolve_stated
 from mfsym.errors import MfsymError
 
 
 def single_cell(
     options: Mapping[str, Any], schemes: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
 ) -> tuple[Cell, int]:
-    """The cell of replicate 0 and the number of replicates: options > environment MFSYM_* > default.
+    """The cell of replicate 0 and the number of replicates: options > environment MFSYM_* > problem > default.
 
     Raises MfsymError for a value out of range, or a list where one value is needed.
     """
     given = dict(options) | ({"scheme": list(schemes)} if schemes is not None else {})
-    resolved = resolve(("command line", given), ("environment", environment_layer(environment)))
+    resolved = resolve_stated(("command line", given), ("environment", environment_layer(environment)))
     values = resolved.values
     several = [key for key in ("teacher", "init", "n") if len(values[key]) > 1] + list(extra_axes(resolved))
     if several:
         raise MfsymError(
             f"{several[0]} ({resolved.origins[several[0]]}) must be one value here; use mfsym sweep for lists"
         )
-    cell = Cell(
-        teacher=values["teacher"][0],
-        init=values["init"][0],
-        n=values["n"][0],
-        seed=values["seed"],
-        schemes=tuple(values["scheme"]),
-        **{key: values[key] for key in TRAINING_KEYS},
-    )
+    _, cell = next(expand(resolved))
     return cell, values["replicates"]
 
 

@@ -95,17 +95,17 @@ def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines of a diff between two resolved configurations, growth of the grid apart."""
+    """Lines of a diff between two resolved configurations, growth of the grid and the place of a problem file apart."""
     changed = []
     for table in sorted({*old, *new}):
         before, after = old.get(table, {}), new.get(table, {})
-        for key in sorted({*before, *after}):
+        for key in sorted({*before, *after} - {"problem"}):
             one, other = before.get(key), after.get(key)
             grown = table == "sweep" and (
                 (key in GROWING and isinstance(one, list) and set(one) <= set(other or []))
                 or (key == "replicates" and isinstance(one, int) and one <= (other or 0))
             )
-            if one != other and not grown:
+            if (one or None) != (other or None) and not grown:
                 changed += [f"-{table}.{key} = {json.dumps(one)}", f"+{table}.{key} = {json.dumps(other)}"]
     return changed
 

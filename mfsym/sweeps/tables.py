@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 RECORD = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "distance_wi")
-"""Numbers of one scheme in the JSON of ``mfsym compare``."""
+CLASS_RECORD = ("accuracy", "accuracy_moved")
+"""Numbers of one scheme in the JSON of ``mfsym compare``; the second where y names a class."""
 
 
 def _number(value: Any) -> float | None:
     """A float for JSON: null stands for what a diverged run does not have."""
     return float(value) if math.isfinite(value) else None
+
+
+def record_names(dataset: xr.Dataset) -> tuple[str, ...]:
+    """The numbers of one scheme that a Dataset holds."""
+    return (*RECORD, *(name for name in CLASS_RECORD if name in dataset))
 
 
 def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
@@ -33,7 +39,7 @@ def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
         replicate = int(dataset["replicate"].values[r])
         one = dataset.isel(replicate=r)
         for k, scheme in enumerate(schemes):
-            numbers = {name: _number(one[name].values[k]) for name in RECORD}
+            numbers = {name: _number(one[name].values[k]) for name in record_names(dataset)}
             head = {"scheme": scheme, "replicate": replicate, "status": str(one["status"].values[k])}
             records.append(head | numbers)
         for i, j in itertools.combinations(range(len(schemes)), 2):
@@ -66,12 +72,13 @@ def _spread(values: np.ndarray) -> str:
 
 def comparison_table(dataset: xr.Dataset) -> str:
     """The table of ``mfsym compare``: mean ± standard deviation over replicates, then the pairs."""
-    rows = [["scheme", "status", *RECORD]]
+    names = record_names(dataset)
+    rows = [["scheme", "status", *names]]
     schemes = [str(name) for name in dataset["scheme"].values]
     for scheme in schemes:
         one = dataset.sel(scheme=scheme)
         statuses = sorted(set(one["status"].values.astype(str)))
-        rows.append([scheme, "/".join(statuses), *(_spread(one[name].values) for name in RECORD)])
+        rows.append([scheme, "/".join(statuses), *(_spread(one[name].values) for name in names)])
     pair_rows = [["rmd2_pair", *schemes]]
     for scheme in schemes:
         values = dataset["rmd2_pair"].sel(scheme=scheme)
@@ -82,7 +89,9 @@ def comparison_table(dataset: xr.Dataset) -> str:
 def comparison_csv(dataset: xr.Dataset) -> str:
     """One line per scheme and replicate, with the columns of the JSON records."""
     buffer = io.StringIO()
-    writer = csv_module.DictWriter(buffer, ["scheme", "replicate", "status", *RECORD], lineterminator="\n")
+    writer = csv_module.DictWriter(
+        buffer, ["scheme", "replicate", "status", *record_names(dataset)], lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(comparison_records(dataset)["schemes"])
     return buffer.getvalue().rstrip("\n")

@@ -1,0 +1,197 @@
+"""From the tables of a problem file to a Problem: its group, unit and data."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.configurations.problems import digest_of, read_problem_tables
+from mfsym.datasets import NAMED, SampleData, one_hot, read, split
+from mfsym.ensembles import Ensemble
+from mfsym.errors import MfsymError
+from mfsym.inputs import INPUT_LAWS, Gaussian, InputLaw
+from mfsym.problems.expressions import Formula
+from mfsym.problems.fields import DatasetTable, InputsTable, ProblemFile, TargetTable, UnitTable, parse
+from mfsym.problems.symmetries import build_group, build_part, build_representation
+from mfsym.representations import Representation
+from mfsym.stores.clouds import load_cloud
+from mfsym.streams import normals, stream_key
+from mfsym.teachers import Data, FunctionData, Teacher
+from mfsym.units import UNITS, MLPUnit, Unit
+
+Floats = NDArray[np.float64]
+
+NETWORK_KEYS = ("hidden", "biases", "output_bias", "output_linear")
+"""Keys of [unit] for multi-layer units only."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is learnt: a jointly equivariant unit, a data law and a loss.
+
+    unit : with its group and representations.  data : on the unit's R^d x R^c.  loss : a name of ``mfsym.losses``.
+    training : values of [training] that the problem prefers to the defaults.
+    digest : of the content of its file, "" if it has none.
+    """
+
+    name: str
+    unit: Unit
+    data: Data
+    loss: str = "quadratic"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.data.d, self.data.c) != (self.unit.d, self.unit.c):
+            raise MfsymError(
+                f"data must be on R^{self.unit.d} x R^{self.unit.c} as the unit is, "
+                f"got R^{self.data.d} x R^{self.data.c}; change the representations or the data"
+            )
+
+    @classmethod
+    def of(cls, source: Problem | Teacher) -> Problem:
+        """A teacher as a problem: its own unit and the quadratic loss. A Problem is one already."""
+        return source if isinstance(source, Problem) else cls(source.name, source.unit, source)
+
+
+def load_problem(path: Path | str, digest: str | None = None) -> Problem:
+    """The Problem that a TOML file states.
+
+    digest : the content it must have, as ``mfsym.configurations.problems.digest_of`` tells; None for any.
+    Raises MfsymError (one line, naming file, table and key) for anything unknown, out of range or inconsistent.
+    """
+    found = digest_of(Path(path))
+    if digest is not None and found != digest:
+        raise MfsymError(f"{path}: the problem has changed since the run was planned; restore it, or start anew")
+    return _load(str(path), found)
+
+
+@lru_cache(maxsize=8)
+def _load(text: str, digest: str) -> Problem:
+    path = Path(text)
+    tables = parse(read_problem_tables(path), path)
+    try:
+        return build(tables, path.parent, tables.name or path.stem, digest)
+    except MfsymError as error:
+        if str(error).startswith(text):
+            raise
+        error.args = (f"{text}: {error}",)
+        raise
+
+
+def build(tables: ProblemFile, folder: Path, name: str = "problem", digest: str = "") -> Problem:
+    """The Problem of checked tables; file names in them are relative to ``folder``."""
+    group = build_group(tables.group, folder)
+    actions = tables.representations
+    rho_x, rho_y = (
+        build_representation(given, group, folder, f"representations.{key}")
+        for key, given in (("x", actions.x), ("y", actions.y))
+    )
+    unit = build_unit(tables.unit, rho_x, rho_y)
+    if (tables.dataset is None) == (tables.target is None):
+        raise MfsymError("needs either [target] (with [inputs]) or [dataset]")
+    if tables.dataset is not None:
+        if tables.inputs is not None:
+            raise MfsymError("[inputs] has no meaning beside [dataset]; remove one of them")
+        data: Data = build_dataset(tables.dataset, unit, folder, name)
+    else:
+        data = build_target(tables.target or TargetTable(), tables.inputs or InputsTable(), unit, folder, name)
+    return Problem(name, unit, data, tables.loss, MappingProxyType(tables.training), tables.description.strip(), digest)
+
+
+def build_unit(table: UnitTable, rho_x: Representation, rho_y: Representation) -> Unit:
+    """The unit of [unit]: refused with NotEquivariant when it is not jointly equivariant."""
+    if table.kind not in UNITS:
+        raise MfsymError(f"unit.kind must be one of {', '.join(UNITS)}, got {table.kind[:40]!r}")
+    shape = {key: getattr(table, key) for key in NETWORK_KEYS if getattr(table, key) is not None}
+    if not issubclass(UNITS[table.kind], MLPUnit):
+        if shape:
+            raise MfsymError(f"unit.{next(iter(shape))} is for kind 'mlp', got kind {table.kind!r}")
+        return UNITS[table.kind](table.activation, rho_x, rho_y)
+    if table.hidden is not None:
+        layers = [[entry] if isinstance(entry, str) else entry for entry in table.hidden]
+        shape["hidden"] = [[build_part(part, rho_x.group, "unit.hidden") for part in layer] for layer in layers]
+    return MLPUnit(table.activation, rho_x, rho_y, **shape)
+
+
+def build_inputs(table: InputsTable) -> InputLaw:
+    """The input law of [inputs]."""
+    if table.cutoff is not None:
+        if table.law != Gaussian.name:
+            raise MfsymError(f"inputs.cutoff is for the gaussian law, got law {table.law!r}")
+        return Gaussian(table.scale, table.cutoff)
+    return INPUT_LAWS[table.law](table.scale)
+
+
+def build_target(table: TargetTable, inputs: InputsTable, unit: Unit, folder: Path, name: str) -> FunctionData:
+    """The data law of [inputs] and [target]."""
+    law = build_inputs(inputs)
+    stated = [key for key in ("particles", "random", "formula") if getattr(table, key) is not None]
+    if len(stated) != 1:
+        raise MfsymError(f"[target] needs one of particles, random, formula, got {', '.join(stated) or 'none'}")
+    if table.formula is not None:
+        if len(table.formula) != unit.c:
+            raise MfsymError(f"target.formula needs one formula for each of {unit.c} outputs, got {len(table.formula)}")
+        return FunctionData(law, Formula(list(table.formula), unit.d), unit.d, unit.c, name)
+    return Teacher(unit, teacher_particles(table, unit, folder), name=name, inputs=law)
+
+
+def teacher_particles(table: TargetTable, unit: Unit, folder: Path) -> Floats:
+    """Particles of a teacher: given, from a file, or drawn; then as they are, with all images, or projected on E^G."""
+    if table.random is not None:
+        z = normals(stream_key(table.seed, "teacher"), 0, table.random, unit.p)
+    elif isinstance(table.particles, str):
+        z = load_cloud(str(folder / table.particles))
+    else:
+        try:
+            z = np.array(table.particles, dtype=np.float64)
+        except ValueError:
+            raise MfsymError("target.particles must be rows of one length") from None
+    z = table.scale * z
+    if z.ndim != 2 or z.shape[1] != unit.p:
+        raise MfsymError(f"target.particles must have {unit.p} numbers each, got shape {z.shape}")
+    if table.symmetry == "si":
+        return unit.fixed_subspace.project(z)
+    if table.symmetry == "wi":
+        if unit.rho_x.group.order is None:
+            raise MfsymError("target.symmetry = 'wi' needs a finite group; use a formula, or 'si'")
+        return Ensemble(z).orbit(unit.action).z
+    return z
+
+
+def build_dataset(table: DatasetTable, unit: Unit, folder: Path, name: str) -> SampleData:
+    """The data law of [dataset]: x <- scale (x - shift), labels as rows of the identity where ``classes`` is given."""
+
+    def prepared(source: str) -> tuple[Floats, Floats]:
+        x, y = read(source if source in NAMED else folder / source, table.x, table.y)
+        labels = y if table.classes is None else one_hot(y, table.classes)
+        return table.scale * (x - table.shift), labels
+
+    train, test = split(*prepared(table.source), 0.0 if table.test_source else table.test, table.seed)
+    if table.test_source is not None:
+        test = prepared(table.test_source)
+    if (train[0].shape[1], train[1].shape[1]) != (unit.d, unit.c):
+        raise MfsymError(
+            f"the dataset must be on R^{unit.d} x R^{unit.c} as the representations are, "
+            f"got R^{train[0].shape[1]} x R^{train[1].shape[1]}"
+        )
+    return SampleData(train, test, (unit.rho_x, unit.rho_y) if table.symmetrised else None, name, table.classes)
+
+
+def parse_text(text: str, folder: Path | str = ".") -> Problem:
+    """The Problem of a TOML text: for notebooks."""
+    path = Path(folder) / "problem.toml"
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MfsymError(f"not valid TOML: {' '.join(str(error).split())[:200]}") from error
+    return build(parse(data, path), Path(folder))
