@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -37,6 +37,9 @@ WELL_DETERMINED = 0.05
 
 ORACLE_TOLERANCE = 1e-10
 """The oracle counts residuals as zero when their relative second moment is below this."""
+
+GAIN = 10.0
+"""How much a training may enlarge the error of E_j itself: such residuals do not count as leaving."""
 
 _STRIDE = 1 << 20
 
@@ -78,6 +81,7 @@ class Step:
     statistic, threshold : E_j is left iff the first exceeds the second; both in units of RMD^2.
     spectrum : (p,) root mean square residual along its principal directions, decreasing.
     added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is kept.
+    tilt : estimated angle, in rad, by which sampling noise has turned E_{j+1} (the robust rule only).
     """
 
     subspace: Subspace
@@ -89,6 +93,7 @@ class Step:
     threshold: float
     spectrum: Floats
     added: Floats
+    tilt: float = 0.0
 
     @property
     def left(self) -> bool:
@@ -96,12 +101,16 @@ class Step:
         return self.added.shape[1] > 0
 
 
+Trace = tuple[Step, ...]
+"""The steps so far."""
+
+
 @dataclass(frozen=True)
 class Discovery:
     """The trace, and the answer: the last E_j, which was kept unless the steps ran out (``settled`` is then false)."""
 
     rule: str
-    steps: tuple[Step, ...]
+    steps: Trace
     subspace: Subspace
     settled: bool
 
@@ -145,9 +154,9 @@ class _FreeSGD(NoisySGD):
         return self._inside.basis if self.beta > 0 else np.zeros((self.unit.p, 0))
 
 
-def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The paper's rule: leave E_j if RMD^2 > delta, along the mean residual (section 4.2)."""
-    trial = _Trial(unit, data, search, subspace, index)
+    trial = _Trial(unit, data, search, subspace, len(trace))
     after = trial.train(0)
     residual = after - subspace.project(after)
     value = rmd2_si(after, subspace)
@@ -158,27 +167,31 @@ def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index
     return _step(trial.start, after, subspace, value, search.delta, residual.T @ residual / len(after), added)
 
 
-def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """Principal directions of the residual that independent trainings agree on, against a calibrated null.
 
     The second moment of the residual between different trainings from the same particles, averaged over pairs, has no
     bias from sampling noise. Its null is what the same trainings give after their mean is taken out and their signs
-    are changed in all ways: the drift that sampling alone produces.
+    are changed in all ways: the drift that sampling alone produces. The error of E_j itself, GAIN times its tilt, is
+    not a reason to leave either.
     """
-    trial = _Trial(unit, data, search, subspace, index)
+    trial = _Trial(unit, data, search, subspace, len(trace))
     clouds = [trial.train(number) for number in range(search.replicates)]
     residuals = np.stack([z - subspace.project(z) for z in clouds])
     moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
     agreed = between(moments, np.ones(search.replicates))
     scale = float(np.mean([_scale(z, subspace) for z in clouds]))
     values, vectors = np.linalg.eigh((agreed + agreed.T) / 2.0)
-    null = SAFETY * sampling_null(moments)
-    taken = values > max(null, WELL_DETERMINED * values[-1])
+    tilt = trace[-1].tilt if trace else 0.0
+    size = float(np.mean([second_moment(z) for z in clouds]))
+    limit = max(SAFETY * sampling_null(moments), (GAIN * tilt) ** 2 * size)
+    taken = values > max(limit, WELL_DETERMINED * values[-1])
     added = Subspace(vectors[:, taken]).basis if taken.any() else np.zeros((unit.p, 0))
-    return _step(trial.start, clouds[0], subspace, values[-1] / scale, null / scale, agreed, added)
+    step = _step(trial.start, clouds[0], subspace, values[-1] / scale, limit / scale, agreed, added)
+    return replace(step, tilt=float(np.hypot(tilt, direction_error(moments, added))))
 
 
-def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> Step:
+def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The population flow from the start law inside E_j, without sampling noise: every direction it takes."""
     accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
     flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
@@ -192,7 +205,7 @@ def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, inde
     return _step(before, after, subspace, values[-1] / scale, ORACLE_TOLERANCE, moment, vectors[:, taken])
 
 
-RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, int], Step]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, Trace], Step]] = MappingProxyType(
     {"paper": paper_step, "robust": robust_step, "oracle": oracle_step}
 )
 """The rules by name."""
@@ -208,8 +221,8 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
     search = Search() if search is None else search
     subspace = Subspace(np.zeros((unit.p, 1))) if search.start is None else search.start
     steps: list[Step] = []
-    for index in range(search.max_steps or unit.p + 1):
-        steps.append(RULES[rule](unit, data, search, subspace, index))
+    for _ in range(search.max_steps or unit.p + 1):
+        steps.append(RULES[rule](unit, data, search, subspace, tuple(steps)))
         if not steps[-1].left or subspace.dimension == unit.p:
             return Discovery(rule, tuple(steps), subspace, True)
         subspace = Subspace(np.hstack([subspace.basis, steps[-1].added]))
@@ -233,12 +246,27 @@ def sampling_null(moments: Floats) -> float:
     return float(np.linalg.eigvalsh(np.stack([(table + table.T) / 2.0 for table in tables]))[:, -1].max())
 
 
+def direction_error(moments: Floats, added: Floats) -> float:
+    """Estimated angle by which sampling noise turns the directions (p, m) found from moments (R, R, p, p).
+
+    Root of the noise of the mean over trainings off these directions, over the least second moment along them.
+    """
+    if not added.shape[1]:
+        return 0.0
+    count = len(moments)
+    off = np.eye(len(added)) - added @ added.T
+    spread = np.einsum("aapq->pq", moments) / count - between(moments, np.ones(count))
+    noise = float(np.linalg.eigvalsh(off @ (spread + spread.T) @ off / 2.0)[-1]) / count
+    signal = float(np.linalg.eigvalsh(added.T @ between(moments, np.ones(count)) @ added)[0])
+    return float(np.sqrt(max(noise, 0.0) / signal))
+
+
 def containment_angle(inner: Subspace, outer: Subspace) -> float:
     """Largest angle between a vector of ``inner`` and ``outer``, in [0, pi / 2]; 0 iff inner lies in outer."""
     if inner.dimension == 0:
         return 0.0
     off = inner.basis - outer.project(inner.basis.T).T
-    return float(np.arcsin(min(1.0, np.linalg.norm(off, 2))))
+    return float(np.arcsin(min(1.0, float(np.linalg.norm(off, 2)))))
 
 
 def angle_between(a: Subspace, b: Subspace) -> float:

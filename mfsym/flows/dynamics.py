@@ -33,8 +33,11 @@ METHODS = ("RK23", "RK45", "DOP853")
 MAX_LEVEL = 16
 """Most halvings of the noisy step."""
 
-STIFFEST = 0.04
-"""Default step of Heun's scheme is this over max(1, alpha / 50): half of what the reference experiment needs."""
+LONGEST = 0.25
+"""Largest default step of Heun's scheme."""
+
+POWER_ITERATIONS = 12
+"""Gradient differences that estimate how stiff the flow is."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Accuracy:
     order : of the data's quadrature, or None to refine it until the gradient changes by less than ``force_tolerance``
     (relative to its size at the start), at the start and at every time that is asked for.
     method : a name in METHODS.  rtol, atol : of its error control.  max_step : its largest step, and its first.
-    noise_step : of Heun's scheme, or None to choose it by alpha; ``level`` halves it that many times on the same
-    Brownian path.
+    noise_step : of Heun's scheme, None for half of the longest stable one; ``level`` halves it that many times on the
+    same Brownian path.
     """
 
     order: int | None = None
@@ -162,9 +165,18 @@ class MeanFieldFlow:
     def _rate(self, time: float) -> float:
         return self.alpha if self.schedule is None else self.alpha * float(self.schedule(np.array([time]))[0])
 
-    @property
-    def _noise_step(self) -> float:
-        return self.accuracy.noise_step or STIFFEST / max(1.0, self.alpha / 50.0)
+    def _noise_step(self, z: Floats) -> float:
+        """Half of the longest stable step of Heun's scheme at z; the curvature by power iteration."""
+        if self.accuracy.noise_step is not None:
+            return self.accuracy.noise_step
+        here, _ = self._slope(z)
+        turn, curvature = normals(stream_key(0, "init"), 0, *z.shape), 0.0
+        for _ in range(POWER_ITERATIONS):
+            turn *= 1e-5 * np.sqrt(z.size) / np.linalg.norm(turn)
+            change = self._slope(z + turn)[0] - here
+            curvature = float(np.linalg.norm(change) / np.linalg.norm(turn))
+            turn = change if curvature > 0 else turn
+        return min(LONGEST, 1.0 / max(self.alpha * curvature, 1e-300))
 
     def _slope(self, z: Floats) -> tuple[Floats, float]:
         self.evaluations += 1
@@ -200,7 +212,7 @@ class MeanFieldFlow:
 
     def _noisy(self, state: FlowState, time: float) -> FlowState:
         span = time - state.time
-        count = max(1, math.ceil(span / self._noise_step - 1e-9)) * 2**self.accuracy.level
+        count = max(1, math.ceil(span / self._noise_step(state.z) - 1e-9)) * 2**self.accuracy.level
         h, z = span / count, state.z
         for k in range(count):
             t = state.time + k * h
