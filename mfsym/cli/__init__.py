@@ -22,11 +22,16 @@ COMMANDS = {
     "collect": ("sweeping", "Build the result of a sweep from its cells."),
     "verify": ("sweeping", "Check every byte of a result and print its content digest."),
     "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
+    "check": ("problems", "Check a problem file: symmetry, sizes, data, cost."),
+    "list": ("problems", "List groups, units, schemes or problems."),
     "config": ("configuring", "Show the resolved configuration and where each value comes from."),
     "info": ("machines", "Show versions, processor and threads."),
     "warmup": ("machines", "Compile every kernel now, so that the first run does not wait."),
 }
 """Command to its module and its one line of help."""
+
+FUNCTIONS = {"list": "list_command"}
+"""Functions that are not named after their command."""
 
 
 class LazyGroup(GuardedGroup):
@@ -41,7 +46,7 @@ class LazyGroup(GuardedGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"mfsym.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

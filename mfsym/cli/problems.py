@@ -1,0 +1,116 @@
+"""Commands on problems: check, list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mfsym.cli.options import COUNT, SEED, format_option
+
+SHIPPED = Path(__file__).resolve().parents[2] / "sims" / "problems"
+
+
+@click.command()
+@click.argument("problem", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-n", "n", type=COUNT, default=100, show_default=True, help="Particles that the cost is estimated for.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the samples of the symmetry test.")
+@click.option("--basis", is_flag=True, help="Also print the basis of E^G.")
+@format_option("text", "json")
+def check(problem: Path, n: int, seed: int, basis: bool, form: str) -> None:
+    """Check a problem file: its group and actions, its unit, E^G, whether its data are symmetric, what it will cost.
+
+    \b
+    Example:
+      mfsym check sims/problems/d4-plane.toml --format json
+    """
+    from mfsym.problems import load_problem
+    from mfsym.problems.checking import check as examine
+
+    record = examine(load_problem(problem), n=n, seed=seed, basis=basis)
+    if form == "json":
+        click.echo(json.dumps(record))
+        return
+    for line in _lines(record):
+        click.echo(line)
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    """The record for people."""
+    from mfsym.configurations.preflight import human_bytes, human_seconds
+
+    size = f"order {record['order']}" if record["order"] else f"dimension {record['dimension']}"
+    verdict = "no sign of asymmetry" if record["symmetry_p_value"] > 0.01 else "NOT symmetric under the group"
+    spread = record["mean_y_squared_standard_error"]
+    rows = [
+        ("problem", record["name"]),
+        ("group", f"{record['group']}, {size}"),
+        ("actions", f"x: {record['rho_x']} on R^{record['dim_x']}, y: {record['rho_y']} on R^{record['dim_y']}"),
+        ("unit", f"{record['unit']}, {record['loss']} loss"),
+        ("dim Z", f"{record['dim_z']}"),
+        ("dim E^G", f"{record['dim_fixed']}"),
+        ("orthogonal", f"max|M M^T - I| = {record['orthogonality_error']:.1e}"),
+        ("homomorphism", f"max|rho(g) rho(h) - rho(gh)| = {record['homomorphism_error']:.1e}"),
+        ("equivariance", f"max|sigma(rho x, M z) - rho_hat sigma(x, z)| = {record['equivariance_error']:.1e}"),
+        (
+            "data",
+            f"{verdict}: energy distance {record['symmetry_statistic']:.3g}, p = {record['symmetry_p_value']:.3g}",
+        ),
+        ("risk", f"{record['rule']}; E|y|^2 = {record['mean_y_squared']:.6g} +- {spread:.1e}"),
+        ("schemes", ", ".join(record["schemes"])),
+        ("cost", f"n = {record['n']}: {human_bytes(record['memory_bytes'])}, about {human_seconds(record['seconds'])}"),
+    ]
+    lines = [f"{name:13s} {text}" for name, text in rows]
+    return lines + [f"{'E^G':13s} {' '.join(f'{value:8.5f}' for value in row)}" for row in record.get("basis", [])]
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice(("groups", "units", "schemes", "problems")))
+@format_option("text", "json")
+def list_command(what: str, form: str) -> None:
+    """List what there is: groups and representations, units, schemes, or the problems that come with mfsym.
+
+    \b
+    Example:
+      mfsym list problems
+    """
+    rows = {"groups": _groups, "units": _units, "schemes": _schemes, "problems": _problems}[what]()
+    if form == "json":
+        click.echo(json.dumps(rows))
+        return
+    width = max((len(name) for name in rows), default=0)
+    for name, meaning in rows.items():
+        click.echo(f"{name:{width}s}  {meaning}")
+
+
+def _groups() -> dict[str, str]:
+    from mfsym.problems import FAMILIES, REPRESENTATIONS
+
+    sized = {f"{name}(n)": f"{family.meaning}; n <= {family.largest}" for name, family in FAMILIES.items()}
+    special = {"trivial": "the group of one element", "product(a, b, ...)": "the direct product"}
+    return sized | special | {f"  {name}": meaning for name, meaning in REPRESENTATIONS.items()}
+
+
+def _units() -> dict[str, str]:
+    from mfsym.units import UNITS
+
+    return {name: _first_line(unit) for name, unit in UNITS.items()}
+
+
+def _schemes() -> dict[str, str]:
+    from mfsym.schemes import SCHEMES
+
+    return {name: _first_line(scheme) for name, scheme in SCHEMES.items()}
+
+
+def _problems() -> dict[str, str]:
+    from mfsym.configurations.problems import read_problem_tables
+
+    files = sorted(SHIPPED.glob("*.toml"))
+    return {str(path): str(read_problem_tables(path).get("description", "")) for path in files}
+
+
+def _first_line(thing: type) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]
