@@ -1,6 +1,7 @@
 """The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
 
 from mfsym.flows.dynamics import Accuracy, FlowState, MeanFieldFlow
+from mfsym.flows.limits import Limit, limit_of, refined_limit
 from mfsym.flows.populations import Population
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.flows.starts import START_LAWS, StartCloud, start_cloud
@@ -9,10 +10,13 @@ __all__ = [
     "START_LAWS",
     "Accuracy",
     "FlowState",
+    "Limit",
     "MeanFieldFlow",
     "Population",
     "Rule",
     "StartCloud",
+    "limit_of",
+    "refined_limit",
     "rules",
     "start_cloud",
 ]

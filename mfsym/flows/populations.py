@@ -11,12 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
+from mfsym.kernels.units import MATRIX, UV
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
+
+
+COMPILED = (MATRIX, UV)
+"""Codes of the units whose population gradient is compiled; others go through their own sigma and pullback."""
+
+NODES_AT_A_TIME = 256
+"""Nodes that the plain gradient holds at once."""
 
 
 class Population:
@@ -73,7 +81,10 @@ class Population:
 
     def _gradient(self, z: ArrayLike, nodes: LiftedNodes) -> tuple[Floats, float]:
         particles = np.asarray(z, dtype=np.float64)
-        slope, risk = population_gradient((self.unit.code, self.unit.activation_code), particles, nodes)
+        if self.unit.code in COMPILED:
+            slope, risk = population_gradient((self.unit.code, self.unit.activation_code), particles, nodes)
+        else:
+            slope, risk = plain_gradient(self.unit, particles, nodes)
         if self.projector is not None:
             slope = slope @ self.projector.T
         moment = float(np.einsum("np,np->", particles, particles)) / len(particles)
@@ -86,4 +97,19 @@ class Population:
         weights = np.repeat(rule.weights * len(rule), copies) * lifted.sample_weights
         flat = lifted.x[0].reshape(-1, self.unit.d)
         parts = (lifted.y[0], lifted.rho_y, lifted.node_weights, weights)
-        return LiftedNodes(pad_nodes(self.unit.code, flat), *(np.ascontiguousarray(part) for part in parts))
+        inputs = pad_nodes(self.unit.code, flat) if self.unit.code in COMPILED else flat
+        return LiftedNodes(inputs, *(np.ascontiguousarray(part) for part in parts))
+
+
+def plain_gradient(unit: Unit, z: Floats, nodes: LiftedNodes) -> tuple[Floats, float]:
+    """As ``population_gradient`` for any unit, in plain NumPy; nodes.x : (B K, d), neither padded nor scaled."""
+    copies = len(nodes.node_weights)
+    phi = unit.predict(nodes.x, z).reshape(len(nodes.y), copies, unit.c)
+    error = np.einsum("k,kij,bki->bj", nodes.node_weights, nodes.rho, phi) - nodes.y
+    risk = float(nodes.sample_weights @ np.sum(error**2, axis=1))
+    turned = np.einsum("b,k,kij,bj->bki", 2.0 * nodes.sample_weights, nodes.node_weights, nodes.rho, error)
+    r, slope = turned.reshape(-1, unit.c), np.zeros_like(z)
+    for first in range(0, len(r), NODES_AT_A_TIME):
+        part = slice(first, first + NODES_AT_A_TIME)
+        slope += unit.pullback(nodes.x[part], z, r[part])
+    return slope, risk
