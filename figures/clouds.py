@@ -9,7 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from style import STARTS, TEACHERS, WIDTH, left_out_sentence, needed, parameters, training_sentence, write_caption
+from style import (
+    STARTS,
+    TEACHERS,
+    WIDTH,
+    columns_of,
+    left_out_sentence,
+    needed,
+    parameters,
+    training_sentence,
+    write_caption,
+)
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import SCHEMES, TEACHER, Frame, Mark, draw_side, draw_space, frame_of, reach
@@ -87,7 +97,7 @@ def scheme_clouds(dataset: Any, teacher: str) -> Figure:
     names = [str(name) for name in dataset["scheme"].values]
     clouds = {name: z[np.isfinite(z).all(axis=1)] for name, z in zip(names, particles, strict=True)}
     clouds = {name: clouds[name] for name in SCHEMES if name in clouds and len(clouds[name])}
-    frame = frame_of(basis, squares, *clouds.values())
+    frame = frame_of(columns_of(basis), squares, *clouds.values())
     panels = [Panel(SCHEMES[name].label, frame, [(SCHEMES[name], z), (TEACHER, squares)]) for name, z in clouds.items()]
     figure = cloud_figure(panels, ("first direction of $E^G$", r"leading direction of $E^{G\perp}$"))
     write_caption(

@@ -1,7 +1,8 @@
 """Convergence to the mean-field limit: distance of N particles to the limit, with fitted slopes.
 
-Reads gap (quantity, n, replicate) >= 0; slope, slope_low, slope_high (quantity): the fitted exponent of N with its
-confidence interval; expected_slope (quantity), NaN where theory gives none, if there. One panel per quantity.
+Reads, for each name of the coordinate observable, the variable of that name over (n, replicate), the absolute
+difference from the limit; slope, slope_lower, slope_upper (observable): the fitted exponent of N of the root mean
+square over replicates with its confidence interval. Of several times the last one is shown. One panel per observable.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scales import Row, Series, numbers_axis, put_scale, quantiles, scale_of
+from scales import Row, Series, numbers_axis, put_scale, scale_of
 from style import WIDTH, letter, main, needed, training_sentence, write_caption
 
 from mfsym.plotting import TEXT_SIZE, Mark
 
 GAP = Mark("trained clouds", "#0072B2", "o")
 NAMES = {
-    "w2": "$W_2$ to the limit",
-    "rmd2": "RMD$^2$ to the limit",
+    "w2_limit": "$W_2$ to the limit",
+    "rmd2_limit": "RMD$^2$ to the limit",
     "rmd2_si": "RMD$^2$ to $E^G$",
-    "risk": "|risk − limit|",
-    "second_moment": "|second moment − limit|",
+    "error_risk": "|risk − limit|",
+    "error_mean": "|mean particle − limit|",
+    "error_second_moment": "|second moment − limit|",
+    "error_prediction": r"$\Vert\Phi -$ limit$\Vert$",
 }
+EXPECTED = {"error_mean": -0.5, "error_second_moment": -0.5, "error_prediction": -0.5}
+"""Exponents that the fluctuations of SGD around the limit give."""
+
 PER_ROW = 3
 
 
@@ -32,7 +38,7 @@ def _text(words: str) -> str:
 
 
 def _draw_fit(axes: Any, n: Any, middle: Any, slope: float, **look: Any) -> None:
-    """A power of N through the geometric centre of the medians."""
+    """A power of N through the geometric centre of the markers."""
     seen = np.isfinite(middle) & (middle > 0)
     if not seen.any() or not np.isfinite(slope):
         return
@@ -40,18 +46,20 @@ def _draw_fit(axes: Any, n: Any, middle: Any, slope: float, **look: Any) -> None
     axes.plot(n, 10.0 ** (level + slope * np.log10(n)), linewidth=0.9, **look)
 
 
-def _panel(axes: Any, dataset: Any, quantity: int) -> None:
-    """Every replicate as a dot, medians as markers, the fitted power of N and the expected one."""
-    (gap,) = needed(dataset.isel(quantity=quantity).transpose(..., "n", "replicate"), "gap")
-    slope, low, high = (needed(dataset, name)[0][quantity] for name in ("slope", "slope_low", "slope_high"))
-    expected = needed(dataset, "expected_slope")[0][quantity] if "expected_slope" in dataset else np.nan
-    n, name = np.asarray(dataset["n"].values, dtype=float), str(dataset["quantity"].values[quantity])
+def _panel(axes: Any, dataset: Any, name: str) -> None:
+    """Every replicate as a dot, root mean squares as markers, the fitted power of N and the expected one."""
+    fit = dataset.sel(observable=name)
+    slope, low, high = (float(each) for each in needed(fit, "slope", "slope_lower", "slope_upper"))
+    (gap,) = needed(fit.transpose(..., "n", "replicate"), name)
+    n = np.asarray(dataset["n"].values, dtype=float)
     row = Row(NAMES.get(name, name), [[Series(GAP, gap)]], rounding=0.0)
     numbers_axis(axes, n)
     put_scale(axes, scale_of(row), row.rounding)
     axes.plot(np.repeat(n, gap.shape[1]), gap.ravel(), ".", color=GAP.tint(0.5), markersize=2.0, mew=0)
-    (middle,) = quantiles(gap, (0.5,))
-    _draw_fit(axes, n, middle, expected, color="0.5", linestyle=(0, (4, 2)), label=_text(f"expected {expected:.2f}"))
+    middle = np.sqrt(np.nanmean(gap**2, axis=1))
+    if name in EXPECTED:
+        label = _text(f"expected {EXPECTED[name]:.2f}")
+        _draw_fit(axes, n, middle, EXPECTED[name], color="0.5", linestyle=(0, (4, 2)), label=label)
     fitted = _text(f"slope {slope:.2f} [{low:.2f}, {high:.2f}]")
     _draw_fit(axes, n, middle, slope, color=GAP.colour, label=fitted)
     axes.plot(n, middle, GAP.marker, color=GAP.colour, markersize=3.5, mew=0)
@@ -62,18 +70,20 @@ def _panel(axes: Any, dataset: Any, quantity: int) -> None:
 
 def draw(dataset: Any) -> Figure:
     """the convergence to the mean-field limit."""
-    count = dataset.sizes["quantity"]
+    last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
+    names = [str(name) for name in dataset["observable"].values]
+    count = len(names)
     rows = -(-count // PER_ROW)
     columns = -(-count // rows)
     figure = Figure(figsize=(WIDTH * columns / PER_ROW, 1.9 * rows + 0.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for k, axes in enumerate(panels):
         if k < count:
-            _panel(axes, dataset, k)
+            _panel(axes, last, names[k])
             letter(axes, k)
         else:
             axes.set_visible(False)
-    reading = "Dots: replicates, markers: medians, lines: fitted power of N with its confidence interval."
+    reading = "Dots: replicates, markers: root mean squares, lines: fitted power of N with its confidence interval."
     write_caption(figure, reading, training_sentence(dataset))
     return figure
 

@@ -1,7 +1,7 @@
 """Figure 10 of Maass Martínez & Fontbona 2024: discovering E^G, the RMD² before and after each step.
 
 Reads one discovery: rmd2 (step) or (replicate, step) after training, threshold and left of the same dimensions or over
-step only; rmd2_before likewise if there.
+step only; rmd2_before and, of a rule that compares another number with its threshold, statistic, if there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def draw(dataset: Any) -> Figure:
         Series(LEFT, np.where(left, after, np.nan)),
         Series(KEPT, np.where(left, np.nan, after)),
     ]
-    row = Row("RMD$^2$ to the projection on $E_j$", [[*series, Series(BEFORE, threshold)]])
+    others = [Series(BEFORE, _by_step(dataset, name)) for name in ("threshold", "statistic") if name in dataset]
+    row = Row("RMD$^2$ to the projection on $E_j$", [[*series, *others]])
     figure = Figure(figsize=(3.4, 2.4), layout="constrained")
     axes = figure.subplots()
     scale = scale_of(row)
@@ -46,6 +47,10 @@ def draw(dataset: Any) -> Figure:
         spread = shift + np.linspace(-0.06, 0.06, len(values))[:, None] * (len(values) > 1)
         x = np.broadcast_to(steps[None, :] + spread, values.shape)
         axes.plot(x.ravel(), values.ravel(), mark.marker, color=mark.colour, markersize=4.0, mew=0, label=mark.label)
+    if "statistic" in dataset and not np.array_equal(_by_step(dataset, "statistic"), after):
+        ((_, values),) = scale.place([Series(BEFORE, _by_step(dataset, "statistic"))], ROUNDING)
+        x = np.broadcast_to(steps, values.shape)
+        axes.plot(x.ravel(), values.ravel(), "x", color="black", markersize=3.5, label="statistic of the rule")
     limits = np.nanmedian(threshold, axis=0)
     axes.hlines(
         limits, steps - 0.4, steps + 0.4, color="black", linewidth=0.8, linestyle=(0, (4, 2)), label="threshold"

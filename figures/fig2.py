@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from clouds import Panel, cloud_figure
 from matplotlib.figure import Figure
-from style import main, needed, number, training_sentence, write_caption
+from style import columns_of, main, needed, number, training_sentence, write_caption
 
 from mfsym.plotting import TEACHER, Mark, frame_of
 
@@ -26,8 +25,8 @@ def draw(dataset: Any) -> Figure:
     """figure 2: the discovery heuristic as clouds, step by step."""
     before, after, basis, rmd2, left = needed(dataset, "particles_before", "particles_after", "basis", "rmd2", "left")
     squares = [(TEACHER, needed(dataset, "teacher_particles")[0])] if "teacher_particles" in dataset else []
-    spans = [columns[:, np.isfinite(columns).all(axis=0)] for columns in basis]
-    known = needed(dataset, "fixed_basis")[0] if "fixed_basis" in dataset else spans[-1]
+    spans = [columns_of(each) for each in basis]
+    known = columns_of(needed(dataset, "fixed_basis")[0]) if "fixed_basis" in dataset else spans[-1]
     frame = frame_of(known, *after, *(z for _, z in squares))
     panels = []
     for j, span in enumerate(spans[:MOST_STEPS]):

@@ -75,6 +75,11 @@ def needed(dataset: Any, *names: str) -> list[NDArray[np.float64]]:
     return [np.asarray(dataset[name].values, dtype=np.float64) for name in names]
 
 
+def columns_of(basis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The columns of a basis (p, r) without those that are padding, all NaN."""
+    return basis[:, np.isfinite(basis).all(axis=0)]
+
+
 def _listed(value: Any) -> str:
     values = value if isinstance(value, list) else [value]
     return ", ".join(number(each) if isinstance(each, int | float) else str(each) for each in values)

@@ -62,18 +62,18 @@ def comparison(teacher):
 
 def discovery():
     """A discovery's Dataset: three steps, the last subspace kept."""
-    basis = np.full((3, 4, 2), np.nan)
-    basis[1, :, :1], basis[2] = BASIS[:, :1], BASIS
+    basis = np.full((4, 4, 4), np.nan)
+    basis[1, :, :1], basis[2, :, :2], basis[3, :, :2] = BASIS[:, :1], BASIS, BASIS
     cloud = np.array([[1.0, 0.2, 0.0, 0.4], [-0.5, 0.0, 0.1, 0.3], [0.2, 0.2, 0.2, -0.2]])
     variables = {
         "particles_before": (("step", "particle", "param"), np.stack([0.0 * cloud, 0.5 * cloud, cloud])),
         "particles_after": (("step", "particle", "param"), np.stack([0.5 * cloud, cloud, 1.5 * cloud])),
-        "basis": (("step", "param", "direction"), basis),
+        "basis": (("step", "param", "direction"), basis[:3]),
         "rmd2": ("step", [0.5, 0.1, 1e-3]),
         "threshold": ("step", [1e-2, 1e-2, 1e-2]),
         "left": ("step", [1, 1, 0]),
         "teacher_particles": (("teacher_particle", "param"), TEACHER_PARTICLES),
-        "fixed_basis": (("param", "direction"), BASIS),
+        "fixed_basis": (("param", "direction"), basis[3]),
     }
     return xr.Dataset(variables, attrs={"config": json.dumps(CONFIG)})
 
@@ -141,19 +141,23 @@ def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
     figure = script("fig10").draw(dataset)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["before training", "after training, subspace left", "after training, subspace kept", "threshold"]
+    dataset["statistic"] = 0.5 * dataset["rmd2"]
+    labels = [text.get_text() for text in script("fig10").draw(dataset).legends[0].get_texts()]
+    assert "statistic of the rule" in labels
     assert np.isclose(drawn(figure), 1e-3).any()
 
 
 def test_convergence_shows_the_fitted_and_the_expected_slope(script):
     n = np.array([50, 500, 5000])
-    gap = n[None, :, None] ** np.array([-0.5, -1.0])[:, None, None] * np.array([1.0, 2.0])
-    slopes = {"slope": [-0.5, -1.0], "slope_low": [-0.6, -1.1], "slope_high": [-0.4, -0.9]}
-    variables = {name: ("quantity", values) for name, values in slopes.items()}
-    variables |= {"gap": (("quantity", "n", "replicate"), gap), "expected_slope": ("quantity", [-0.5, np.nan])}
-    dataset = xr.Dataset(variables, coords={"quantity": ["risk", "rmd2_si"], "n": n})
-    figure = script("convergence").draw(dataset)
-    words = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes]
-    assert words == [["expected −0.50", "slope −0.50 [−0.60, −0.40]"], ["slope −1.00 [−1.10, −0.90]"]]
+    gap = n[:, None] ** -0.5 * np.array([1.0, 2.0])
+    variables = {"error_mean": (("n", "replicate"), gap), "rmd2_si": (("n", "replicate"), gap**2)}
+    slopes = {"slope": [-0.5, -1.0], "slope_lower": [-0.6, -1.1], "slope_upper": [-0.4, -0.9]}
+    variables |= {name: ("observable", values) for name, values in slopes.items()}
+    dataset = xr.Dataset(variables, coords={"observable": ["error_mean", "rmd2_si"], "n": n})
+    expected = [["expected −0.50", "slope −0.50 [−0.60, −0.40]"], ["slope −1.00 [−1.10, −0.90]"]]
+    for result in (dataset, dataset.expand_dims(time=[1.0, 5.0])):
+        axes = script("convergence").draw(result).axes
+        assert [[text.get_text() for text in each.get_legend().get_texts()] for each in axes] == expected
 
 
 def test_the_counterexample_shows_the_least_risk_of_si_laws(script):
