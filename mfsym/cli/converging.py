@@ -1,0 +1,118 @@
+"""The command converge: noisy SGD against its limit over N."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mfsym.cli.flowing import accuracy_of, accuracy_options
+from mfsym.cli.options import (
+    COUNT,
+    format_option,
+    jobs_option,
+    large_option,
+    output_file,
+    problem_options,
+    verbosity,
+    verbosity_options,
+)
+from mfsym.configurations.fields import SCHEMES
+from mfsym.errors import MfsymError
+
+
+@click.command()
+@click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@problem_options
+@click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")
+@click.option("--replicates", type=COUNT, help="Replicates of every N.  [default: 20]")
+@click.option("--scheme", type=click.Choice(SCHEMES), help="Training scheme.  [default: vanilla]")
+@click.option("--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Where laws are compared.")
+@click.option("--limit-n", type=COUNT, default=1024, show_default=True, help="Particles of the limit's cloud.")
+@accuracy_options
+@click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+@jobs_option
+@format_option("table", "json")
+@large_option
+@verbosity_options
+def converge(
+    sim: Path | None,
+    sizes: str | None,
+    scheme: str | None,
+    times: str,
+    limit_n: int,
+    out: str,
+    jobs: int,
+    form: str,
+    allow_large: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
+) -> None:
+    """Train over several N with replicates, compare with the limit at fixed times, and fit the rates.
+
+    SIM.toml gives what a sweep file gives, one teacher, start and scheme of it; options win over it.
+
+    \b
+    Example:
+      mfsym converge --sizes 50,200,1000 --replicates 20 -j 2 -o converge.nc
+    """
+    from mfsym.configurations.cells import Cell
+    from mfsym.configurations.fields import TRAINING_KEYS
+    from mfsym.configurations.layers import load
+    from mfsym.configurations.preflight import check_cell
+
+    path = output_file(out)
+    accuracy, moments = accuracy_of(given), _numbers(times, "--times")
+    if sizes is not None:
+        given["n"] = [int(value) for value in _numbers(sizes, "--sizes")]
+    given["scheme"] = [scheme] if scheme is not None else (None if sim is not None else ["vanilla"])
+    given["horizon"] = moments[-1]
+    values = load(sim, options=given).values
+    for key in ("teacher", "init"):
+        if len(values[key]) > 1:
+            raise MfsymError(f"{key} must be one value here, got {', '.join(values[key])}; pass --{key}")
+    cell = Cell(
+        teacher=values["teacher"][0],
+        init=values["init"][0],
+        n=max(values["n"]),
+        seed=values["seed"],
+        schemes=(values["scheme"][0],),
+        **{key: values[key] for key in TRAINING_KEYS},
+    )
+    replicates = values["replicates"] if values["replicates"] > 1 else 20
+    check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    from mfsym.convergence import converge as measure
+    from mfsym.convergence import slope_records, slope_table
+    from mfsym.stores.datasets import save
+    from mfsym.teachers import reference_teacher
+
+    data = reference_teacher(cell.teacher, cell.unit, cell.activation)
+    dataset = measure(
+        cell,
+        tuple(sorted(values["n"])),
+        data,
+        data.unit,
+        replicates=replicates,
+        times=moments,
+        limit_n=limit_n,
+        accuracy=accuracy,
+        jobs=jobs,
+        verbosity=verbosity(quiet, verbose),
+    )
+    assert path is not None
+    save(dataset, path)
+    click.echo(json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    """'1,2,5' as increasing positive numbers; MfsymError otherwise."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise MfsymError(f"{option} must be numbers separated by commas, got {text[:60]!r}") from None
+    if any(not 0 < value < 1e12 for value in values) or sorted(set(values)) != values:
+        raise MfsymError(f"{option} must be positive, increasing and without repeats, got {text[:60]!r}")
+    return values

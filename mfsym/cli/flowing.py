@@ -1,0 +1,76 @@
+"""The command flow: the mean-field limit of a training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mfsym.cli.options import COUNT, Number, output_file, problem_options, verbosity, verbosity_options, with_options
+from mfsym.configurations.fields import SCHEMES
+
+ORDER = click.IntRange(min=2, max=1000)
+METHODS = ("RK23", "RK45", "DOP853")
+
+accuracy_options = with_options(
+    click.option("--order", type=ORDER, help="Quadrature nodes per input dimension.  [default: refined]"),
+    click.option(
+        "--force-tolerance", type=Number(0.0, open_low=True), default=1e-6, show_default=True, help="Of refinement."
+    ),
+    click.option("--method", type=click.Choice(METHODS), default="DOP853", show_default=True, help="In time."),
+    click.option("--rtol", type=Number(0.0, open_low=True), default=1e-8, show_default=True, help="In time."),
+)
+"""How exactly a limit is computed."""
+
+
+def accuracy_of(given: dict[str, Any]) -> Any:
+    """The Accuracy of ``accuracy_options``, taken out of the given options."""
+    from mfsym.flows import Accuracy
+
+    return Accuracy(**{name: given.pop(name) for name in ("order", "force_tolerance", "method", "rtol")})
+
+
+@click.command()
+@problem_options
+@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
+@click.option(
+    "--tolerance", type=Number(0.0, open_low=True), help="Double N until the law's relative W2 error is this."
+)
+@accuracy_options
+@click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+@verbosity_options
+def flow(
+    out: str, scheme: str, snapshots: int, tolerance: float | None, quiet: bool, verbose: bool, **given: Any
+) -> None:
+    """Compute the limit N -> infinity of one scheme: no samples, no batch; -n particles stand for the law.
+
+    Writes what simulate writes, and an estimate of every error.
+
+    \b
+    Example:
+      mfsym flow --teacher wi --init si --scheme vanilla -n 256 --beta 0 -o limit.nc
+    """
+    from mfsym.configurations.single import single_cell
+
+    path = output_file(out)
+    accuracy = accuracy_of(given)
+    cell, _ = single_cell(given, schemes=(scheme,))
+    from mfsym.limits import flow_cell
+    from mfsym.stores.datasets import save
+    from mfsym.teachers import reference_teacher
+
+    dataset = flow_cell(
+        cell,
+        reference_teacher(cell.teacher, cell.unit, cell.activation),
+        snapshots=snapshots,
+        accuracy=accuracy,
+        tolerance=tolerance,
+        verbosity=verbosity(quiet, verbose),
+    )
+    assert path is not None
+    save(dataset, path)
+    if not quiet:
+        last = dataset.isel(time=-1)
+        names = ("risk", "rmd2_si", "rmd2_symmetrised", "error_w2", "error_risk", "error_force", "energy_defect")
+        click.echo(f"{path}: t = {float(last['time']):g}, {', '.join(f'{n} {float(last[n]):.3e}' for n in names)}")

@@ -1,0 +1,123 @@
+"""Discoveries of E^G as Datasets, tables and records: what ``mfsym discover`` writes and prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
+from mfsym.provenance import attributes
+from mfsym.representations import Subspace
+from mfsym.teachers import Data, Teacher
+from mfsym.units import Unit
+from mfsym.variables import annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Floats = NDArray[np.float64]
+
+FOUND = 1e-2
+"""A discovery succeeds when its subspace has the right dimension and lies within this angle of E^G."""
+
+
+def trace(
+    unit: Unit, data: Data, rule: str = "robust", search: Search | None = None, *, known: bool = True
+) -> xr.Dataset:
+    """Discover E^G and keep the whole trace as a Dataset.
+
+    known : whether the unit's group is that of the data, so that angles to the true E^G mean something.
+    Returns rmd2_before, rmd2, statistic, threshold, left, dimension, angle (step), residual_spectrum (step, param),
+    basis (step, param, direction), particles_before and particles_after (step, particle, param), and where they exist
+    fixed_basis (param, direction) and teacher_particles. The answer is in the attributes ``dimension``, ``angle``
+    (NaN where E^G is not known) and ``settled``.
+    """
+    search = Search() if search is None else search
+    found = discover(unit, data, rule, search)
+    return trace_dataset(found, search, data, unit.fixed_subspace if known else None)
+
+
+def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace | None) -> xr.Dataset:
+    """The Dataset of a discovery; truth : E^G, or None where it is not known."""
+    import xarray as xr
+
+    steps = found.steps
+    p = steps[0].subspace.ambient
+    angles = [np.nan if truth is None else containment_angle(step.subspace, truth) for step in steps]
+    variables: dict[str, Any] = {
+        name: ("step", np.array([getattr(step, name) for step in steps]))
+        for name in ("rmd2_before", "rmd2", "statistic", "threshold")
+    }
+    variables |= {
+        "left": ("step", np.array([int(step.left) for step in steps])),
+        "dimension": ("step", np.array([step.subspace.dimension for step in steps])),
+        "angle": ("step", np.array(angles)),
+        "residual_spectrum": (("step", "param"), np.stack([step.spectrum for step in steps])),
+        "basis": (("step", "param", "direction"), np.stack([_padded(step.subspace.basis) for step in steps])),
+        "particles_before": (("step", "particle", "param"), np.stack([step.before for step in steps])),
+        "particles_after": (("step", "particle", "param"), np.stack([step.after for step in steps])),
+    }
+    if truth is not None:
+        variables["fixed_basis"] = (("param", "direction"), _padded(truth.basis))
+    coords: dict[str, Any] = {name: np.arange(p) for name in ("param", "direction")}
+    if isinstance(data, Teacher):
+        variables["teacher_particles"] = (("teacher_particle", "param"), data.particles)
+        coords["teacher_particle"] = np.arange(len(data.particles))
+    coords |= {"step": np.arange(len(steps)), "particle": np.arange(len(steps[0].before))}
+    config = {key: value for key, value in asdict(search).items() if key != "start"}
+    attrs = attributes("mfsym discover", {**config, "rule": found.rule, "data": data.name}, search.seed)
+    dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
+    angle = float("nan") if truth is None else angle_between(found.subspace, truth)
+    dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}
+    return annotate(dataset)
+
+
+def _padded(basis: Floats) -> Floats:
+    """A basis (p, r) as (p, p), padded with NaN."""
+    full = np.full((basis.shape[0], basis.shape[0]), np.nan)
+    full[:, : basis.shape[1]] = basis
+    return full
+
+
+def trace_record(dataset: xr.Dataset) -> dict[str, Any]:
+    """dimension, angle (null where E^G is not known), steps: dimension, rmd2, threshold, left, statistic of each."""
+    angle = float(dataset.attrs["angle"])
+    return {
+        "dimension": int(dataset.attrs["dimension"]),
+        "angle": angle if np.isfinite(angle) else None,
+        "settled": bool(dataset.attrs["settled"]),
+        "steps": [
+            {
+                "dimension": int(step["dimension"]),
+                "rmd2": float(step["rmd2"]),
+                "statistic": float(step["statistic"]),
+                "threshold": float(step["threshold"]),
+                "left": bool(step["left"]),
+            }
+            for step in (dataset.isel(step=j) for j in range(dataset.sizes["step"]))
+        ],
+    }
+
+
+def trace_table(dataset: xr.Dataset) -> str:
+    """One row per step, then the answer."""
+    lines = [f"{'step':>4s} {'dim':>4s} {'rmd2':>10s} {'statistic':>10s} {'threshold':>10s} {'decision':9s} angle"]
+    for j in range(dataset.sizes["step"]):
+        step = dataset.isel(step=j)
+        numbers = " ".join(f"{float(step[name]):10.3e}" for name in ("rmd2", "statistic", "threshold"))
+        verdict = "left" if int(step["left"]) else "kept"
+        lines.append(f"{j:4d} {int(step['dimension']):4d} {numbers} {verdict:9s} {float(step['angle']):.1e}")
+    record = trace_record(dataset)
+    end = "" if record["settled"] else " (not settled: the steps ran out)"
+    angle = "" if record["angle"] is None else f", angle to E^G {record['angle']:.1e} rad"
+    return "\n".join([*lines, f"dimension {record['dimension']}{angle}{end}"])
+
+
+def success_rates(datasets: list[xr.Dataset]) -> dict[str, Any]:
+    """Over discoveries of one problem: how many there are, how many found E^G, and their angles."""
+    angles = [float(dataset.attrs["angle"]) for dataset in datasets]
+    found = [angle < FOUND for angle in angles]
+    return {"runs": len(datasets), "found": sum(found), "rate": sum(found) / max(1, len(found)), "angles": angles}
