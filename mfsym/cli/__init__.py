@@ -16,6 +16,9 @@ from mfsym.version import __version__
 COMMANDS = {
     "simulate": ("training", "Train one scheme; keep its particles and distances over time."),
     "compare": ("training", "Train all schemes under common random numbers and tabulate them."),
+    "flow": ("flowing", "Compute the limit N -> infinity of one scheme, with an error estimate."),
+    "converge": ("converging", "Train over N with replicates against the limit; fit the rates."),
+    "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
     "sweep": ("sweeping", "Run a grid of cells from a TOML file; resumes by default."),
     "table": ("sweeping", "Tabulate a sweep's result."),
     "status": ("sweeping", "Count the cells of a sweep: done, failed, missing."),
@@ -24,6 +27,7 @@ COMMANDS = {
     "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
     "check": ("problems", "Check a problem file: symmetry, sizes, data, cost."),
     "list": ("problems", "List groups, units, schemes or problems."),
+    "counterexample": ("problems", "Train SI and WI laws where SI laws can only be constant."),
     "config": ("configuring", "Show the resolved configuration and where each value comes from."),
     "info": ("machines", "Show versions, processor and threads."),
     "warmup": ("machines", "Compile every kernel now, so that the first run does not wait."),

@@ -1,4 +1,4 @@
-"""Commands on problems: check, list."""
+"""Commands on problems: check, list, counterexample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from mfsym.cli.options import COUNT, SEED, format_option
+from mfsym.cli.options import (
+    COUNT,
+    SEED,
+    Number,
+    format_option,
+    output_file,
+    problem_option,
+    verbosity,
+    verbosity_options,
+)
+from mfsym.errors import MfsymError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sims" / "problems"
 
@@ -114,3 +124,42 @@ def _problems() -> dict[str, str]:
 
 def _first_line(thing: type) -> str:
     return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+@click.command()
+@click.option("--sizes", default="10,100,1000", show_default=True, metavar="N,N,...", help="Numbers N of particles.")
+@click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+@click.option("--replicates", type=COUNT, default=3, show_default=True, help="Replicates.")
+@click.option("--horizon", type=Number(0.0), help="Mean-field time T at the end.  [default: the problem's]")
+@click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: the problem's]")
+@click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]")
+@problem_option
+@verbosity_options
+def counterexample(
+    sizes: str, out: str, replicates: int, quiet: bool, verbose: bool, problem: str | None, **given: Any
+) -> None:
+    """Train SI and WI laws where SI laws can only be constant (arXiv:2405.19995, proposition 4).
+
+    \b
+    Example:
+      mfsym counterexample --sizes 10,100,2000 -o results/counterexample.nc
+    """
+    from mfsym.configurations.single import single_cell
+
+    path = output_file(out)
+    numbers = sorted(int(text) for text in sizes.split(",") if text.strip().isdecimal() and int(text) > 0)
+    if not numbers or len(numbers) != len(sizes.split(",")):
+        raise MfsymError(f"--sizes must be whole numbers of at least 1, got {sizes[:60]!r}")
+    stated = {"problem": problem or str(SHIPPED / "c4-counterexample.toml"), "n": max(numbers)}
+    cell, _ = single_cell({**given, **stated})
+    from mfsym.counterexample import si_against_wi
+    from mfsym.stores.datasets import save
+
+    dataset = si_against_wi(cell, numbers, replicates=replicates, verbosity=verbosity(quiet, verbose))
+    assert path is not None
+    save(dataset, path)
+    if not quiet:
+        click.echo(f"{path}: least risk of an SI law {dataset.attrs['si_infimum']:.7f}")
+        for law in dataset["law"].values:
+            risk = dataset["risk"].sel(law=law).mean("replicate").values
+            click.echo(f"{law}  " + "  ".join(f"n = {n}: {value:.7f}" for n, value in zip(numbers, risk, strict=True)))
