@@ -1,8 +1,9 @@
 """Convergence to the mean-field limit: distance of N particles to the limit, with fitted slopes.
 
 Reads, for each name of the coordinate observable, the variable of that name over (n, replicate), the absolute
-difference from the limit; slope, slope_lower, slope_upper (observable): the fitted exponent of N of the root mean
-square over replicates with its confidence interval. Of several times the last one is shown. One panel per observable.
+difference from the limit; slope, slope_lower, slope_upper (observable): the fitted exponent of N, of the root mean
+square over replicates (of the mean for an RMD²), with its confidence interval. Of several times the last is shown.
+One panel per observable; rmd2_limit is left out, since it repeats w2_limit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scales import Row, Series, numbers_axis, put_scale, scale_of
+from numpy.typing import NDArray
+from scales import ROUNDING, Row, Series, numbers_axis, put_scale, scale_of
 from style import WIDTH, letter, main, needed, training_sentence, write_caption
 
 from mfsym.plotting import TEXT_SIZE, Mark
@@ -19,7 +21,6 @@ from mfsym.plotting import TEXT_SIZE, Mark
 GAP = Mark("trained clouds", "#0072B2", "o")
 NAMES = {
     "w2_limit": "$W_2$ to the limit",
-    "rmd2_limit": "RMD$^2$ to the limit",
     "rmd2_si": "RMD$^2$ to $E^G$",
     "error_risk": "|risk − limit|",
     "error_mean": "|mean particle − limit|",
@@ -46,17 +47,25 @@ def _draw_fit(axes: Any, n: Any, middle: Any, slope: float, **look: Any) -> None
     axes.plot(n, 10.0 ** (level + slope * np.log10(n)), linewidth=0.9, **look)
 
 
+def _typical(gap: NDArray[np.float64], squared: bool) -> NDArray[np.float64]:
+    """Over replicates of gap (n, replicate): the mean of a squared quantity, the root mean square of any other."""
+    squares = np.ma.masked_invalid(gap if squared else gap**2).mean(axis=1).filled(np.nan)
+    return squares if squared else np.sqrt(squares)
+
+
 def _panel(axes: Any, dataset: Any, name: str) -> None:
-    """Every replicate as a dot, root mean squares as markers, the fitted power of N and the expected one."""
+    """Every replicate as a dot, the mean or root mean square as markers, the fitted power of N and the expected one."""
     fit = dataset.sel(observable=name)
     slope, low, high = (float(each) for each in needed(fit, "slope", "slope_lower", "slope_upper"))
     (gap,) = needed(fit.transpose(..., "n", "replicate"), name)
     n = np.asarray(dataset["n"].values, dtype=float)
-    row = Row(NAMES.get(name, name), [[Series(GAP, gap)]], rounding=0.0)
+    row = Row(NAMES.get(name, name), [[Series(GAP, gap)]], rounding=ROUNDING)
     numbers_axis(axes, n)
-    put_scale(axes, scale_of(row), row.rounding)
-    axes.plot(np.repeat(n, gap.shape[1]), gap.ravel(), ".", color=GAP.tint(0.5), markersize=2.0, mew=0)
-    middle = np.sqrt(np.nanmean(gap**2, axis=1))
+    scale = scale_of(row)
+    put_scale(axes, scale, row.rounding)
+    ((_, dots),) = scale.place(row.columns[0], row.rounding)
+    axes.plot(np.repeat(n, gap.shape[1]), dots.ravel(), ".", color=GAP.tint(0.5), markersize=3.0, mew=0)
+    middle = _typical(gap, squared=name.startswith("rmd2"))
     if name in EXPECTED:
         label = _text(f"expected {EXPECTED[name]:.2f}")
         _draw_fit(axes, n, middle, EXPECTED[name], color="0.5", linestyle=(0, (4, 2)), label=label)
@@ -65,13 +74,14 @@ def _panel(axes: Any, dataset: Any, name: str) -> None:
     axes.plot(n, middle, GAP.marker, color=GAP.colour, markersize=3.5, mew=0)
     axes.set_title(row.label, size=TEXT_SIZE)
     axes.set_xlabel("number of particles $N$")
-    axes.legend(loc="lower left", fontsize=TEXT_SIZE - 1, handlelength=1.6, borderaxespad=0.1)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left", fontsize=TEXT_SIZE - 1, handlelength=1.6, borderaxespad=0.1)
 
 
 def draw(dataset: Any) -> Figure:
     """the convergence to the mean-field limit."""
     last = dataset.isel(time=-1) if "time" in dataset.dims else dataset
-    names = [str(name) for name in dataset["observable"].values]
+    names = [str(name) for name in dataset["observable"].values if name != "rmd2_limit"]
     count = len(names)
     rows = -(-count // PER_ROW)
     columns = -(-count // rows)
@@ -83,8 +93,11 @@ def draw(dataset: Any) -> Figure:
             letter(axes, k)
         else:
             axes.set_visible(False)
-    reading = "Dots: replicates, markers: root mean squares, lines: fitted power of N with its confidence interval."
-    write_caption(figure, reading, training_sentence(dataset))
+    reading = (
+        "Dots: replicates. Markers: root mean squares, means of RMD$^2$. Lines: fitted power of $N$, its interval."
+    )
+    when = f"At $t$ = {float(last['time']):g}." if "time" in dataset.dims else ""
+    write_caption(figure, reading, when, training_sentence(dataset))
     return figure
 
 
