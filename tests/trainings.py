@@ -16,6 +16,9 @@ from mfsym.units import Unit
 Floats = NDArray[np.float64]
 KEY = stream_key(17, "teacher")
 
+KINDS = ("matrix", "uv")
+"""Shallow units, those the reference teachers exist for."""
+
 EXACT = ("da", "fa", "ea")
 """Schemes that never leave E^G."""
 

@@ -17,7 +17,7 @@ from tests import naive
 from tests.catalogue import CASES, INTEGRABLE
 from tests.sizes import compiled, sized
 from tests.tolerances import ALGEBRA, ROUNDOFF32, SPLIT
-from tests.trainings import KEY, asymmetric_teacher
+from tests.trainings import KEY, KINDS, asymmetric_teacher
 
 NOISY = {"alpha": 2.0, "tau": 1e-3, "beta": 1e-3, "batch_size": 3}
 SMALL = sized(INTEGRABLE, INTEGRABLE[:3])
@@ -55,7 +55,7 @@ def test_every_scheme_is_the_noisy_sgd_of_its_equations(case, scheme, projected)
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("d", "c"), [(1, 1), (2, 3), (3, 1), (5, 3)])
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_unit_and_activation_trains_as_its_equations_say(kind, activation, d, c):
     unit = _plain(kind, activation, d, c)
     for n in (1, 17):
@@ -66,7 +66,7 @@ def test_every_unit_and_activation_trains_as_its_equations_say(kind, activation,
 
 
 @pytest.mark.parametrize("n", sized([1, 5, 16, 17, 100, 513, 700, 1024, 1025, 2100], [1, 17]))
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_number_of_particles_trains_as_its_equations_say(kind, n):
     unit = reference_teacher("wi", kind).unit
     for scheme in ("vanilla", "fa"):
@@ -74,7 +74,7 @@ def test_every_number_of_particles_trains_as_its_equations_say(kind, n):
         assert _distance(end.z, naive.noisy_sgd(dynamics, start, 2)) < ALGEBRA
 
 
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_schedule_multiplies_alpha_at_the_time_of_the_step(kind):
     unit = reference_teacher("wi", kind).unit
 
@@ -101,7 +101,7 @@ def test_many_parameters_draw_noise_in_their_own_coordinates(scheme):
 
 @pytest.mark.parametrize("dtype", module.DTYPES)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_steps_compose_bitwise(kind, scheme, dtype):
     unit = reference_teacher("wi", kind).unit
     dynamics, start, straight = _run(unit, scheme, 9, sized(40, 4), dtype)
@@ -133,7 +133,7 @@ def test_haar_draws_do_not_depend_on_their_blocks_being_cut(monkeypatch):
 
 @compiled
 @pytest.mark.parametrize("kept", [1 << 22, 0], ids=["kept", "recomputed"])
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_threads_change_no_bit(kind, kept, monkeypatch):
     monkeypatch.setattr(sgd, "KEPT_TAPE_BYTES", kept)
     monkeypatch.setattr(module, "available_threads", lambda: 2)
@@ -144,7 +144,7 @@ def test_threads_change_no_bit(kind, kept, monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_keeping_or_recomputing_the_tape_agrees(kind, scheme, monkeypatch):
     unit = reference_teacher("wi", kind).unit
     n, steps = sized((1500, 6), (9, 2))
@@ -185,7 +185,7 @@ def test_ea_starts_in_the_fixed_subspace():
 
 @pytest.mark.parametrize("dtype", module.DTYPES)
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("alpha", [1e6, 1e30, 1e300])
+@pytest.mark.parametrize("alpha", sized([1e6, 1e30, 1e300], [1e30, 1e300]))
 def test_an_absurd_step_diverges_and_says_when(alpha, scheme, dtype):
     teacher = reference_teacher("wi", "uv")
     dynamics = NoisySGD(teacher.unit, scheme, teacher, alpha=alpha, dtype=dtype)
@@ -210,8 +210,8 @@ def test_a_start_that_is_not_finite_has_diverged_at_once(scheme, bad):
     assert dynamics.step(start, 10) is start
 
 
-@pytest.mark.parametrize("dtype", module.DTYPES)
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("dtype", sized(module.DTYPES, ["float32"]))
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_step_of_a_divergence_is_exact(kind, dtype):
     """Explosion by a factor 10 per step: the last finite state is found by single steps."""
     unit = _plain(kind, "identity", 2, 2)
@@ -231,7 +231,7 @@ def test_the_step_of_a_divergence_is_exact(kind, dtype):
         assert np.log10(np.finfo(dtype).max) - 1 < end.step < np.log10(np.finfo(dtype).max) + 2
 
 
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_prediction_that_overflows_is_a_divergence_even_if_particles_are_finite(kind):
     unit = _plain(kind, "identity", 2, 1)
     dynamics = NoisySGD(unit, "vanilla", Teacher(unit, np.ones((1, unit.p)), scale=4.0), alpha=1e-3)

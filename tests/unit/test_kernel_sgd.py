@@ -8,7 +8,7 @@ from mfsym.kernels.sgd import Batches, Motion, plan, workspace
 from mfsym.kernels.units import MATRIX, UV, block_shape
 from mfsym.streams import normals, stream_key, uniforms
 from tests import naive
-from tests.sizes import compiled, sized
+from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF32, SPLIT
 
 KEY = stream_key(9, "data")
@@ -113,15 +113,15 @@ def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
         assert not sgd._cotangents(shape, batches, 0, work)
 
 
-@compiled
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_threads_give_the_bits_of_one_thread(code, kept):
-    problem = _problem(code, 5000, 2, 2, steps=5, dtype="float32")
+    n, steps = sized((5000, 5), (1030, 1))
+    problem = _problem(code, n, 2, 2, steps=steps, dtype="float32")
     done, z = _advance(problem, kept)
     for threads in (2, 3):
         shared_done, shared = _advance(problem, kept, threads)
-        assert shared_done == done == 5
+        assert shared_done == done == steps
         assert np.array_equal(shared, z)
     assert _distance(z, _twin(problem)[1]) < ROUNDOFF32
 

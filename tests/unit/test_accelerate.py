@@ -1,0 +1,209 @@
+"""mfsym.accelerate: cache folders that follow the sources, fast-math that keeps NaN, code chosen by type."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mfsym
+from mfsym import accelerate
+from mfsym.accelerate import by_type, exact, inner, kernel, parallel_kernel, prange
+from mfsym.kernels import activations, elementary, rows, sgd
+from tests.sizes import compiled
+
+KERNELS = Path(activations.__file__).parent
+SOURCES = sorted(path for path in KERNELS.glob("*.py") if path.name != "__init__.py")
+
+KINDS = [activations.SIGMOID, activations.TANH, activations.SOFTPLUS, activations.ERF]
+
+
+def _has_wide_registers():
+    cpu = Path("/proc/cpuinfo")
+    return cpu.exists() and " avx2 " in cpu.read_text()
+
+
+@kernel
+def _mean(a):
+    total = 0.0
+    for value in a:
+        total += value
+    return total / a.size
+
+
+@exact
+def _compensated(a):
+    total, carry = 0.0, 0.0
+    for value in a:
+        term = value - carry
+        new = total + term
+        carry = (new - total) - term
+        total = new
+    return total
+
+
+@inner
+def _square(x):
+    return x * x
+
+
+@kernel
+def _sum_of_squares(a):
+    total = 0.0
+    for value in a:
+        total += _square(value)
+    return total
+
+
+@parallel_kernel
+def _fill(a):
+    for i in prange(a.size):
+        a[i] = 2.0 * i
+
+
+def _name_single(x):
+    return 32
+
+
+def _name_double(x):
+    return 64
+
+
+@by_type(lambda x: _name_single if accelerate.is_single(x) else _name_double)
+def _bits_of(x):
+    return 32 if isinstance(x, np.float32) else 64
+
+
+@kernel
+def _bits_of_first(a):
+    return _bits_of(a[0])
+
+
+def test_fast_math_never_assumes_numbers_are_finite():
+    assert not accelerate.FASTMATH & {"nnan", "ninf", "fast"}
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(_mean(np.array([1.0, np.nan, 2.0])))
+        assert np.isnan(_mean(np.array([np.inf, -np.inf])))
+    assert _mean(np.array([np.inf, 1.0])) == np.inf
+    assert _mean(np.array([1.0, 2.0])) == 1.5
+
+
+def test_exact_code_is_not_reassociated():
+    a = np.array([1.0] + [1e-16] * 1000)
+    assert _compensated(a) == 1.0 + 1e-13
+    assert a[0] + np.cumsum(a)[-1] - a[0] != _compensated(a)
+
+
+def test_inlined_and_parallel_code_compute_what_they_say():
+    assert _sum_of_squares(np.array([1.0, 2.0, 3.0])) == 14.0
+    a = np.empty(1000)
+    accelerate.set_threads(2)
+    _fill(a)
+    assert np.array_equal(a, 2.0 * np.arange(1000))
+    assert accelerate.available_threads() >= 1
+
+
+def test_types_choose_the_code():
+    assert _bits_of_first(np.ones(1, np.float32)) == 32
+    assert _bits_of_first(np.ones(1)) == 64
+    assert _bits_of(np.float32(1)) == 32
+    assert _bits_of(1.0) == 64
+    assert _bits_of.__name__ == "_bits_of"
+
+
+def test_the_sources_of_a_kernel_file_are_all_it_imports():
+    found = {path.name for path in accelerate._sources(Path(sgd.__file__))}
+    assert {"sgd.py", "rows.py", "noise.py", "elementary.py", "activations.py", "units.py"} <= found
+    assert {path.name for path in accelerate._sources(Path(elementary.__file__))} == {"elementary.py"}
+    assert "noise.py" not in {path.name for path in accelerate._sources(Path(rows.__file__))}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
+    """`from mfsym.kernels.name import ...` at the start of a line: any other form would be missed."""
+    mentioned = set(re.findall(r"mfsym\.kernels\.(\w+)", re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)))
+    read = {found.name for found in accelerate._sources(path)}
+    assert {f"{name}.py" for name in mentioned} <= read
+    assert not re.search(r"^\s*(from mfsym import kernels|import mfsym\.kernels|from \.)", path.read_text(), re.M)
+
+
+def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):
+    folder = tmp_path / "kernels"
+    shutil.copytree(KERNELS, folder)
+    digest = accelerate._sources_digest.__wrapped__
+    before = {name: digest(folder / f"{name}.py") for name in ("rows", "units", "noise", "elementary")}
+    assert before == {name: digest(KERNELS / f"{name}.py") for name in before}
+    (folder / "activations.py").write_text((folder / "activations.py").read_text() + "\nEXTRA = 1\n")
+    after = {name: digest(folder / f"{name}.py") for name in before}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"units"}
+
+
+def test_the_cache_is_in_the_first_folder_that_can_be_written(tmp_path, monkeypatch):
+    wanted, home, blocked = tmp_path / "wanted", tmp_path / "home", tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("MFSYM_CACHE_DIR", str(wanted))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    assert accelerate._cache_root() == wanted
+    monkeypatch.setenv("MFSYM_CACHE_DIR", str(blocked / "below"))
+    assert accelerate._cache_root() == home / "mfsym"
+    monkeypatch.delenv("MFSYM_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    assert accelerate._cache_root().name == "mfsym-cache"
+    assert accelerate.CACHE_DIR.name == "kernels"
+
+
+@compiled
+def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
+    program = (
+        "import numpy as np; from mfsym.kernels.units import pack;"
+        "pack(np.ones((3, 2)), 3, 2, 16, np.empty(32)); stats = pack.stats;"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
+    )
+    root = Path(mfsym.__file__).parents[1]
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=root,
+            env={"MFSYM_CACHE_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert outputs == [["0", "1"], ["1", "0"]]
+
+
+def _assembly(function, *arguments):
+    """The machine code of a kernel compiled afresh for these arguments (cached code cannot be read)."""
+    fresh = type(function)(function.py_func, targetoptions=dict(function.targetoptions))
+    fresh(*arguments)
+    return fresh.inspect_asm(fresh.signatures[0])
+
+
+@compiled
+@pytest.mark.skipif(not _has_wide_registers(), reason="reads x86 assembly of a processor with AVX2")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: type(kind).__name__)
+def test_activation_rows_are_vectorised(kind, dtype):
+    """Packed arithmetic on 256- or 512-bit registers, and no call of a function of the C library."""
+    suffix = {"float32": "ps", "float64": "pd"}[dtype]
+    a, values = np.ones(64, dtype), np.ones(64, dtype)
+    text = _assembly(activations._values_slopes_of, kind, a, np.uintp(0), values, np.uintp(64))
+    packed = re.findall(rf"\bv(?:fn?m(?:add|sub)\d*|mul|add|sub|div){suffix}\s.*%[yz]mm", text)
+    assert len(packed) >= 10
+    for name in ("exp", "expf", "log", "logf", "log1p", "tanh", "erf"):
+        assert not re.search(rf"\b{name}\b", text)
+
+
+@compiled
+@pytest.mark.skipif(not _has_wide_registers(), reason="reads x86 assembly of a processor with AVX2")
+def test_the_guard_sees_a_loop_that_does_not_vectorise():
+    text = _assembly(_compensated, np.ones(64))
+    assert not re.search(r"\bv\w+pd\s.*%[yz]mm", text)
+    text = _assembly(_mean, np.ones(64))
+    assert re.search(r"\bvaddpd\s.*%[yz]mm", text)
