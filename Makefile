@@ -31,7 +31,7 @@ test-all: $(VENV)/.test ## also the tests marked slow
 coverage: $(VENV)/.test ## line coverage with the JIT off, at least 90 %
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
 
-torture: $(VENV)/.test ## kills, injected faults, bit flips, soaks: an hour
+torture: $(VENV)/.torture ## kills, injected faults, bit flips, soaks: an hour
 	$(BIN)/python -m pytest -q -m torture tests/integration $(PYTEST_ARGS)
 
 lint: $(VENV)/.lint ## ruff and mypy
@@ -65,6 +65,10 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.test: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.torture: $(VENV)/.test
+	$(PIP) install -qq -c constraints.txt -e '.[test,dask]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base

@@ -14,7 +14,15 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -181,9 +189,7 @@ class _Round:
                 self.suspects.append(index)
 
 
-def completed(
-    function: Callable[[Any], Any], tasks: Sequence[Any], crew: Workers
-) -> Generator[Outcome, None, None]:
+def completed(function: Callable[[Any], Any], tasks: Sequence[Any], crew: Workers) -> Generator[Outcome, None, None]:
     """Yield an Outcome for every task, in the order they end; tasks start in the order given.
 
     An exception of a task is its Outcome. The death of a worker costs its task a try. Closing the generator ends the
@@ -225,9 +231,9 @@ def _submit(function: Callable[[Any], Any], tasks: Sequence[Any], state: _Round,
 
 def _outcome(future: Future[Any], index: int, crew: Workers) -> Outcome | None:
     """The Outcome of a future that ended; None if its worker died."""
-    if future.cancelled():
+    error = CancelledError() if future.cancelled() else future.exception()
+    if isinstance(error, CancelledError):
         raise StoreError("the scheduler went away; the cells that are done are kept: run the same command again")
-    error = future.exception()
     if isinstance(error, BrokenExecutor):
         return None
     if isinstance(error, crew.lost):
