@@ -12,11 +12,11 @@ FLOORS = {
     0: ("errors", "version", "accelerate", "streams", "variables"),
     1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting"),
     2: ("representations", "transport"),
-    3: ("units", "ensembles", "inputs"),
+    3: ("units", "ensembles", "inputs", "losses"),
     4: ("teachers", "datasets", "schemes", "metrics"),
-    5: ("dynamics", "flows"),
+    5: ("dynamics", "flows", "problems"),
     6: ("discovery",),
-    7: ("experiments",),
+    7: ("experiments", "limits", "convergence", "traces", "counterexample"),
     8: ("sweeps",),
     9: ("cli", "__main__"),
 }
@@ -27,13 +27,13 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 DOORS = {
     "numba": ("accelerate",),
     "ot": ("transport",),
-    "xarray": ("variables", "stores", "experiments", "sweeps"),
+    "xarray": ("variables", "stores", "experiments", "limits", "convergence", "traces", "counterexample", "sweeps"),
     "click": ("cli",),
     "distributed": ("executors",),
     "mpi4py": ("executors",),
     "matplotlib": ("plotting",),
     "h5py": ("stores",),
-    "msgspec": ("configurations",),
+    "msgspec": ("configurations", "problems"),
     "tqdm": ("progress",),
 }
 """Third party to the modules that may import it."""
