@@ -38,7 +38,7 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
         inputs, outputs = (_gather(arrays, names, path) for names in (x, y))
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, SyntaxError, zipfile.BadZipFile, NotImplementedError, csv.Error, EOFError, StoreError) as error:
+    except (ValueError, SyntaxError, zipfile.BadZipFile, RuntimeError, csv.Error, EOFError, StoreError) as error:
         raise MfsymError(f"{path}: not a dataset: {' '.join(str(error).split())[:160]}") from error
     if len(inputs) != len(outputs) or not len(inputs):
         raise MfsymError(
