@@ -44,3 +44,6 @@ SINGLE_SI = 1e-12
 
 SINGLE_SI_UNSTABLE = 1e-8
 """The same with the arbitrary teacher, where E^G is unstable and rounding grows along the run."""
+
+POPULATION = 1e-8
+"""Laws of the mean-field flow, integrated without sampling; absolute, on laws of size one."""
