@@ -39,7 +39,7 @@ def draw(dataset: Any) -> Figure:
     write_caption(
         figure,
         f"Discovery of $E^G$ with N = {before.shape[1]} particles: each step starts in $E_j$ (grey) and trains freely.",
-        "It leaves $E_j$ if the RMD² to its projection on $E_j$ exceeds the threshold.",
+        "RMD²: to the projection on $E_j$. $E_j$ is left when the statistic of the rule exceeds its threshold.",
         training_sentence(dataset),
     )
     return figure

@@ -89,7 +89,9 @@ def training_sentence(dataset: Any) -> str:
     """One sentence that states the training parameters, as far as the Dataset's attributes give them."""
     known = parameters(dataset)
     parts = [f"{symbol} = {_listed(known[key])}" for key, symbol in SYMBOLS.items() if key in known]
-    if "unit" in known:
+    if known.get("problem"):
+        parts.append(f"problem {Path(str(known['problem'])).stem}")
+    elif "unit" in known:
         parts.append(f"{_listed(known['unit'])} unit with {_listed(known.get('activation', 'sigmoid'))}")
     if "dtype" in known:
         parts.append(_listed(known["dtype"]))

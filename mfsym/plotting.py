@@ -90,6 +90,19 @@ class Frame(NamedTuple):
         """Coordinates (N, 3) of particles z (N, p)."""
         return np.asarray(z, dtype=np.float64) @ self.directions
 
+    def outline(self, half: float) -> FloatArray:
+        """Coordinates (K, 3) of what is drawn of the subspace: K = 1 the origin, 2 the ends of a line, 4 a square.
+
+        The square lies in the two directions of the subspace that are nearest to the first two of the view.
+        """
+        if self.subspace.shape[1] == 0:
+            return np.zeros((1, 3))
+        nearest, _, _ = np.linalg.svd(self.subspace.T @ self.directions[:, :2])
+        sides = half * self.coordinates((self.subspace @ nearest[:, :2]).T)
+        if len(sides) == 1:
+            return np.vstack([-sides, sides])
+        return np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) @ sides
+
 
 def frame_of(basis: ArrayLike, *clouds: ArrayLike) -> Frame:
     """The directions that show how far the clouds are from a subspace.
@@ -121,16 +134,12 @@ def draw_space(axes: Any, frame: Frame, clouds: Sequence[tuple[Mark, ArrayLike]]
 
     axes : 3-d axes.  half : half the side of what is shown.  Returns the artists of the clouds, in their order.
     """
-    spanned = half * frame.coordinates(frame.subspace.T)[:2]
-    grey = {"color": PLANE_COLOUR, "linewidth": 0.6}
-    if len(spanned) == 2:
-        corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]) @ spanned
-        axes.plot_trisurf(*corners.T, triangles=[[0, 1, 2], [0, 2, 3]], color="0.75", alpha=0.35, linewidth=0)
-        axes.plot(*np.vstack([corners, corners[:1]]).T, **grey)
-    elif len(spanned) == 1:
-        axes.plot(*np.vstack([-spanned, spanned]).T, **grey)
-    else:
-        axes.plot([0.0], [0.0], [0.0], color=PLANE_COLOUR, marker="+", markersize=7.0)
+    outline = frame.outline(half)
+    if len(outline) == 4:
+        axes.plot_trisurf(
+            *outline.T, triangles=[[0, 1, 2], [0, 2, 3]], color="0.75", alpha=0.4, linewidth=0, shade=False
+        )
+    axes.plot(*np.vstack([outline, outline[:1]]).T, **_edge(outline))
     for x, y, height in (point for mark, z in clouds if mark == TEACHER for point in frame.coordinates(z)):
         axes.plot([x, x], [y, y], [0.0, height], color=TEACHER.colour, linewidth=0.4)
     artists = [axes.plot(*frame.coordinates(z).T, **_dots(mark))[0] for mark, z in clouds]
@@ -143,13 +152,18 @@ def draw_space(axes: Any, frame: Frame, clouds: Sequence[tuple[Mark, ArrayLike]]
 
 def draw_side(axes: Any, frame: Frame, clouds: Sequence[tuple[Mark, ArrayLike]], half: float) -> list[Any]:
     """A view along the plane of the first two directions: the first one against the last. As ``draw_space``."""
-    for direction in frame.coordinates(frame.subspace.T)[:2, [0, 2]]:
-        axes.plot(*np.outer(direction, [-2.0 * half, 2.0 * half]), color=PLANE_COLOUR, linewidth=0.8, zorder=1)
-    if frame.subspace.shape[1] == 0:
-        axes.plot([0.0], [0.0], color=PLANE_COLOUR, marker="+", markersize=7.0, zorder=1)
+    outline = frame.outline(half)
+    axes.fill(*outline[:, [0, 2]].T, color="0.9", linewidth=0, zorder=0)
+    axes.plot(*np.vstack([outline, outline[:1]])[:, [0, 2]].T, zorder=1, **_edge(outline))
     artists = [axes.plot(*frame.coordinates(z)[:, [0, 2]].T, **_dots(mark))[0] for mark, z in clouds]
     axes.set(xlim=(-half, half), ylim=(-half, half), aspect="equal")
     return artists
+
+
+def _edge(outline: FloatArray) -> dict[str, Any]:
+    """The border of the subspace as a line, a cross where it is a point."""
+    look: dict[str, Any] = {"color": PLANE_COLOUR, "linewidth": 0.7}
+    return look if len(outline) > 1 else {**look, "marker": "+", "markersize": 7.0}
 
 
 def _dots(mark: Mark) -> dict[str, Any]:
