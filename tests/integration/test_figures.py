@@ -132,8 +132,8 @@ def test_the_discovery_is_drawn_step_by_step(known, script):
     assert len(figure.axes) == 2 * dataset.sizes["step"]
     words = texts(figure)
     assert "dim $E_0$ = 0" in words
-    assert words.count("left") == 2
-    assert "kept" in words
+    assert words.count(", left") == 2
+    assert words.count(", kept") == 1
 
 
 def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
