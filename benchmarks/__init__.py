@@ -1,0 +1,1 @@
+"""Benchmarks of mfsym against its peers and against the machine: ``python -m benchmarks --help``."""

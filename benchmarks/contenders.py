@@ -1,0 +1,186 @@
+"""The contenders: one small contract, and where each one lives.
+
+A contender is a name in CONTENDERS. It runs in a process of its own, so that thread pools, allocators and imports of
+one cannot slow another; the parent asks the processes in turn.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.cases import Array, Case, OneStep
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class Contender(ABC):
+    """One implementation of the training."""
+
+    @abstractmethod
+    def one_step(self, case: Case, given: OneStep) -> Array:
+        """(N, 4): the particles after one noiseless step on the given data."""
+
+    @abstractmethod
+    def prepare(self, case: Case) -> str:
+        """Compile, choose the fastest form, stand at time 0; says in a few words which form it is."""
+
+    @abstractmethod
+    def run(self, steps: int) -> int:
+        """Go at least that many steps on from where the last run ended; how many it were."""
+
+
+def timed(contender: Contender, steps: int) -> tuple[int, float]:
+    """Steps made and seconds taken."""
+    started = time.perf_counter()
+    made = contender.run(steps)
+    return made, time.perf_counter() - started
+
+
+def seconds_per_step(contender: Contender, least: float = 0.02, tries: int = 3) -> float:
+    """The fastest of a few short runs: what a contender uses to choose between its forms."""
+    made, seconds = timed(contender, 1)
+    steps = max(1, int(made * least / max(seconds, 1e-6)))
+    return min(spent / done for done, spent in (timed(contender, steps) for _ in range(tries)))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a contender lives: module, class, threads of its process, the module it needs, and its label."""
+
+    label: str
+    module: str
+    kind: str
+    threads: int
+    needs: str = "mfsym"
+    replicates: int = 1
+    processes: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+CONTENDERS: dict[str, Entry] = {
+    "mfsym": Entry("mfsym, 1 core", "benchmarks.ours", "Mfsym", 1),
+    "mfsym-threads": Entry(f"mfsym, {CORES} threads", "benchmarks.ours", "Mfsym", CORES, options={"threads": CORES}),
+    "mfsym-replicates": Entry(
+        f"mfsym, 10 replicates, {CORES} processes", "benchmarks.ours", "Mfsym", 1, replicates=10, processes=CORES
+    ),
+    "c": Entry("C roofline, 1 core", "benchmarks.roofline", "Roofline", 1, needs="gcc"),
+    "jax": Entry("JAX scan, all cores", "benchmarks.peers_jax", "Jax", CORES, needs="jax"),
+    "jax-plain": Entry(
+        "JAX scan, plain form", "benchmarks.peers_jax", "Jax", CORES, needs="jax", options={"plain": True}
+    ),
+    "jax-replicates": Entry(
+        "JAX scan, 10 replicates, all cores", "benchmarks.peers_jax", "Jax", CORES, needs="jax", replicates=10
+    ),
+    "torch": Entry("PyTorch, all cores", "benchmarks.peers_torch", "Torch", CORES, needs="torch"),
+    "numpy": Entry("NumPy, all cores", "benchmarks.peers_numpy", "NumPy", CORES),
+}
+"""Every contender by name; ``replicates`` trainings run side by side in all of its processes together."""
+
+
+def available(names: Iterable[str]) -> list[str]:
+    """Those contenders whose peer is installed."""
+    return [name for name in names if _present(CONTENDERS[name].needs)]
+
+
+def _present(needs: str) -> bool:
+    if needs == "gcc":
+        from benchmarks.roofline import compiler
+
+        return compiler() is not None
+    return importlib.util.find_spec(needs) is not None
+
+
+def build(name: str) -> Contender:
+    """The contender, in this process."""
+    entry = CONTENDERS[name]
+    made: Contender = getattr(importlib.import_module(entry.module), entry.kind)(**entry.options)
+    return made
+
+
+def _serve(name: str, pipe: Any) -> None:
+    contender = build(name)
+    while (request := pipe.recv()) is not None:
+        verb, arguments = request
+        try:
+            answer = timed(contender, *arguments) if verb == "run" else getattr(contender, verb)(*arguments)
+            pipe.send((answer, None))
+        except Exception as error:
+            pipe.send((None, f"{name}: {type(error).__name__}: {error}"))
+
+
+class Team:
+    """The processes of one contender (one, or several that share its replicates); a context manager."""
+
+    def __init__(self, name: str, extra: dict[str, str] | None = None) -> None:
+        entry = CONTENDERS[name]
+        self.name, self.entry = name, entry
+        context = multiprocessing.get_context("spawn")
+        values = {**dict.fromkeys(THREADS, str(entry.threads)), **entry.environment, **(extra or {})}
+        before = {key: os.environ.get(key) for key in values}
+        os.environ.update(values)
+        self.members = []
+        try:
+            for _ in range(entry.processes):
+                here, there = context.Pipe()
+                process = context.Process(target=_serve, args=(name, there), daemon=True)
+                process.start()
+                there.close()
+                self.members.append((process, here))
+        finally:
+            for key, value in before.items():
+                if value is None:
+                    del os.environ[key]
+                else:
+                    os.environ[key] = value
+
+    def _ask(self, verb: str, *arguments: Any) -> list[Any]:
+        for _, pipe in self.members:
+            pipe.send((verb, arguments))
+        answers = [pipe.recv() for _, pipe in self.members]
+        for _, error in answers:
+            if error is not None:
+                raise RuntimeError(error)
+        return [answer for answer, _ in answers]
+
+    def one_step(self, case: Case, given: OneStep) -> Array:
+        """See Contender."""
+        step: Array = self._ask("one_step", case, given)[0]
+        return step
+
+    def prepare(self, case: Case) -> str:
+        """See Contender; the replicates are shared between the processes."""
+        share = Case(case.n, case.scheme, case.dtype, -(-self.entry.replicates // len(self.members)))
+        return str(self._ask("prepare", share)[0])
+
+    def seconds_per_step(self, steps: int) -> float:
+        """Seconds per step of one training, over a run of about ``steps`` steps of every replicate."""
+        started = time.perf_counter()
+        answers = self._ask("run", steps)
+        wall = time.perf_counter() - started
+        seconds = wall if len(self.members) > 1 else answers[0][1]
+        share = -(-self.entry.replicates // len(self.members))
+        return float(seconds / (answers[0][0] * share * len(self.members)))
+
+    def close(self) -> None:
+        """Let the processes end."""
+        for process, pipe in self.members:
+            pipe.send(None)
+            process.join(timeout=20)
+            if process.is_alive():
+                process.kill()
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()

@@ -1,0 +1,30 @@
+"""mfsym itself, as any user runs it."""
+
+from __future__ import annotations
+
+from benchmarks.cases import Array, Case, GivenData, OneStep, dynamics_of, start
+from benchmarks.contenders import Contender
+from mfsym.teachers import reference_teacher
+
+
+class Mfsym(Contender):
+    """``NoisySGD.step``; replicates one after the other. threads : share one run between threads."""
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+
+    def one_step(self, case: Case, given: OneStep) -> Array:
+        dynamics = dynamics_of(case, GivenData(given.x, given.y), beta=0.0, threads=self.threads)
+        return dynamics.step(dynamics.init(given.z), 1).z
+
+    def prepare(self, case: Case) -> str:
+        self.dynamics = dynamics_of(case, reference_teacher("wi"), threads=self.threads)
+        self.states = [self.dynamics.init(start(case, k), 0, k) for k in range(case.replicates)]
+        self.run(2)
+        return f"{self.threads} threads" if self.threads > 1 else "one core"
+
+    def run(self, steps: int) -> int:
+        self.states = [self.dynamics.step(state, steps) for state in self.states]
+        if any(state.status != "ok" for state in self.states):
+            raise RuntimeError("the benchmarked run diverged")
+        return steps
