@@ -12,11 +12,10 @@ from mfsym.teachers import reference_teacher
 from mfsym.transport import rmd2, w2
 from tests.catalogue import CASES, FINITE
 from tests.sizes import sized
-from tests.tolerances import ALGEBRA, SPLIT
+from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT
 
 KEY = stream_key(8, "init")
 ORDER = sized(20, 4)
-EXACT_ZERO = 1e-15
 
 
 def _cloud(unit, step=0, n=6):
@@ -28,7 +27,7 @@ def test_rmd2_to_si_is_that_of_the_projected_law(case):
     z, space = _cloud(case.unit), case.unit.fixed_subspace
     assert abs(rmd2_si(z, space) - rmd2(z, space.project(z))) < ALGEBRA
     assert 0.0 <= rmd2_si(z, space) <= 1.0
-    assert rmd2_si(space.project(z), space) < EXACT_ZERO
+    assert rmd2_si(space.project(z), space) < ROUNDOFF
     assert rmd2_si(0.0 * z, space) == 0.0
     residual = space.complement().project(z)
     if space.dimension < space.ambient:
@@ -40,7 +39,7 @@ def test_rmd2_to_si_is_that_of_the_projected_law(case):
 def test_rmd2_to_the_symmetrised_law_vanishes_exactly_on_closed_clouds(case):
     action = case.unit.action
     z = _cloud(case.unit, n=3)
-    assert rmd2_symmetrised(Ensemble(z).orbit(action).z, action) < EXACT_ZERO
+    assert rmd2_symmetrised(Ensemble(z).orbit(action).z, action) < ROUNDOFF
     value = rmd2_symmetrised(z, action)
     assert (value > SPLIT) == (case.group.order > 1)
     copies = np.tile(z, (case.group.order, 1))
@@ -119,4 +118,4 @@ def test_a_student_equal_to_the_teacher_has_no_risk():
     for name in SCHEMES:
         found = evaluate(get_scheme(name, data.unit), data, data.particles, ORDER)
         assert found.risk_bare == 0.0
-        assert (found.risk < EXACT_ZERO) == (name != "ea")
+        assert (found.risk < ROUNDOFF) == (name != "ea")
