@@ -7,9 +7,11 @@ MFSYM := $(BIN)/mfsym
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo$(if $(MFSYM_DEMO_SIZE),-$(MFSYM_DEMO_SIZE))
 
-LAPTOP := $(sort $(patsubst sims/%.toml,%,$(wildcard sims/*-laptop.toml)))
-PAPER := $(patsubst %-laptop,%,$(LAPTOP))
-pdf = $(patsubst %,figures/out/%.pdf,$(1))
+STUDIES := 1 3 6 7 8 9
+CLOUDS := fig2 fig4 fig5 fig10 counterexample convergence
+LAPTOP := $(addsuffix -laptop.pdf,$(addprefix figures/out/fig,$(STUDIES)))
+PAPER := $(addsuffix .pdf,$(addprefix figures/out/fig,$(STUDIES)))
+BOTH := $(addsuffix .pdf,$(addprefix figures/out/,$(CLOUDS)))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -39,9 +41,9 @@ lint: $(VENV)/.lint ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mfsym
 
-figures: $(call pdf,$(LAPTOP)) ## every figure at laptop size, under 15 minutes
+figures: $(LAPTOP) $(BOTH) ## every figure at laptop size, under 15 minutes
 
-paper: $(call pdf,$(PAPER)) ## the figures at the paper's full size
+paper: $(PAPER) $(BOTH) ## the figures at the paper's full size
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -84,19 +86,47 @@ results/%.nc: sims/%.toml | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) sweep $< -o $@ -j $(JOBS)
 
-# Figures: a script reads a result and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
-define draw
-	@mkdir -p figures/out
-	$(BIN)/python figures/$*.py $< $@
-endef
-SHARED := figures/style.py figures/boxes.py mfsym/plotting.py
-figures/out/demo.pdf figures/out/demo-small.pdf: figures/fig3.py
+results/compare-%.nc: | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) compare --teacher $* --init si -n 1000 -j $(JOBS) -o $@
 
-figures/out/%-laptop.pdf: results/%-laptop.nc figures/%.py $(SHARED)
-	$(draw)
+results/discovery.nc: | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) discover --teacher wi --rule paper -n 1000 -o $@
 
-figures/out/%-small.pdf: results/%-small.nc figures/%.py $(SHARED)
-	$(draw)
+results/counterexample.nc: | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) counterexample --sizes 10,100,1000 -o $@
 
-figures/out/%.pdf: results/%.nc figures/%.py $(SHARED)
-	$(draw)
+results/convergence.nc: | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) converge --sizes 50,200,1000 --replicates 20 -j $(JOBS) -o $@
+
+# Figures: a script reads results and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
+SHARED := figures/style.py figures/boxes.py figures/scales.py mfsym/plotting.py
+CLOUD := figures/style.py figures/clouds.py mfsym/plotting.py
+DRAW = @mkdir -p figures/out && echo "figures/$(1).py $(filter %.nc,$^)" && $(BIN)/python figures/$(1).py $(filter %.nc,$^) $@
+
+$(addprefix figures/out/fig,$(addsuffix -laptop.pdf,1 7 8 9)): results/fig3-laptop.nc results/fig6-laptop.nc
+$(addprefix figures/out/fig,$(addsuffix .pdf,1 7 8 9)): results/fig3.nc results/fig6.nc
+figures/out/fig3-laptop.pdf: results/fig3-laptop.nc
+figures/out/fig6-laptop.pdf: results/fig6-laptop.nc
+figures/out/fig3.pdf: results/fig3.nc
+figures/out/fig6.pdf: results/fig6.nc
+figures/out/demo.pdf: results/demo.nc figures/fig3.py
+figures/out/demo-small.pdf: results/demo-small.nc figures/fig3.py
+figures/out/fig4.pdf: results/compare-wi.nc $(CLOUD)
+figures/out/fig5.pdf: results/compare-arbitrary.nc $(CLOUD)
+figures/out/fig2.pdf: results/discovery.nc $(CLOUD)
+figures/out/fig10.pdf: results/discovery.nc $(SHARED)
+figures/out/counterexample.pdf: results/counterexample.nc
+figures/out/convergence.pdf: results/convergence.nc
+
+figures/out/%-laptop.pdf: figures/%.py $(SHARED)
+	$(call DRAW,$*)
+
+figures/out/%-small.pdf: figures/%.py $(SHARED)
+	$(call DRAW,$*)
+
+figures/out/%.pdf: figures/%.py figures/style.py mfsym/plotting.py
+	$(call DRAW,$*)

@@ -279,7 +279,16 @@ def compare_cells(
     }
     attrs = attributes("mfsym compare", {**cell.to_dict(), "replicates": replicates}, cell.seed)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
-    return annotate(dataset.transpose("scheme", "replicate", "other", "particle", "param"))
+    dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
+    return annotate(dataset.assign(_scenery(problem_of(cell) if problem is None else problem)))
+
+
+def _scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
+    """What clouds are drawn against: a basis of E^G, and the teacher's particles where there is a teacher."""
+    scenery = {"fixed_basis": (("param", "direction"), problem.unit.fixed_subspace.basis)}
+    if isinstance(problem.data, Teacher):
+        scenery["teacher_particles"] = (("teacher_particle", "param"), problem.data.particles)
+    return scenery
 
 
 def _run_all(function: Callable[[Cell], CellResult], cells: list[Cell], jobs: int, verbosity: int) -> list[CellResult]:
