@@ -1,0 +1,129 @@
+"""Discovery: the search, its null, its angles, its records."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mfsym.discovery import (
+    Search,
+    angle_between,
+    between,
+    containment_angle,
+    direction_error,
+    discover,
+    sampling_null,
+)
+from mfsym.errors import MfsymError
+from mfsym.representations import Subspace
+from mfsym.streams import normals, stream_key
+from mfsym.teachers import reference_teacher
+from mfsym.traces import success_rates, trace, trace_record, trace_table
+from tests.sizes import compiled
+from tests.tolerances import ALGEBRA, STAT
+
+KEY = stream_key(29, "teacher")
+SMALL = Search(n=20, horizon=0.5, alpha=5.0, replicates=4, max_steps=2)
+
+
+def moments(residuals):
+    return np.einsum("anp,bnq->abpq", residuals, residuals) / residuals.shape[1]
+
+
+def test_angles_are_those_of_the_plane():
+    a = Subspace(np.array([[1.0], [0.0], [0.0]]))
+    b = Subspace(np.array([[np.cos(0.3)], [np.sin(0.3)], [0.0]]))
+    plane = Subspace(np.eye(3)[:, :2])
+    assert abs(angle_between(a, b) - 0.3) <= ALGEBRA
+    assert containment_angle(a, plane) <= ALGEBRA
+    assert abs(angle_between(a, plane) - np.pi / 2) <= ALGEBRA
+    assert containment_angle(Subspace(np.zeros((3, 1))), a) == 0.0
+
+
+def test_moments_between_trainings_have_no_bias_from_their_noise():
+    common = normals(KEY, 0, 50, 2)
+    scores = []
+    for step in range(1, 40):
+        noise = normals(KEY, step, 8, 2)[:, None, :]
+        scores.append(between(moments(common + noise), np.ones(8))[0, 0] - np.mean(common[:, 0] ** 2))
+    mean, error = np.mean(scores), np.std(scores) / np.sqrt(len(scores))
+    assert abs(mean / error) < STAT
+    biased = np.mean([np.mean((common[:, 0] + normals(KEY, step, 1, 2)[0, 0]) ** 2) for step in range(1, 400)])
+    assert biased - np.mean(common[:, 0] ** 2) > 0.5
+
+
+def test_the_null_is_exceeded_by_a_signal_and_not_by_noise():
+    hits = 0
+    for step in range(20):
+        noise = np.broadcast_to(normals(KEY, 100 + step, 8, 3)[:, None, :], (8, 10, 3))
+        quiet = between(moments(noise), np.ones(8))
+        hits += int(np.linalg.eigvalsh(quiet)[-1] > 2.0 * sampling_null(moments(noise)))
+        loud = noise + 5.0 * np.array([1.0, 0.0, 0.0])
+        assert np.linalg.eigvalsh(between(moments(loud), np.ones(8)))[-1] > 2.0 * sampling_null(moments(loud))
+    assert hits <= 1
+
+
+def test_the_error_of_a_direction_is_noise_over_signal():
+    noise = 0.01 * np.broadcast_to(normals(KEY, 7, 8, 3)[:, None, :], (8, 10, 3))
+    table = moments(noise + np.array([1.0, 0.0, 0.0]))
+    error = direction_error(table, np.array([[1.0], [0.0], [0.0]]))
+    expected = 0.01 / np.sqrt(8)
+    assert expected / 3 < error < 3 * expected
+    assert direction_error(table, np.zeros((3, 0))) == 0.0
+
+
+@compiled
+@pytest.mark.parametrize("rule", ["paper", "robust", "oracle"])
+def test_a_trace_is_a_dataset_a_record_and_a_table(rule):
+    teacher = reference_teacher("wi")
+    dataset = trace(teacher.unit, teacher, rule, SMALL)
+    record = trace_record(dataset)
+    assert set(record) == {"dimension", "angle", "settled", "steps"}
+    assert {"dimension", "rmd2", "threshold", "left"} <= set(record["steps"][0])
+    assert [step["left"] for step in record["steps"]] == [
+        step["statistic"] > step["threshold"] for step in record["steps"]
+    ]
+    assert dataset.particles_after.dims == ("step", "particle", "param")
+    assert f"dimension {record['dimension']}" in trace_table(dataset)
+    assert success_rates([dataset, dataset])["runs"] == 2
+    hidden = trace(teacher.unit, teacher, rule, SMALL, known=False)
+    assert trace_record(hidden)["angle"] is None
+    assert "fixed_basis" not in hidden
+
+
+@compiled
+def test_discovery_depends_on_its_seed_alone():
+    teacher = reference_teacher("wi")
+    a, b = (discover(teacher.unit, teacher, "paper", SMALL) for _ in range(2))
+    assert np.array_equal(a.steps[-1].after, b.steps[-1].after)
+    other = discover(teacher.unit, teacher, "paper", Search(**{**SMALL.__dict__, "seed": 1}))
+    assert not np.array_equal(a.steps[-1].after, other.steps[-1].after)
+
+
+@compiled
+def test_a_search_may_start_from_a_known_subspace():
+    teacher = reference_teacher("wi")
+    start = teacher.unit.fixed_subspace
+    found = discover(teacher.unit, teacher, "oracle", Search(n=16, horizon=0.5, start=start))
+    assert len(found.steps) == 1
+    assert found.settled
+    assert found.subspace is start
+
+
+@pytest.mark.parametrize(("options", "message"), [({"replicates": 2}, "replicates"), ({"horizon": 0.0}, "horizon")])
+def test_searches_refuse(options, message):
+    with pytest.raises(MfsymError, match=message):
+        Search(**options)
+
+
+def test_unknown_rules_are_refused():
+    teacher = reference_teacher("wi")
+    with pytest.raises(MfsymError, match="rule must be"):
+        discover(teacher.unit, teacher, "guess", SMALL)
+
+
+@compiled
+def test_a_diverging_training_is_named():
+    teacher = reference_teacher("wi", "uv")
+    with pytest.raises(MfsymError, match="diverged"):
+        discover(teacher.unit, teacher, "paper", Search(n=4, horizon=20.0, alpha=1e6, max_steps=1))
