@@ -24,6 +24,7 @@ COMMANDS = {
     "status": ("sweeping", "Count the cells of a sweep: done, failed, missing."),
     "collect": ("sweeping", "Build the result of a sweep from its cells."),
     "verify": ("sweeping", "Check every byte of a result and print its content digest."),
+    "report": ("sweeping", "Write one self-contained HTML page about a sweep."),
     "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
     "check": ("problems", "Check a problem file: symmetry, sizes, data, cost."),
     "list": ("problems", "List groups, units, schemes or problems."),

@@ -14,6 +14,7 @@ from mfsym.cli.options import (
     format_option,
     jobs_option,
     large_option,
+    output_file,
     problem_option,
     verbosity,
     verbosity_options,
@@ -196,3 +197,26 @@ def verify(out: Path, form: str) -> None:
             click.echo(f"bad    {entry['file']}: {entry['reason']}")
     if found.bad:
         raise StoreError(f"{out}: {len(found.bad)} bad file(s)")
+
+
+@click.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, help="The page to write, .html.")
+def report(result: Path, out: str) -> None:
+    """Write one self-contained page: tables, plots, configuration and provenance of a sweep.
+
+    \b
+    Example:
+      mfsym report results/demo.nc -o report.html
+    """
+    from mfsym.stores.folders import folder_of
+    from mfsym.stores.publishing import publish
+    from mfsym.sweeps import open_result
+    from mfsym.sweeps.reports import report as page
+
+    path = output_file(out, ".html")
+    source = folder_of(result).result
+    text = page(open_result(source), f"mfsym: {source.stem}")
+    assert path is not None
+    publish(path, text.encode())
+    click.echo(str(path))

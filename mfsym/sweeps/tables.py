@@ -97,10 +97,11 @@ def comparison_csv(dataset: xr.Dataset) -> str:
     return buffer.getvalue().rstrip("\n")
 
 
-def sweep_table(dataset: xr.Dataset, variable: str = "rmd2_si", *, csv: bool = False) -> str:
-    """One row per point of the grid, one column per scheme: mean ± standard deviation over replicates.
+def sweep_rows(dataset: xr.Dataset, variable: str, *, csv: bool = False) -> list[list[str]]:
+    """Rows of texts: a head, then one row per point of the grid and one column per scheme.
 
-    variable : a number per scheme and replicate.  Raises MfsymError if the Dataset has no such variable.
+    variable : a number per scheme and replicate.  csv : full means instead of mean ± standard deviation.
+    Raises MfsymError if the Dataset has no such variable.
     """
     usable = [str(name) for name in dataset.data_vars if {"scheme", "replicate"} <= set(dataset[name].dims)]
     usable = [name for name in usable if dataset[name].dtype.kind == "f" and "other" not in dataset[name].dims]
@@ -108,13 +109,18 @@ def sweep_table(dataset: xr.Dataset, variable: str = "rmd2_si", *, csv: bool = F
         raise MfsymError(f"--variable must be one of {', '.join(sorted(usable)) or 'none'}, got {variable[:80]!r}")
     array = dataset[variable]
     rows_of = [name for name in array.dims if name not in ("scheme", "replicate")]
-    schemes = [str(name) for name in dataset["scheme"].values]
-    rows = [[*map(str, rows_of), *schemes]]
+    rows = [[*map(str, rows_of), *(str(name) for name in dataset["scheme"].values)]]
     array = array.transpose(*rows_of, "scheme", "replicate")
     for index in np.ndindex(*(array.sizes[name] for name in rows_of)):
         labels = [str(dataset[name].values[k]) for name, k in zip(rows_of, index, strict=True)]
         cells = array.values[index]
         rows.append([*labels, *((f"{row.mean():.6e}" if csv else _spread(row)) for row in cells)])
+    return rows
+
+
+def sweep_table(dataset: xr.Dataset, variable: str = "rmd2_si", *, csv: bool = False) -> str:
+    """The rows of ``sweep_rows`` as aligned text under a title, or as CSV."""
+    rows = sweep_rows(dataset, variable, csv=csv)
     if csv:
         return "\n".join(",".join(row) for row in rows)
-    return f"{variable}: {array.attrs.get('long_name', '')}, mean ± sd over replicates\n{aligned(rows)}"
+    return f"{variable}: {dataset[variable].attrs.get('long_name', '')}, mean ± sd over replicates\n{aligned(rows)}"
