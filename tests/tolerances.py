@@ -47,3 +47,6 @@ SINGLE_SI_UNSTABLE = 1e-8
 
 POPULATION = 1e-8
 """Laws of the mean-field flow, integrated without sampling; absolute, on laws of size one."""
+
+PRINTED = 5e-8
+"""Half a unit of the last of seven printed digits."""

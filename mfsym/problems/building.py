@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.problems import digest_of, read_problem_tables
+from mfsym.configurations.layers import resolve
+from mfsym.configurations.problems import digest_of, read_problem_tables, training_layer
 from mfsym.datasets import NAMED, SampleData, one_hot, read, split
 from mfsym.ensembles import Ensemble
 from mfsym.errors import MfsymError
@@ -79,6 +80,7 @@ def load_problem(path: Path | str, digest: str | None = None) -> Problem:
 def _load(text: str, digest: str) -> Problem:
     path = Path(text)
     tables = parse(read_problem_tables(path), path)
+    resolve((f"{path}: [training]", training_layer(path)))
     try:
         return build(tables, path.parent, tables.name or path.stem, digest)
     except MfsymError as error:

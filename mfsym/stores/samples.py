@@ -58,11 +58,13 @@ def _gather(arrays: dict[str, NDArray[Any]], names: Columns, path: Path) -> NDAr
     for values in parts:
         if values.dtype.kind not in "biuf" or not values.ndim:
             raise MfsymError(f"{path}: x and y must be arrays of numbers, got {values.dtype} of shape {values.shape}")
+        if values.ndim > 2:
+            raise MfsymError(f"{path}: x and y must be rows (n, d) or (n,), got shape {values.shape}; flatten images")
         if not np.isfinite(values).all():
             raise MfsymError(f"{path}: x and y must be finite; drop or fill the rows that are not")
     if len({len(values) for values in parts}) > 1:
         raise MfsymError(f"{path}: {', '.join(names)} must have the same number of rows")
-    return np.concatenate([values.reshape(len(values), -1) for values in parts], axis=1)
+    return np.concatenate([values[:, None] if values.ndim == 1 else values for values in parts], axis=1)
 
 
 def _numbered(key: str, name: str) -> bool:
