@@ -1,0 +1,61 @@
+"""Run the benchmarks: ``python -m benchmarks [engine] [transport] [--quick]``, both if none is named."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+OUT = Path(__file__).with_name("out")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="engine, transport (default: both)")
+    parser.add_argument("--quick", action="store_true", help="two sizes, three schemes, no PyTorch: under 2 minutes")
+    parser.add_argument("--sizes", type=_names, help="engine: particles, as in 100,5000")
+    parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
+    parser.add_argument("--contenders", type=_names, help="engine: contenders, as in mfsym,c,jax")
+    parser.add_argument("--rounds", type=int, help="engine: interleaved runs of each")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - {"engine", "transport"}
+    if unknown:
+        parser.error(f"a part is engine or transport, got {', '.join(sorted(unknown))}")
+    return arguments
+
+
+def _engine(arguments: argparse.Namespace) -> None:
+    from benchmarks import engine
+
+    settings = engine.QUICK if arguments.quick else engine.Settings()
+    if arguments.sizes:
+        settings = replace(settings, sizes=tuple(int(n) for n in arguments.sizes))
+    for name in ("schemes", "contenders", "rounds"):
+        if getattr(arguments, name):
+            settings = replace(settings, **{name: getattr(arguments, name)})
+    engine.main(settings, arguments.out)
+
+
+def main() -> None:
+    """The command line."""
+    arguments = _arguments()
+    parts = arguments.parts or ["engine", "transport"]
+    if "engine" in parts:
+        _engine(arguments)
+    if "transport" in parts:
+        if importlib.util.find_spec("benchmarks.transport") is None:
+            print("benchmarks/transport.py is not here: the transport benchmarks are left out")
+            return
+        from benchmarks import transport
+
+        transport.main(quick=arguments.quick, out=arguments.out)
+
+
+if __name__ == "__main__":
+    main()
