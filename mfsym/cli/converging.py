@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,7 @@ def converge(
     Example:
       mfsym converge --sizes 50,200,1000 --replicates 20 -j 2 -o converge.nc
     """
-    from mfsym.configurations.cells import Cell
-    from mfsym.configurations.fields import TRAINING_KEYS
+    from mfsym.configurations.cells import expand
     from mfsym.configurations.layers import load
     from mfsym.configurations.preflight import check_cell
 
@@ -70,31 +70,25 @@ def converge(
         given["n"] = [int(value) for value in _numbers(sizes, "--sizes")]
     given["scheme"] = [scheme] if scheme is not None else (None if sim is not None else ["vanilla"])
     given["horizon"] = moments[-1]
-    values = load(sim, options=given).values
+    resolved = load(sim, options=given)
+    values = resolved.values
     for key in ("teacher", "init"):
         if len(values[key]) > 1:
             raise MfsymError(f"{key} must be one value here, got {', '.join(values[key])}; pass --{key}")
-    cell = Cell(
-        teacher=values["teacher"][0],
-        init=values["init"][0],
-        n=max(values["n"]),
-        seed=values["seed"],
-        schemes=(values["scheme"][0],),
-        **{key: values[key] for key in TRAINING_KEYS},
-    )
+    cell = replace(next(expand(resolved))[1], n=max(values["n"]), schemes=(values["scheme"][0],))
     replicates = values["replicates"] if values["replicates"] > 1 else 20
     check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
     from mfsym.convergence import converge as measure
     from mfsym.convergence import slope_records, slope_table
+    from mfsym.experiments import problem_of
     from mfsym.stores.datasets import save
-    from mfsym.teachers import reference_teacher
 
-    data = reference_teacher(cell.teacher, cell.unit, cell.activation)
+    problem = problem_of(cell).quadratic("converge")
     dataset = measure(
         cell,
         tuple(sorted(values["n"])),
-        data,
-        data.unit,
+        problem.data,
+        problem.unit,
         replicates=replicates,
         times=moments,
         limit_n=limit_n,

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from mfsym.cli.options import COUNT, SEED, Number, format_option, output_file
+from mfsym.cli.options import COUNT, SEED, Number, format_option, output_file, problem_option
 from mfsym.configurations.fields import ACTIVATIONS, TEACHERS, UNITS
 
 
 @click.command()
-@click.option("--teacher", type=click.Choice(TEACHERS), default="wi", show_default=True, help="Target law.")
-@click.option("--unit", type=click.Choice(UNITS), default="matrix", show_default=True, help="Kind of unit.")
-@click.option("--activation", type=click.Choice(ACTIVATIONS), default="sigmoid", show_default=True, help="Activation.")
+@problem_option
+@click.option("--teacher", type=click.Choice(TEACHERS), help="Target law.  [default: wi]")
+@click.option("--unit", type=click.Choice(UNITS), help="Kind of unit.  [default: matrix]")
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="Activation.  [default: sigmoid]")
 @click.option(
     "--rule",
     type=click.Choice(("paper", "robust", "oracle")),
@@ -33,21 +34,26 @@ from mfsym.configurations.fields import ACTIVATIONS, TEACHERS, UNITS
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of every random stream.")
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @format_option("table", "json")
-def discover(teacher: str, unit: str, activation: str, rule: str, out: str | None, form: str, **given: Any) -> None:
+def discover(rule: str, out: str | None, form: str, problem: str | None, **given: Any) -> None:
     """Find the fixed subspace E^G from data, without using the group; prints the trace of every step.
 
     \b
     Example:
       mfsym discover --teacher wi --rule robust -n 200 --batch-size 100 --format json
     """
+    from mfsym.configurations.problems import STATED
+    from mfsym.configurations.single import single_cell
+
     path = output_file(out)
+    stated = {key: value for key in STATED if (value := given.pop(key)) is not None}
+    cell, _ = single_cell({**stated, "problem": problem})
     from mfsym.discovery import Search
+    from mfsym.experiments import problem_of
     from mfsym.stores.datasets import save
-    from mfsym.teachers import reference_teacher
     from mfsym.traces import trace, trace_record, trace_table
 
-    data = reference_teacher(teacher, unit, activation)
-    dataset = trace(data.unit, data, rule, Search(**given))
+    found = problem_of(cell).quadratic("discover")
+    dataset = trace(found.unit, found.data, rule, Search(**given))
     if path is not None:
         save(dataset, path)
     click.echo(json.dumps(trace_record(dataset)) if form == "json" else trace_table(dataset))

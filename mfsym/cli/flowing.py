@@ -56,13 +56,15 @@ def flow(
     path = output_file(out)
     accuracy = accuracy_of(given)
     cell, _ = single_cell(given, schemes=(scheme,))
+    from mfsym.experiments import problem_of
     from mfsym.limits import flow_cell
     from mfsym.stores.datasets import save
-    from mfsym.teachers import reference_teacher
 
+    problem = problem_of(cell).quadratic("flow")
     dataset = flow_cell(
         cell,
-        reference_teacher(cell.teacher, cell.unit, cell.activation),
+        problem.data,
+        unit=problem.unit,
         snapshots=snapshots,
         accuracy=accuracy,
         tolerance=tolerance,

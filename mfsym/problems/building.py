@@ -63,6 +63,12 @@ class Problem:
         """A teacher as a problem: its own unit and the quadratic loss. A Problem is one already."""
         return source if isinstance(source, Problem) else cls(source.name, source.unit, source)
 
+    def quadratic(self, what: str) -> Problem:
+        """This problem, if its loss is the quadratic one; MfsymError naming what needs it otherwise."""
+        if self.loss != "quadratic":
+            raise MfsymError(f"{what} needs the quadratic loss, got {self.loss} in the problem {self.name}")
+        return self
+
 
 def load_problem(path: Path | str, digest: str | None = None) -> Problem:
     """The Problem that a TOML file states.

@@ -270,7 +270,8 @@ def test_a_bad_file_is_one_line_and_exit_2(mfsym: Run, problem_file: Path, old: 
 
 
 def test_a_unit_that_is_not_equivariant_is_refused_with_the_element(problem_file: Path) -> None:
-    problem_file.write_text(BASE.replace('"uv"', '"matrix"').replace('"trivial(1)"', '"vector"').replace("x2**2", 'x2", "x1'))
+    text = BASE.replace('"uv"', '"matrix"').replace('"trivial(1)"', '"vector"')
+    problem_file.write_text(text.replace("tanh", "sigmoid"))
     with pytest.raises(NotEquivariant, match=r"turns.toml: .*jointly equivariant"):
         load_problem(problem_file)
 
