@@ -41,14 +41,14 @@ def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
     slack = cost - cost[rows, columns][:, None]
     tolerance = 1e-15 * float(np.abs(cost).max(initial=0.0))
     v = np.zeros(cost.shape[0])
-    for sweep in range(1, SWEEPS + 1):
+    iterations, fall = 0, np.inf
+    while fall > tolerance and iterations < SWEEPS:
         relaxed = np.minimum(v, (slack + v[columns][:, None]).min(axis=0))
-        settled = float((v - relaxed).max()) <= tolerance
+        fall = float((v - relaxed).max())
         v = relaxed
-        if settled:
-            break
+        iterations += 1
     n = rows.size
-    return Plan(rows, columns, np.full(n, 1.0 / n)), ((cost - v).min(axis=1), v), sweep
+    return Plan(rows, columns, np.full(n, 1.0 / n)), ((cost - v).min(axis=1), v), iterations
 
 
 def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, Potentials, int]:

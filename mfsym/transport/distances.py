@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.approximations import sinkhorn, sliced
 from mfsym.transport.clouds import Cloud, as_atoms, pair
 from mfsym.transport.dense import cost_of, dual_value, solve_assignment, solve_network_simplex, squared_distances
+from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.line import solve_on_line
 from mfsym.transport.moments import rmd2_from
-from mfsym.transport.results import FloatArray, W2Result, relative_gap
+from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 
-METHODS = ("auto", "sort", "scipy", "emd", "sinkhorn", "sliced")
+METHODS = ("auto", "sort", "auction", "scipy", "emd", "sinkhorn", "sliced")
 """Names that ``method`` accepts; the last two are approximations."""
+
+SMALL = 200
+"""Atoms up to which scipy's assignment is the fastest exact method here."""
+
+SMALL_WEIGHTED = 10**5
+"""Pairs of atoms up to which POT's network simplex is the fastest exact method for unequal counts or weights."""
+
+DENSE = 10**8
+"""Largest number of pairs of atoms for which a cost matrix is made."""
+
+HIGH = 16
+"""Largest dimension in which the own solver's search trees still pay."""
 
 CERTIFIED = 1e-9
 """Largest relative gap that an exact method may return."""
@@ -33,14 +47,16 @@ def w2(
     weights_a: ArrayLike | None = None,
     weights_b: ArrayLike | None = None,
     method: str = "auto",
+    start: FloatArray | None = None,
 ) -> W2Result:
     """Squared 2-Wasserstein distance between two clouds, with a certificate.
 
     W2^2(mu, nu) = min over couplings of E|z - z'|^2.
 
     a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
-    method : "auto" picks an exact one; "sort" (p = 1), "scipy" (N = M, uniform) and "emd" (any weights) force it;
-    "sinkhorn" and "sliced" are approximations and say so in the result.
+    method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "scipy" (N = M,
+    uniform) and "emd" (any weights) force it; "sinkhorn" and "sliced" are approximations and say so in the result.
+    start : potential v (M,) of a similar problem, from which the own solver may start.
     Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached.
 
     >>> w2([[0.0, 0.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 1.0]]).w2_squared
@@ -52,8 +68,17 @@ def w2(
         approximate = sinkhorn if method == "sinkhorn" else sliced
         return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
     first, second = pair(a, b, weights_a, weights_b)
+    if method == "auction":
+        return certified(_auction(first, second, start), _scale(first, second))
     chosen = _choose(first, second) if method == "auto" else method
-    return certified(_SOLVERS[chosen](first, second), _scale(first, second))
+    if chosen != "auction":
+        return certified(_SOLVERS[chosen](first, second), _scale(first, second))
+    try:
+        return certified(_auction(first, second, start), _scale(first, second))
+    except TransportFailed:
+        if first.z.shape[0] * second.z.shape[0] > DENSE:
+            raise
+        return certified(_emd(first, second), _scale(first, second))
 
 
 def rmd2(a: ArrayLike, b: ArrayLike) -> float:
@@ -72,10 +97,10 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     p = first.z.shape[1]
     if group.ndim != 3 or group.shape[1:] != (p, p):
         raise MfsymError(f"matrices must have shape (K, {p}, {p}), got {group.shape}")
+    if first.z.shape[0] * second.z.shape[0] > SMALL**2:
+        return certified(solve_by_auction(first, second, group), _scale(first, second))
     started = time.perf_counter()
-    cost = squared_distances(first.z, as_atoms(second.z @ group[0].T))
-    for matrix in group[1:]:
-        np.minimum(cost, squared_distances(first.z, second.z @ matrix.T), out=cost)
+    cost = np.min([squared_distances(first.z, as_atoms(second.z @ matrix.T)) for matrix in group], axis=0)
     return certified(_from_matrix(cost, first, second, started), _scale(first, second))
 
 
@@ -87,8 +112,8 @@ def certified(result: W2Result, scale: float) -> W2Result:
     gap = result.w2_squared - result.lower_bound
     if not (gap <= CERTIFIED * result.w2_squared or gap <= ROUNDING * scale):
         raise TransportFailed(
-            f"the bounds on W2^2 must agree to {CERTIFIED:g}, got [{result.lower_bound:.17g}, {result.w2_squared:.17g}] "
-            f"from {result.method}"
+            f"the bounds on W2^2 must agree to {CERTIFIED:g}, got "
+            f"[{result.lower_bound:.17g}, {result.w2_squared:.17g}] from {result.method}"
         )
     return result
 
@@ -98,13 +123,54 @@ def _scale(a: Cloud, b: Cloud) -> float:
 
 
 def _choose(a: Cloud, b: Cloud) -> str:
-    if a.z.shape[1] == 1:
+    """The fastest exact method for the clouds at hand."""
+    p = a.z.shape[1]
+    if p == 1:
         return "sort"
-    return "scipy" if _is_assignment(a, b) else "emd"
+    pairs = a.z.shape[0] * b.z.shape[0]
+    if p > HIGH and pairs <= DENSE:
+        return "scipy" if _is_assignment(a, b) else "emd"
+    if _is_assignment(a, b):
+        return "scipy" if pairs <= SMALL**2 else "auction"
+    return "emd" if pairs <= SMALL_WEIGHTED else "auction"
 
 
 def _is_assignment(a: Cloud, b: Cloud) -> bool:
     return a.weights is None and b.weights is None and a.z.shape == b.z.shape
+
+
+def _auction(a: Cloud, b: Cloud, start: FloatArray | None) -> W2Result:
+    """The own solver on the atoms that have mass; potentials of the others follow by c-transform."""
+    kept_a, kept_b = _support(a), _support(b)
+    if kept_a.all() and kept_b.all():
+        return solve_by_auction(a, b, start=start)
+    inner = solve_by_auction(
+        _restricted(a, kept_a), _restricted(b, kept_b), start=None if start is None else start[kept_b]
+    )
+    plan, potentials = inner.plan, inner.potentials
+    assert plan is not None
+    assert potentials is not None
+    v = np.empty(kept_b.size)
+    v[kept_b] = potentials[1]
+    v[~kept_b] = _c_transform(b.z[~kept_b], a.z[kept_a], potentials[0])
+    u = np.empty(kept_a.size)
+    u[kept_a] = potentials[0]
+    u[~kept_a] = _c_transform(a.z[~kept_a], b.z, v)
+    plan = Plan(np.flatnonzero(kept_a)[plan.rows], np.flatnonzero(kept_b)[plan.columns], plan.mass)
+    return replace(inner, plan=plan, potentials=(u, v))
+
+
+def _support(cloud: Cloud) -> NDArray[np.bool_]:
+    return np.ones(cloud.z.shape[0], dtype=bool) if cloud.weights is None else cloud.weights > 0.0
+
+
+def _restricted(cloud: Cloud, kept: NDArray[np.bool_]) -> Cloud:
+    return Cloud(cloud.z[kept], None if cloud.weights is None else cloud.weights[kept])
+
+
+def _c_transform(z: FloatArray, atoms: FloatArray, potential: FloatArray) -> FloatArray:
+    """min over the atoms of |z_i - atom|^2 - potential, for every z_i."""
+    return np.array([float((np.square(atoms - point).sum(axis=1) - potential).min()) for point in z])
 
 
 def _sort(a: Cloud, b: Cloud) -> W2Result:

@@ -1,0 +1,122 @@
+"""Forward auction: waiting rows bid for columns, and prices only rise (duals v only decrease).
+
+Epsilon-complementarity: after its bid a row's cell is within epsilon of its best column. Bids are exact over all
+columns, not only over the listed ones, because a row bids only while its best listed value is at most tau_i.
+Bertsekas 1988 (doi:10.1007/BF02186476); for masses Bertsekas & Castañon 1989 (doi:10.1007/BF02216933).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mfsym.accelerate import exact
+from mfsym.kernels.ot_bounds import tighten
+from mfsym.kernels.ot_lists import best_value, renew
+from mfsym.kernels.ot_market import evict, give, held, take, wait
+from mfsym.kernels.ot_problem import Problem
+from mfsym.kernels.ot_slopes import fit_bounds
+
+TIE = 1e-14
+"""A rise of price below this, relative to the row's value, counts as none."""
+
+
+@exact
+def best_two(i: int, problem: Problem) -> tuple[int, float, float]:
+    """Place on the list and value of the best column that row i does not hold wholly, and the second best value."""
+    lists, market, v = problem.lists, problem.market, problem.columns.v
+    first, second, place = np.inf, np.inf, -1
+    for t in range(lists.start[i], lists.start[i] + lists.size[i]):
+        j = lists.column[t]
+        value = lists.cost[t] - v[j]
+        if value < second and held(i, j, market) < market.demand[j]:
+            if value < first:
+                first, second, place = value, first, t
+            else:
+                second = value
+    return place, first, second
+
+
+@exact
+def certified_best_two(i: int, k: int, problem: Problem) -> tuple[int, float, float]:
+    """As ``best_two`` over all columns: the list is renewed until it certifies its best."""
+    place, first, second = best_two(i, problem)
+    while place < 0 or first > problem.lists.tau[i]:
+        renew(i, k, problem)
+        k *= 2
+        place, first, second = best_two(i, problem)
+    return place, first, min(second, problem.lists.tau[i])
+
+
+@exact
+def raise_own(i: int, value: float, problem: Problem) -> None:
+    """Lower the duals of the columns that row i holds wholly until each is worth ``value`` to it, as its new one."""
+    lists, market, v = problem.lists, problem.market, problem.columns.v
+    for t in range(lists.start[i], lists.start[i] + lists.size[i]):
+        j = lists.column[t]
+        if lists.cost[t] - v[j] < value and held(i, j, market) == market.demand[j]:
+            v[j] = lists.cost[t] - value
+            tighten(j, problem.columns)
+
+
+@exact
+def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
+    """Let the waiting rows bid until none waits, or ``patience`` bids brought no new low of their number.
+
+    With epsilon = 0 a row whose two best columns tie, so that its bid would raise no price, stands aside unless the
+    column is free. It also ends where the cells run low. Returns the number of bids.
+    """
+    columns, lists, market = problem.columns, problem.lists, problem.market
+    bids, aside, since, last, fewest = 0, 0, 0, 0, market.top[0] + 1
+    splits = market.row.size > columns.v.size
+    while market.top[0] > aside and bids < last + patience and not (splits and market.spare[0] < 0):
+        if market.top[0] - aside < fewest:
+            fewest, last = market.top[0] - aside, bids
+        market.top[0] -= 1
+        i = market.waiting[market.top[0]]
+        place, first, second = certified_best_two(i, k, problem)
+        bids += 1
+        j = lists.column[place]
+        raised = second - first + epsilon
+        if raised <= TIE * abs(second) and market.free[j] == 0:
+            market.waiting[market.top[0]] = market.waiting[aside]
+            market.waiting[aside] = i
+            aside += 1
+            market.top[0] += 1
+            continue
+        mass = min(market.deficit[i], market.demand[j] - held(i, j, market))
+        if market.deficit[i] > mass:
+            wait(i, market)
+        if raised < np.inf:
+            columns.v[j] -= raised
+            tighten(j, columns)
+            if splits:
+                raise_own(i, second + epsilon, problem)
+        evict(j, mass, i, market)
+        give(i, j, mass, lists.cost[place], market)
+        since += 1
+        if since > columns.v.size:
+            fit_bounds(columns)
+            since = 0
+    return bids
+
+
+@exact
+def release(epsilon: float, k: int, problem: Problem) -> None:
+    """Take back every cell that is further than epsilon from its row's best column; its row starts to wait."""
+    market, v = problem.market, problem.columns.v
+    n = problem.x.shape[0]
+    best = np.empty(n)
+    for i in range(n):
+        best[i] = best_value(i, k, problem)
+    for j in range(v.size):
+        cell = j
+        while cell >= 0 and market.flow[cell] > 0:
+            i, after = market.row[cell], market.chain[cell]
+            rounding = TIE * (abs(best[i]) + abs(v[j]) + market.cost[cell])
+            if market.cost[cell] - v[j] > best[i] + epsilon + 0.1 * rounding:
+                if market.deficit[i] == 0:
+                    wait(i, market)
+                if cell == j and after >= 0:
+                    after = j
+                take(i, j, market.flow[cell], market)
+            cell = after

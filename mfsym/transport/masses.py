@@ -1,0 +1,118 @@
+"""Clouds as problems in integers: duplicates merged, masses as whole units, lengths near 1.
+
+Everything done here is exact or bounded: lengths are scaled by a power of two, clouds far apart are shifted by the
+difference of their means (which changes W2^2 by a known amount), and weights that are not equal are rounded to
+multiples of 2^-40 of the whole.
+"""
+
+from __future__ import annotations
+
+from math import frexp, lcm
+from typing import NamedTuple
+
+import numpy as np
+
+from mfsym.transport.clouds import Cloud
+from mfsym.transport.results import FloatArray, IntArray, Plan
+
+UNITS = 2**40
+"""Units that unequal weights are counted in."""
+
+FAR = 4.0
+"""Distance from the origin or from the other cloud, in units of the spread, from which a cloud is shifted."""
+
+
+class Masses(NamedTuple):
+    """Distinct atoms (N', p) of one cloud, their masses in units, and the atom that each original one became."""
+
+    atoms: FloatArray
+    units: IntArray
+    group: IntArray | None
+    single: IntArray
+
+
+class Frame(NamedTuple):
+    """Coordinates in which a problem is solved: z becomes z / scale - shift, with one shift for each cloud."""
+
+    scale: float
+    shift_a: FloatArray
+    shift_b: FloatArray
+
+    def potentials(self, u: FloatArray, a: FloatArray, v: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Potentials in the clouds' own coordinates, from those of the atoms a and b given in this frame."""
+        gap = self.shift_a - self.shift_b
+        square = self.scale**2
+        return square * (u + 2.0 * (a @ gap) + gap @ gap), square * (v - 2.0 * (b @ gap))
+
+
+def frame_of(a: FloatArray, b: FloatArray, movable: bool) -> Frame:
+    """A frame of spread about 1; clouds are shifted only where that costs no digits."""
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    spread = float(np.sqrt(max(np.square(a - mean_a).sum(axis=1).mean(), np.square(b - mean_b).sum(axis=1).mean())))
+    size = max(spread, float(np.abs(mean_a - mean_b).max()), float(np.abs(a).max()) * 1e-12)
+    scale = 2.0 ** frexp(size)[1] if size > 0.0 else 1.0
+    zero = np.zeros(a.shape[1])
+    if not movable:
+        return Frame(scale, zero, zero)
+    far_apart = float(np.linalg.norm(mean_a - mean_b)) > FAR * spread
+    far_out = float(np.linalg.norm(mean_a)) > FAR * spread
+    if far_apart:
+        return Frame(scale, mean_a / scale, mean_b / scale)
+    return Frame(scale, mean_a / scale, mean_a / scale) if far_out else Frame(scale, zero, zero)
+
+
+def units_of(a: Cloud, b: Cloud) -> tuple[IntArray, IntArray]:
+    """Masses of both clouds in common units, with equal totals."""
+    n, m = a.z.shape[0], b.z.shape[0]
+    if a.weights is None and b.weights is None:
+        common = lcm(n, m)
+        return np.full(n, common // n), np.full(m, common // m)
+    return _rounded(a.mass()), _rounded(b.mass())
+
+
+def _rounded(mass: FloatArray) -> IntArray:
+    """Whole units, at least one each, that sum to UNITS."""
+    units = np.maximum(np.rint(mass * UNITS).astype(np.int64), 1)
+    units[np.argmax(units)] += UNITS - units.sum()
+    return units
+
+
+def merged(atoms: FloatArray, units: IntArray) -> Masses:
+    """The cloud with every set of equal atoms merged into one."""
+    weights = np.sqrt(np.arange(2.0, atoms.shape[1] + 2.0))
+    keys = np.zeros(atoms.shape[0])
+    for axis, weight in enumerate(weights):
+        keys += weight * atoms[:, axis]
+    keys.sort()
+    single = np.arange(atoms.shape[0])
+    if (keys[1:] != keys[:-1]).all():
+        return Masses(atoms, units, None, single)
+    distinct, single, group = np.unique(atoms + 0.0, axis=0, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
+    if distinct.shape[0] == atoms.shape[0]:
+        return Masses(atoms, units, None, np.arange(atoms.shape[0]))
+    return Masses(atoms[single], np.bincount(group, units, distinct.shape[0]).astype(np.int64), group, single)
+
+
+def expanded(plan: tuple[IntArray, IntArray, IntArray], units: tuple[IntArray, IntArray], sides: list[Masses]) -> Plan:
+    """The plan between merged atoms (rows, columns, units) as one between the original atoms."""
+    rows, columns, flow = plan
+    if sides[0].group is not None:
+        rows, kept = _split(rows, flow, units[0], sides[0].group)
+        columns, flow = columns[kept[0]], kept[1]
+    if sides[1].group is not None:
+        columns, kept = _split(columns, flow, units[1], sides[1].group)
+        rows, flow = rows[kept[0]], kept[1]
+    return Plan(rows.astype(np.int64), columns.astype(np.int64), flow / units[0].sum())
+
+
+def _split(
+    cells: IntArray, flow: IntArray, units: IntArray, group: IntArray
+) -> tuple[IntArray, tuple[IntArray, IntArray]]:
+    """Share the cells of each merged atom out to its originals, in order: atoms, (cell, flow) of every piece."""
+    by_cell, by_atom = np.argsort(cells, kind="stable"), np.argsort(group, kind="stable")
+    ends_cell, ends_atom = np.cumsum(flow[by_cell]), np.cumsum(units[by_atom])
+    ends = np.union1d(ends_cell, ends_atom)
+    cell = by_cell[np.searchsorted(ends_cell, ends, side="left")]
+    atom = by_atom[np.searchsorted(ends_atom, ends, side="left")]
+    return atom, (cell, np.diff(ends, prepend=0))
