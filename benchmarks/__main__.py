@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +53,7 @@ def main() -> None:
         if importlib.util.find_spec("benchmarks.transport") is None:
             print("benchmarks/transport.py is not here: the transport benchmarks are left out")
             return
-        from benchmarks import transport
-
+        transport = importlib.import_module("benchmarks.transport")
         transport.main(quick=arguments.quick, out=arguments.out)
 
 

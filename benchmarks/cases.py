@@ -7,6 +7,7 @@ noise on (Maass Martinez & Fontbona 2024, section 4 and appendix F).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mfsym.ensembles import init_particles
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data, reference_teacher
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
 
 ALPHA, TAU, BETA, BATCH, SCALE = 50.0, 1e-4, 1e-6, 20, 4.0
 SCHEMES = ("vanilla", "da", "da-sampled", "fa", "ea")
@@ -62,7 +63,7 @@ class OneStep:
     z: Array
     x: Array
     y: Array
-    swaps: NDArray[np.bool_]
+    swaps: Array
 
 
 class GivenData(Data):

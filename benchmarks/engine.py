@@ -75,7 +75,7 @@ def fits(name: str, case: Case) -> bool:
 
 def measure(teams: Sequence[Team], case: Case, settings: Settings) -> list[dict[str, Any]]:
     """Seconds per step of every contender on one case: each prepared, then ``rounds`` runs in turn."""
-    ready = []
+    ready: list[tuple[Team, str, int, list[float]]] = []
     for team in (team for team in teams if fits(team.name, case)):
         form = team.prepare(case)
         first = team.seconds_per_step(1)

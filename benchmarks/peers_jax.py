@@ -203,6 +203,8 @@ class Jax(Contender):
     def __init__(self, plain: bool = False) -> None:
         self.plain = plain
         self.chosen: dict[tuple[int, int, str], tuple[str, str, str]] = {}
+        self.z: Value = None
+        self.key: Value = None
 
     def one_step(self, case: Case, given: OneStep) -> Array:
         jax.config.update("jax_enable_x64", case.dtype == "float64")

@@ -64,6 +64,7 @@ class Torch(Contender):
     def __init__(self) -> None:
         torch.set_num_threads(CORES)
         self.chosen: dict[int, str] = {}
+        self.z = self.eta = torch.empty(0)
 
     def one_step(self, case: Case, given: OneStep) -> Array:
         dtype = getattr(torch, case.dtype)

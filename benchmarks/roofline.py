@@ -55,7 +55,7 @@ def library(extra: tuple[str, ...] = ()) -> Any:
 
 def call(function: Any, *arguments: Any) -> Any:
     """Call a C function on arrays, integers (int64) and floats (float)."""
-    converted = []
+    converted: list[Any] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             converted.append(ctypes.c_void_p(argument.ctypes.data))
@@ -83,7 +83,8 @@ class Roofline(Contender):
     def one_step(self, case: Case, given: OneStep) -> Array:
         self._settle(case, (), 64, kept=True, amplitude=0.0)
         self._place(case, given.z)
-        self._advance(*(part[None].astype(np.float32) for part in (given.x, given.y)), given.swaps[None])
+        x, y = given.x[None].astype(np.float32), given.y[None].astype(np.float32)
+        self._advance(x, y, given.swaps[None])
         return self.z.reshape(-1, 4, self.problem.lanes).transpose(0, 2, 1).reshape(-1, 4)[: case.n]
 
     def prepare(self, case: Case) -> str:
