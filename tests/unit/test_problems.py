@@ -25,6 +25,7 @@ from mfsym.problems.symmetries import build_group, build_representation, pixels
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Teacher, reference_teacher
 from tests.conftest import parse_json
+from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, P_VALUE
 
 SHIPPED = sorted((Path(__file__).parents[2] / "sims" / "problems").glob("*.toml"))
@@ -380,6 +381,19 @@ def test_every_command_takes_a_problem(mfsym: Run, problem_file: Path, tmp_path:
     assert "turns" in mfsym("table", tmp_path / "out.nc").stdout
     problem_file.write_text(BASE.replace("tanh", "erf"))
     assert mfsym("sweep", sweep, "-o", tmp_path / "out.nc", "-q").exit_code == 3
+
+
+@compiled
+def test_limits_and_discoveries_take_a_problem(mfsym: Run, problem_file: Path, tmp_path: Path) -> None:
+    stated, coarse = ("--problem", problem_file), ("--order", 8, "-o", tmp_path / "out.nc", "-q")
+    assert mfsym("flow", *stated, "-n", 8, "--horizon", 0.2, "--alpha", 5, "--beta", 0, *coarse).exit_code == 0
+    sizes = ("--sizes", "4,8", "--times", "0.2,0.5", "--limit-n", 8, "--replicates", 3, "--alpha", 5, "--beta", 0)
+    assert mfsym("converge", *stated, *sizes, *coarse).exit_code == 0
+    search = ("--rule", "paper", "-n", 8, "--horizon", 0.5, "--alpha", 5, "--format", "json")
+    assert "dimension" in parse_json(mfsym("discover", *stated, *search))
+    problem_file.write_text('loss = "logistic"\n' + BASE)
+    refused = mfsym("flow", *stated, *coarse)
+    assert (refused.exit_code, "quadratic loss" in refused.stderr) == (2, True)
 
 
 def test_check_prints_what_its_json_holds(mfsym: Run, problem_file: Path) -> None:
