@@ -23,7 +23,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir as _ir  # type: ignore[import-untyped]
 from numba import config as _config
+from numba.core import cgutils as _cgutils
+from numba.extending import intrinsic as _intrinsic
 from numba.extending import overload as _overload
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,6 +110,17 @@ def inner(function: F) -> F:
     return inlined
 
 
+def written_out(function: F) -> F:
+    """As ``inner``, but written out in the caller before anything is compiled: for the parts of one large kernel.
+
+    A kernel is compiled again inside each kernel that calls it; a part is compiled once, with its kernel.
+    """
+    if JIT_DISABLED:
+        return function
+    inlined: F = numba.njit(inline="always")(function)
+    return inlined
+
+
 def exact(function: F) -> F:
     """Compile with IEEE arithmetic in the written order."""
     return _compile()(function)
@@ -140,6 +154,9 @@ def is_single(value_type: Any) -> bool:
 
 
 prange = numba.prange
+
+ir, cgutils, types, intrinsic = _ir, _cgutils, numba.types, _intrinsic
+"""What ``kernels/vectors.py`` writes vector instructions with."""
 
 
 def set_threads(count: int) -> None:

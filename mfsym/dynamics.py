@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.accelerate import available_threads, set_threads
 from mfsym.errors import MfsymError
 from mfsym.kernels import sgd
-from mfsym.kernels.units import MATRIX, SAMPLES_AT_A_TIME, block_shape, pack, unpack
+from mfsym.kernels.units import SAMPLES_AT_A_TIME, block_shape, pack, unpack
+from mfsym.losses import get_loss
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
@@ -29,6 +31,9 @@ DTYPES = ("float32", "float64")
 
 FRAME_LIMIT = 16
 """Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
+
+DUST = 1e-14
+"""Entries of projectors below this are zeros that were rounded."""
 
 CHUNK_SAMPLES = 1 << 15
 """Samples prepared at once: bounds memory, changes no result."""
@@ -62,6 +67,7 @@ class NoisySGD:
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
     projected_noise : replace xi by P xi (start laws inside E^G); the equivariant architecture always does.
     dtype : "float32" or "float64".  threads : share one large run between threads; the result is the same.
+    loss : a name in LOSSES; it must be invariant under the unit's rho_y.
 
     >>> from mfsym.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -84,8 +90,11 @@ class NoisySGD:
         projected_noise: bool = False,
         dtype: str = "float32",
         threads: int = 1,
+        loss: str = "quadratic",
     ) -> None:
         self.unit, self.data = unit, data
+        self.loss = get_loss(loss)
+        self.loss.check(unit.rho_y)
         self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
@@ -161,11 +170,12 @@ class _Run:
 
     def __init__(self, dynamics: NoisySGD, state: State) -> None:
         self.dynamics, self.state = dynamics, state
-        (n, p), (blocks, lanes) = state.z.shape, block_shape(state.z.shape[0])
+        (n, p), (blocks, lanes) = state.z.shape, block_shape(*state.z.shape)
         self.lanes = lanes
         self.blocked = np.empty(blocks * p * lanes, dynamics.dtype)
         pack(np.ascontiguousarray(state.z), n, p, lanes, self.blocked)
-        self.plan: tuple[sgd.Shape, sgd.Workspace] | None = None
+        self.engine = dynamics.unit.engine()
+        self.plan: tuple[Any, sgd.Workspace] | None = None
         self.finite = True
 
     def advance(self, first_step: int, steps: int) -> int:
@@ -178,16 +188,18 @@ class _Run:
         if threads > 1:
             set_threads(threads)
         with np.errstate(over="ignore", invalid="ignore"):
-            done = (sgd.advance_threads if threads > 1 else sgd.advance)(shape, self.blocked, batches, motion, work)
+            advance = self.engine.advance_threads if threads > 1 else self.engine.advance
+            done = advance(shape, self.blocked, batches, motion, work)
         self.finite = done == steps and bool(np.isfinite(self.blocked).all())
         return first_step + int(done)
 
-    def _planned(self, samples: int) -> tuple[sgd.Shape, sgd.Workspace]:
+    def _planned(self, samples: int) -> tuple[Any, sgd.Workspace]:
         dynamics, unit = self.dynamics, self.dynamics.unit
-        n, codes, item = self.state.z.shape[0], (unit.code, unit.activation_code), dynamics.dtype.itemsize
-        shape = sgd.plan(codes, n, unit.p, unit.d, unit.c, samples, item)
+        shape = self.engine.plan(self.state.z.shape[0], samples, dynamics.dtype.itemsize)
         threads = min(dynamics.threads, shape.blocks)
-        return shape, sgd.workspace(shape, unit.c, samples, dynamics.noise_map.shape[1], dynamics.dtype, threads)
+        return shape, self.engine.workspace(
+            shape, unit.c, samples, dynamics.noise_map.shape[1], dynamics.dtype, threads
+        )
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p)."""
@@ -199,6 +211,8 @@ class _Run:
         dynamics, state = self.dynamics, self.state
         unit, batch, dtype = dynamics.unit, dynamics.batch_size, dynamics.dtype
         x, y = dynamics.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
+        if dynamics.loss.name != "quadratic":
+            dynamics.loss.check_targets(y)
         haar = stream_key(state.seed, "haar", state.replicate)
         lifted = dynamics.scheme.lift(
             x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step
@@ -206,7 +220,7 @@ class _Run:
         flat = lifted.x.reshape(steps, -1, unit.d)
         count = -(-flat.shape[1] // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
         samples = np.zeros((steps, count, unit.d), dtype)
-        samples[:, : flat.shape[1]] = flat if unit.code == MATRIX else flat / unit.d
+        samples[:, : flat.shape[1]] = unit.kernel_inputs(flat)
         parts = (lifted.y, lifted.rho_y, lifted.node_weights, lifted.sample_weights)
         return sgd.Batches(samples, *(np.ascontiguousarray(part, dtype=dtype) for part in parts))
 
@@ -217,11 +231,17 @@ class _Run:
             return sgd.Motion(
                 dynamics.rates(first_step, steps, self.state.z.shape[0]).astype(dtype),
                 np.array([2.0 * dynamics.tau]).astype(dtype),
-                projector.astype(dtype),
-                dynamics.noise_map.astype(dtype),
+                _without_dust(projector).astype(dtype),
+                _without_dust(dynamics.noise_map).astype(dtype),
                 stream_key(self.state.seed, "noise", self.state.replicate),
                 first_step,
+                dynamics.loss.code,
             )
+
+
+def _without_dust(matrix: Floats) -> Floats:
+    """The matrix with rounding around zero removed: the kernels skip its zeros."""
+    return np.where(np.abs(matrix) < DUST, 0.0, matrix)
 
 
 def _finite(name: str, value: float, positive: bool = False) -> float:

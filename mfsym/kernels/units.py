@@ -25,15 +25,19 @@ MATRIX, UV = 0, 1
 MAX_LANES = 1024
 """Lanes of a full block: long enough to amortise a row call, short enough for the cache."""
 
+MANY, FEW_LANES = 64, 128
+"""Particles of more than MANY parameters lie in blocks of at most FEW_LANES lanes: less memory per block."""
+
 SAMPLES_AT_A_TIME = 4
 
 
-def block_shape(n: int) -> tuple[int, int]:
-    """Number of blocks and of lanes per block for n particles: little padding, whole vectors.
+def block_shape(n: int, p: int = 1) -> tuple[int, int]:
+    """Number of blocks and of lanes per block for n particles of p parameters: little padding, whole vectors.
 
-    One block of whole vectors (16 lanes) up to MAX_LANES, then blocks of equal size, a multiple of 128 lanes.
+    One block of whole vectors (16 lanes) up to MAX_LANES (fewer where p > MANY), then blocks of equal size, a multiple
+    of 128 lanes.
     """
-    blocks = max(1, -(-n // MAX_LANES))
+    blocks = max(1, -(-n // (MAX_LANES if p <= MANY else FEW_LANES)))
     unit = 16 if blocks == 1 else 128
     lanes = -(-(-(-n // blocks)) // unit) * unit
     return -(-n // lanes), lanes

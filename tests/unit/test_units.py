@@ -25,7 +25,7 @@ def test_activations_keep_the_order_the_kernels_know():
     assert list(ACTIVATIONS) == ["sigmoid", "tanh", "relu", "softplus", "erf", "identity"]
     swap = cyclic(2).permutation()
     assert [MatrixUnit(name, swap, swap).activation_code for name in ACTIVATIONS] == list(range(6))
-    assert {name: unit.code for name, unit in UNITS.items()} == {"matrix": 0, "uv": 1}
+    assert {name: unit.code for name, unit in UNITS.items()} == {"matrix": 0, "uv": 1, "mlp": 2}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

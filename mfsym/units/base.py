@@ -1,9 +1,4 @@
-"""Units: the function one particle computes, its derivative, and the action it induces on its parameters.
-
-A unit sigma(x, z) in R^c takes inputs x in R^d and parameters z in R^p. It is *jointly equivariant* when
-sigma(rho_g x, M_g z) = rho_hat_g sigma(x, z) for all g (Maass Martínez & Fontbona 2024, section 2.1); every unit here
-derives M from rho and rho_hat and is refused when that identity fails.
-"""
+"""What every unit is: activations, the joint-equivariance check, and what kernels are told."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +14,7 @@ from scipy.special import erf, expit
 
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.groups.rotations import exponentials
-from mfsym.kernels.units import predict
-from mfsym.representations import Representation, Subspace, hom
+from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
 
 Floats = NDArray[np.float64]
@@ -80,6 +74,20 @@ ACTIVATIONS: Mapping[str, tuple[Function, Function]] = MappingProxyType(
     }
 )
 """Pointwise activations by name: the function and its derivative (relu's is 0 at 0). Position = the kernels' code."""
+
+
+class Engine(NamedTuple):
+    """A compiled time loop: see ``kernels.sgd``.
+
+    plan : (n, samples, bytes of a number) -> the shape of a run.
+    workspace : (shape, c, samples, noise dimension, dtype, threads) -> its scratch.
+    advance, advance_threads : (shape, blocked particles, batches, motion, workspace) -> steps done.
+    """
+
+    plan: Callable[..., Any]
+    workspace: Callable[..., Any]
+    advance: Callable[..., int]
+    advance_threads: Callable[..., int]
 
 
 class Unit(ABC):
@@ -147,20 +155,32 @@ class Unit(ABC):
     def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
         """pullback on validated arrays."""
 
+    @abstractmethod
+    def _predict(self, x: Floats, z: Floats) -> Floats:
+        """predict on validated arrays, x not empty."""
+
+    @abstractmethod
+    def engine(self) -> Engine:
+        """The compiled time loop of this kind of unit."""
+
+    def kernel_inputs(self, x: Floats) -> Floats:
+        """Inputs (..., d) as the kernels of this unit take them."""
+        return x
+
     def sigma(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """Outputs (B, N, c) of every unit z (N, p) at every input x (B, d), float64."""
-        return self._sigma(_rows("x", x, self.d), _rows("z", z, self.p))
+        return self._sigma(rows_of("x", x, self.d), rows_of("z", z, self.p))
 
     def pullback(self, x: ArrayLike, z: ArrayLike, r: ArrayLike) -> Floats:
         """sum_b D_z sigma(x_b, z_i)^T r_b for every particle: (N, p), from x (B, d), z (N, p), r (B, c)."""
-        return self._pullback(_rows("x", x, self.d), _rows("z", z, self.p), _rows("r", r, self.c))
+        return self._pullback(rows_of("x", x, self.d), rows_of("z", z, self.p), rows_of("r", r, self.c))
 
     def predict(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """Phi(x) = (1/N) sum_i sigma(x, z_i): (B, c) from x (B, d) and z (N, p), float64."""
-        inputs, particles = _rows("x", x, self.d), _rows("z", z, self.p)
+        inputs, particles = rows_of("x", x, self.d), rows_of("z", z, self.p)
         if not len(inputs):
             return np.zeros((0, self.c))
-        return np.asarray(predict(self.code, self.activation_code, inputs, particles, self.c))
+        return self._predict(inputs, particles)
 
     def _verify(self) -> None:
         """Joint equivariance on generators, one-parameter subgroups and Haar draws, at fixed random points."""
@@ -195,61 +215,7 @@ class Unit(ABC):
         return f"<{type(self).__name__} {self.activation}, R^{self.d} -> R^{self.c}, {self.rho_x.group.name}>"
 
 
-class MatrixUnit(Unit):
-    """sigma(x, z) = s(z x), z a (c, d) matrix stored row by row, s pointwise; M_g z = rho_hat_g z rho_g^T.
-
-    Jointly equivariant iff s commutes with every rho_hat_g: any rho, and a permutation rho_hat (signed permutations
-    for odd s, anything orthogonal for the identity).
-    """
-
-    name = "matrix"
-    code = 0
-    advice = "rho_y must be a permutation (signed for odd activations); use the uv unit for other actions on outputs"
-
-    def _induced_action(self) -> Representation:
-        return hom(self.rho_x, self.rho_y)
-
-    def _preactivation(self, x: Floats, z: Floats) -> Floats:
-        return (x @ z.reshape(-1, self.d).T).reshape(x.shape[0], -1, self.c)
-
-    def _sigma(self, x: Floats, z: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))
-
-    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
-        slope = ACTIVATIONS[self.activation][1](self._preactivation(x, z))
-        weighted = (slope * r[:, None, :]).reshape(x.shape[0], -1)
-        return np.asarray((weighted.T @ x).reshape(-1, self.p))
-
-
-class UVUnit(Unit):
-    """sigma(x, (u, v)) = v s(u.x / d), z = (u, v) in R^d x R^c; M_g(u, v) = (rho_g u, rho_hat_g v).
-
-    Jointly equivariant for every orthogonal rho and rho_hat.
-    """
-
-    name = "uv"
-    code = 1
-
-    def _induced_action(self) -> Representation:
-        return self.rho_x + self.rho_y
-
-    def _preactivation(self, x: Floats, z: Floats) -> Floats:
-        return x @ z[:, : self.d].T / self.d
-
-    def _sigma(self, x: Floats, z: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))[:, :, None] * z[:, self.d :]
-
-    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
-        value, slope = (function(self._preactivation(x, z)) for function in ACTIVATIONS[self.activation])
-        inner = slope * (r @ z[:, self.d :].T) / self.d
-        return np.hstack([inner.T @ x, value.T @ r])
-
-
-UNITS: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in (MatrixUnit, UVUnit)})
-"""Units by name."""
-
-
-def _rows(name: str, values: ArrayLike, width: int) -> Floats:
+def rows_of(name: str, values: ArrayLike, width: int) -> Floats:
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != width:
         raise MfsymError(f"{name} must be an array of rows of length {width}, got shape {rows.shape}")

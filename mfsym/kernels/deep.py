@@ -1,0 +1,210 @@
+"""Noisy SGD on ensembles of multi-layer units: blocks, tiles, and the compiled time loop.
+
+The step is that of ``kernels.sgd``; the passes are those of ``kernels.mlp``. A pass copies a *tile* of T lanes of a
+block's parameters into scratch and takes the samples through it four at a time, so that parameters, activations and
+gradients of the tile stay in the nearest caches.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mfsym.accelerate import kernel, parallel_kernel, prange, written_out
+from mfsym.kernels.elementary import like
+from mfsym.kernels.losses import cotangents
+from mfsym.kernels.mlp import Network, copy_rows, fill, load_samples, run_backward, run_forward
+from mfsym.kernels.steps import Workspace, make_workspace, settle
+from mfsym.kernels.units import FEW_LANES, SAMPLES_AT_A_TIME, block_shape, pack
+
+TILE_BYTES = 1 << 16
+"""Bytes that a tile's parameters, gradients and tape of four samples may take: near the first level of cache."""
+
+KEPT_BYTES = 1 << 20
+"""Tapes are kept from the forward to the backward pass up to this size; past it, forward passes are run again."""
+
+
+class DeepShape(NamedTuple):
+    """A Network with the sizes of a run: tile lanes, particles n, lanes L, blocks, and whether the tape is kept."""
+
+    layers: np.ndarray
+    maps: np.ndarray
+    p: int
+    rows: int
+    wide: int
+    tile: int
+    n: int
+    lanes: int
+    blocks: int
+    kept: bool
+
+
+def deep_plan(network: Network, n: int, samples: int, item: int) -> DeepShape:
+    """The DeepShape of a run of n particles with ``samples`` lifted samples per step and items of ``item`` bytes."""
+    per_lane = item * (2 * network.p + 4 * (network.rows + 3 * network.wide) + 1)
+    tile = min(FEW_LANES, max(16, TILE_BYTES // per_lane // 16 * 16))
+    blocks, lanes = block_shape(n, network.p)
+    kept = blocks * lanes * samples * network.rows * item <= KEPT_BYTES
+    return DeepShape(*network, tile, n, lanes, blocks, kept)
+
+
+def scratch_size(shape: DeepShape) -> int:
+    """Scratch of one thread: zeros, parameters, gradients, three tables, and a tape of four samples if none is kept."""
+    tape = 0 if shape.kept else 4 * shape.rows
+    return (1 + 2 * shape.p + 12 * shape.wide + tape) * shape.tile
+
+
+def deep_workspace(
+    shape: DeepShape, c: int, samples: int, noise_dimension: int, dtype: Any, threads: int = 1
+) -> Workspace:
+    """Scratch arrays for a run of this shape on ``threads`` threads."""
+    rows = shape.rows * samples
+    return make_workspace(shape, rows, scratch_size(shape), c, samples, noise_dimension, dtype, threads)
+
+
+@kernel
+def _weighted_sum(a: Any, o: Any, weights: Any, first: Any, n: Any) -> Any:
+    """sum_i weights[first + i] a[o + i], i < n."""
+    total, at, by = like(a[0], 0.0), np.uintp(o), np.uintp(first)
+    for lane in range(n):
+        total += weights[by + np.uintp(lane)] * a[at + np.uintp(lane)]
+    return total
+
+
+@written_out
+def _place(shape: Any, block: Any, first: Any, M: Any, m: Any, T: Any) -> Any:
+    """Where the tape of four samples begins: in the kept tape, or at the end of scratch."""
+    if shape.kept:
+        return shape.rows * (M * (block * shape.lanes + first) + m * T)
+    return (1 + 2 * shape.p + 12 * shape.wide) * T
+
+
+@kernel
+def deep_sums(shape: Any, block: Any, z: Any, x: Any, weights: Any, work: Any, thread: Any) -> None:
+    """Add sum_i weights_i sigma(x_m, z_i) over one block to work.phi[block]; keep the tape where tapes are kept."""
+    scratch, phi = work.scratch[thread], work.phi[block]
+    tape = work.tape if shape.kept else scratch
+    M, c = phi.shape
+    values = shape.layers[shape.layers.shape[0] - 1, 4]
+    for first in range(0, shape.lanes, shape.tile):
+        T = min(shape.tile, shape.lanes - first)
+        fill(scratch, 0, like(z[0], 0.0), T)
+        copy_rows(scratch, T, T, z, block * shape.p * shape.lanes + first, shape.lanes, shape.p, T)
+        for m in range(0, M, 4):
+            q = _place(shape, block, first, M, m, T)
+            load_samples(shape, scratch, x, m, T)
+            run_forward(shape, scratch, tape, q, T)
+            for j in range(c):
+                for s in range(4):
+                    phi[m + s, j] += _weighted_sum(tape, q + (4 * (values + j) + s) * T, weights, first, T)
+
+
+@kernel
+def deep_force(shape: Any, block: Any, z: Any, x: Any, r: Any, work: Any, thread: Any, dx: Any, weights: Any) -> None:
+    """work.forces[thread][:p L] = sum_m D_z sigma(x_m, z_i)^T r_m over one block.
+
+    dx : (M, d), gains sum_i weights_i D_x sigma(x_m, z_i)^T r_m, unless it has no rows.
+    """
+    scratch, g = work.scratch[thread], work.forces[thread]
+    tape = work.tape if shape.kept else scratch
+    M, d = x.shape
+    p = shape.p
+    for first in range(0, shape.lanes, shape.tile):
+        T = min(shape.tile, shape.lanes - first)
+        fill(scratch, 0, like(z[0], 0.0), T)
+        copy_rows(scratch, T, T, z, block * p * shape.lanes + first, shape.lanes, p, T)
+        fill(scratch, (1 + p) * T, like(z[0], 0.0), p * T)
+        for m in range(0, M, 4):
+            q = _place(shape, block, first, M, m, T)
+            load_samples(shape, scratch, x, m, T)
+            if not shape.kept:
+                run_forward(shape, scratch, tape, q, T)
+            at = run_backward(shape, scratch, m, r, tape, q, T, dx.shape[0] > 0)
+            if dx.shape[0] > 0:
+                for k in range(d):
+                    for s in range(4):
+                        dx[m + s, k] += _weighted_sum(scratch, at + (4 * k + s) * T, weights, first, T)
+        copy_rows(g, first, shape.lanes, scratch, (1 + p) * T, T, p, T)
+
+
+@kernel
+def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
+    work.phi[block][:] = like(z[0], 0.0)
+    deep_sums(shape, block, z, x, work.weights[1 if block == shape.blocks - 1 else 0], work, thread)
+
+
+@kernel
+def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
+    """Move the blocked particles z through the S steps of ``batches``.
+
+    Returns S, or the number of steps after which the state stopped being finite (the run ends there).
+    """
+    for s in range(batches.x.shape[0]):
+        x = batches.x[s]
+        for block in range(shape.blocks):
+            _forward(shape, block, z, x, work, 0)
+        if not cotangents(shape, batches, s, work, motion.loss):
+            return s
+        finite = True
+        for block in range(shape.blocks):
+            deep_force(shape, block, z, x, work.r, work, 0, x[:0], work.weights[0])
+            finite &= settle(shape, block, z, motion, s, work, 0)
+        if not finite:
+            return s + 1
+    return batches.x.shape[0]
+
+
+@parallel_kernel
+def advance_deep_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
+    """As ``advance_deep``, the blocks of each pass shared between threads; the same bits."""
+    threads = work.forces.shape[0]
+    finite = np.ones(threads, np.bool_)
+    for s in range(batches.x.shape[0]):
+        x = batches.x[s]
+        for thread in prange(threads):
+            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
+                _forward(shape, block, z, x, work, thread)
+        if not cotangents(shape, batches, s, work, motion.loss):
+            return s
+        for thread in prange(threads):
+            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
+                deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
+                finite[thread] &= settle(shape, block, z, motion, s, work, thread)
+        if not finite.all():
+            return s + 1
+    return batches.x.shape[0]
+
+
+class _PredictionWork(NamedTuple):
+    """The part of a Workspace that predictions need."""
+
+    tape: np.ndarray
+    scratch: np.ndarray
+    phi: np.ndarray
+
+
+@kernel
+def predict_deep(shape: Any, blocked: Any, x: Any, work: Any) -> None:
+    """work.phi[0] (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
+    one, zero = like(blocked[0], 1.0), like(blocked[0], 0.0)
+    size, L = shape.p * shape.lanes, shape.lanes
+    weights = np.empty(L, x.dtype)
+    for b in range(shape.blocks):
+        for lane in range(L):
+            weights[lane] = one if b * L + lane < shape.n else zero
+        deep_sums(shape, 0, blocked[b * size : (b + 1) * size], x, weights, work, 0)
+    work.phi[0] /= like(one, shape.n)
+
+
+def predict_network(network: Network, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
+    """Prediction (Q, c) of the ensemble z (N, p) of such units at the inputs x (Q, d), in float64."""
+    n, p = z.shape
+    shape = deep_plan(network, n, 0, 8)._replace(kept=False)
+    blocked = np.empty(shape.blocks * p * shape.lanes)
+    pack(np.ascontiguousarray(z, dtype=np.float64), n, p, shape.lanes, blocked)
+    padded = np.zeros((-(-len(x) // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME, x.shape[1]))
+    padded[: len(x)] = x
+    work = _PredictionWork(np.zeros(0), np.zeros((1, scratch_size(shape))), np.zeros((1, len(padded), c)))
+    predict_deep(shape, blocked, padded, work)
+    return work.phi[0, : len(x)]

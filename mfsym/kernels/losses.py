@@ -1,0 +1,75 @@
+"""From the blocks' sums of predictions to cotangents: the derivative of the loss, spread over the lifted samples.
+
+The prediction is yhat_b = sum_k w_k rho_k^T Phi(x_bk); with e_b half the derivative of the loss at yhat_b,
+
+    r_bk = 2 q_b w_k rho_k e_b.
+
+QUADRATIC |yhat - y|^2.  CROSS_ENTROPY -sum_j y_j log softmax(yhat)_j, y in the simplex (one-hot, or probabilities).
+LOGISTIC sum_j log(1 + exp(-y_j yhat_j)) for y in {-1, 1}, linear in between: softplus(yhat) - (1 + y) yhat / 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import kernel
+from mfsym.kernels.elementary import like
+
+QUADRATIC, CROSS_ENTROPY, LOGISTIC = 0, 1, 2
+"""Codes of the losses."""
+
+
+@kernel
+def half_slopes(loss: Any, e: Any, y: Any) -> None:
+    """Replace predictions e (c,) by half the derivative of the loss there; for the codes above QUADRATIC."""
+    half, one = like(e[0], 0.5), like(e[0], 1.0)
+    if loss == CROSS_ENTROPY:
+        top = e[0]
+        for j in range(1, e.shape[0]):
+            top = e[j] if e[j] > top else top
+        total = like(top, 0.0)
+        for j in range(e.shape[0]):
+            e[j] = np.exp(e[j] - top)
+            total += e[j]
+        for j in range(e.shape[0]):
+            e[j] = half * (e[j] / total - y[j])
+    else:
+        for j in range(e.shape[0]):
+            a = -e[j] if e[j] > like(one, -80.0) else like(one, 80.0)
+            e[j] = half * (one / (one + np.exp(a)) - half * (one + y[j]))
+
+
+@kernel
+def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATIC) -> Any:
+    """Write r_bk of step s to work.r (M, c) from work.phi (blocks, M, c); false if a prediction is not finite."""
+    y, rho, w = batches.y[s], batches.rho, batches.node_weights
+    B, c = y.shape
+    K = w.shape[0]
+    total, r = work.phi[0], work.r
+    zero = like(total[0, 0], 0.0)
+    scale = like(total[0, 0], shape.n)
+    for b in range(1, shape.blocks):
+        total += work.phi[b]
+    check = zero
+    for b in range(B):
+        for j in range(c):
+            e = -y[b, j] if loss == QUADRATIC else zero
+            for k in range(K):
+                for i in range(c):
+                    e += w[k] * rho[k, i, j] * (total[b * K + k, i] / scale)
+            check += e * zero
+            r[b * K, j] = e
+        if loss != QUADRATIC:
+            half_slopes(loss, r[b * K], y[b])
+        for j in range(c):
+            total[b * K, j] = r[b * K, j]
+        for k in range(K - 1, -1, -1):
+            factor = like(zero, 2.0) * batches.sample_weights[b] * w[k]
+            for i in range(c):
+                value = zero
+                for j in range(c):
+                    value += rho[k, i, j] * total[b * K, j]
+                r[b * K + k, i] = factor * value
+    return check == zero

@@ -1,0 +1,136 @@
+"""What every time loop shares: its records, and how a force moves particles.
+
+A *shape* is the NamedTuple by which a kind of unit describes a run; all have n particles, p parameters, lanes L, blocks
+and ``kept``, whether the tape of the forward pass is kept for the backward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mfsym.accelerate import kernel
+from mfsym.kernels.elementary import like
+from mfsym.kernels.losses import QUADRATIC
+from mfsym.kernels.noise import GROUP, LANES, normal_group
+from mfsym.kernels.rows import axpy, clear, decay_axpy, zero_or_nan
+
+
+class Batches(NamedTuple):
+    """Lifted batches of S consecutive steps, M = B K samples padded to a multiple of 4.
+
+    x : (S, M, d), sample (b, k) at b K + k (for the uv unit divided by d).  y : (S, B, c).
+    rho : (K, c, c).  node_weights : (K,).  sample_weights : (B,).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    rho: np.ndarray
+    node_weights: np.ndarray
+    sample_weights: np.ndarray
+
+
+class Motion(NamedTuple):
+    """How particles move: rates (S, 2) of force and noise, twice tau, P (p, p) or (0, 0), W (p, m), key, first step.
+
+    loss : its code, see ``kernels.losses``.
+    """
+
+    rates: np.ndarray
+    penalty: np.ndarray
+    projector: np.ndarray
+    noise_map: np.ndarray
+    key: np.ndarray
+    step: int
+    loss: int = QUADRATIC
+
+
+class Workspace(NamedTuple):
+    """Scratch of a run: made once, never allocated in the time loop. T threads.
+
+    tape (flat, all blocks, empty unless kept), scratch (T, .), forces (T, (2 p + 4) L), normals (T, .),
+    words (T, 4, LANES), phi (blocks, M, c), r (M, c),
+    weights (2, L): rows of ones, and of ones up to the last particle of the last block.
+    """
+
+    tape: np.ndarray
+    scratch: np.ndarray
+    forces: np.ndarray
+    normals: np.ndarray
+    words: np.ndarray
+    phi: np.ndarray
+    r: np.ndarray
+    weights: np.ndarray
+
+
+def make_workspace(
+    shape: Any, rows: int, scratch: int, c: int, samples: int, noise_dimension: int, dtype: Any, threads: int
+) -> Workspace:
+    """A Workspace for ``rows`` rows of tape per block and ``scratch`` numbers per thread."""
+    L = shape.lanes
+    noise_rows = 2 * ((noise_dimension + 1) // 2)
+    weights = np.ones((2, L), dtype)
+    weights[1, shape.n - (shape.blocks - 1) * L :] = 0
+    return Workspace(
+        np.zeros(shape.blocks * rows * L if shape.kept else 0, dtype),
+        np.zeros((threads, scratch), dtype),
+        np.zeros((threads, (2 * shape.p + 4) * L), dtype),
+        np.zeros((threads, noise_rows * (-(-L // GROUP) * GROUP)), dtype),
+        np.zeros((threads, 4, LANES), np.uint32),
+        np.zeros((shape.blocks, samples, c), dtype),
+        np.zeros((samples, c), dtype),
+        weights,
+    )
+
+
+@kernel
+def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) -> None:
+    """Normals of the block's particles at this step, one row per noise coordinate."""
+    normals = work.normals[thread]
+    m = motion.noise_map.shape[1]
+    pairs = (m + 1) // 2
+    if pairs == 0:
+        return
+    stride = normals.shape[0] // (2 * pairs)
+    for group in range(stride // GROUP):
+        at = block * shape.lanes // GROUP + group
+        for pair in range(pairs):
+            normal_group(motion.key, motion.step + s, at, pair, work.words[thread], normals[group * GROUP :], stride)
+
+
+@kernel
+def settle(shape: Any, block: Any, z: Any, motion: Any, s: Any, work: Any, thread: Any) -> Any:
+    """Move one block by its force, with projection, penalty and noise; false if a particle is not finite."""
+    L, p = np.uintp(shape.lanes), shape.p
+    g, normals = work.forces[thread], work.normals[thread]
+    o = np.uintp(block * p * shape.lanes)
+    at = np.uintp(0)
+    if motion.projector.shape[0] > 0:
+        source, at = at, np.uintp(g.shape[0]) - np.uintp(p) * L
+        clear(g, at, np.uintp(p) * L)
+        for k in range(p):
+            for i in range(p):
+                if motion.projector[k, i] != 0:
+                    axpy(g, at + np.uintp(k) * L, motion.projector[k, i], g, source + np.uintp(i) * L, L)
+    rate, amplitude = motion.rates[s, 0], motion.rates[s, 1]
+    keep = like(rate, 1.0) - rate * motion.penalty[0]
+    if amplitude != 0:
+        draw(shape, block, motion, s, work, thread)
+    m = motion.noise_map.shape[1]
+    stride = np.uintp(normals.shape[0] // (2 * ((m + 1) // 2))) if m > 0 else np.uintp(0)
+    for k in range(p):
+        row = o + np.uintp(k) * L
+        decay_axpy(z, row, keep, -rate, g, at + np.uintp(k) * L, L)
+        if amplitude != 0:
+            for i in range(m):
+                if motion.noise_map[k, i] != 0:
+                    axpy(z, row, amplitude * motion.noise_map[k, i], normals, np.uintp(i) * stride, L)
+    check = like(rate, 0.0)
+    inside = min(shape.lanes, shape.n - block * shape.lanes)
+    for k in range(p):
+        row = o + np.uintp(k) * L
+        if inside < shape.lanes:
+            clear(z, row + np.uintp(inside), np.uintp(shape.lanes - inside))
+        check += zero_or_nan(z, row, L)
+    return check == like(rate, 0.0)

@@ -1,0 +1,30 @@
+"""Units: the function one particle computes, its derivative, and the action it induces on its parameters.
+
+A unit sigma(x, z) in R^c takes inputs x in R^d and parameters z in R^p. It is *jointly equivariant* when
+sigma(rho_g x, M_g z) = rho_hat_g sigma(x, z) for all g (Maass Martínez & Fontbona 2024, section 2.1); every unit here
+derives M from its representations, or is given it, and is refused when that identity fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mfsym.units.base import ACTIVATIONS, EQUIVARIANCE_TOLERANCE, Unit
+from mfsym.units.mlp import Gated, MLPUnit, Normed
+from mfsym.units.shallow import MatrixUnit, UVUnit
+
+UNITS: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in (MatrixUnit, UVUnit, MLPUnit)})
+"""Units by name, each made from (activation, rho_x, rho_y)."""
+
+__all__ = [
+    "ACTIVATIONS",
+    "EQUIVARIANCE_TOLERANCE",
+    "UNITS",
+    "Gated",
+    "MLPUnit",
+    "MatrixUnit",
+    "Normed",
+    "UVUnit",
+    "Unit",
+]

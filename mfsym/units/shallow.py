@@ -1,0 +1,76 @@
+"""Units of one layer: the matrix unit of the reference experiment, and the uv unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mfsym.kernels import sgd
+from mfsym.kernels.units import predict
+from mfsym.representations import Representation, hom
+from mfsym.units.base import ACTIVATIONS, Engine, Floats, Unit
+
+
+class ShallowUnit(Unit):
+    """A unit that the kernels know by its code alone."""
+
+    def engine(self) -> Engine:
+        return Engine(self._plan, sgd.workspace, sgd.advance, sgd.advance_threads)
+
+    def _plan(self, n: int, samples: int, item: int) -> sgd.Shape:
+        return sgd.plan((self.code, self.activation_code), n, self.p, self.d, self.c, samples, item)
+
+    def _predict(self, x: Floats, z: Floats) -> Floats:
+        return np.asarray(predict(self.code, self.activation_code, x, z, self.c))
+
+
+class MatrixUnit(ShallowUnit):
+    """sigma(x, z) = s(z x), z a (c, d) matrix stored row by row, s pointwise; M_g z = rho_hat_g z rho_g^T.
+
+    Jointly equivariant iff s commutes with every rho_hat_g: any rho, and a permutation rho_hat (signed permutations
+    for odd s, anything orthogonal for the identity).
+    """
+
+    name = "matrix"
+    code = 0
+    advice = "rho_y must be a permutation (signed for odd activations); use the uv unit for other actions on outputs"
+
+    def _induced_action(self) -> Representation:
+        return hom(self.rho_x, self.rho_y)
+
+    def _preactivation(self, x: Floats, z: Floats) -> Floats:
+        return (x @ z.reshape(-1, self.d).T).reshape(x.shape[0], -1, self.c)
+
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))
+
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        slope = ACTIVATIONS[self.activation][1](self._preactivation(x, z))
+        weighted = (slope * r[:, None, :]).reshape(x.shape[0], -1)
+        return np.asarray((weighted.T @ x).reshape(-1, self.p))
+
+
+class UVUnit(ShallowUnit):
+    """sigma(x, (u, v)) = v s(u.x / d), z = (u, v) in R^d x R^c; M_g(u, v) = (rho_g u, rho_hat_g v).
+
+    Jointly equivariant for every orthogonal rho and rho_hat.
+    """
+
+    name = "uv"
+    code = 1
+
+    def kernel_inputs(self, x: Floats) -> Floats:
+        return x / self.d
+
+    def _induced_action(self) -> Representation:
+        return self.rho_x + self.rho_y
+
+    def _preactivation(self, x: Floats, z: Floats) -> Floats:
+        return x @ z[:, : self.d].T / self.d
+
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))[:, :, None] * z[:, self.d :]
+
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        value, slope = (function(self._preactivation(x, z)) for function in ACTIVATIONS[self.activation])
+        inner = slope * (r @ z[:, self.d :].T) / self.d
+        return np.hstack([inner.T @ x, value.T @ r])
