@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from mfsym.cli.options import (
 )
 from mfsym.configurations.fields import SCHEMES
 from mfsym.errors import MfsymError
+
+if TYPE_CHECKING:
+    from mfsym.configurations import Cell, Resolved
 
 
 @click.command()
@@ -60,7 +63,6 @@ def converge(
     Example:
       mfsym converge --sizes 50,200,1000 --replicates 20 -j 2 -o converge.nc
     """
-    from mfsym.configurations.cells import expand
     from mfsym.configurations.layers import load
     from mfsym.configurations.preflight import check_cell
 
@@ -72,10 +74,7 @@ def converge(
     given["horizon"] = moments[-1]
     resolved = load(sim, options=given)
     values = resolved.values
-    for key in ("teacher", "init"):
-        if len(values[key]) > 1:
-            raise MfsymError(f"{key} must be one value here, got {', '.join(values[key])}; pass --{key}")
-    cell = replace(next(expand(resolved))[1], n=max(values["n"]), schemes=(values["scheme"][0],))
+    cell = _one_point(resolved)
     replicates = values["replicates"] if values["replicates"] > 1 else 20
     check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
     from mfsym.convergence import converge as measure
@@ -99,6 +98,17 @@ def converge(
     assert path is not None
     save(dataset, path)
     click.echo(json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
+
+
+def _one_point(resolved: Resolved) -> Cell:
+    """The cell of the largest N and the first scheme; MfsymError if there are several teachers or starts."""
+    from mfsym.configurations.cells import expand
+
+    values = resolved.values
+    for key in ("teacher", "init"):
+        if len(values[key]) > 1:
+            raise MfsymError(f"{key} must be one value here, got {', '.join(values[key])}; pass --{key}")
+    return replace(next(expand(resolved))[1], n=max(values["n"]), schemes=(values["scheme"][0],))
 
 
 def _numbers(text: str, option: str) -> list[float]:
