@@ -127,7 +127,7 @@ def _first_line(thing: type) -> str:
 
 
 @click.command()
-@click.option("--sizes", default="10,100,1000", show_default=True, metavar="N,N,...", help="Numbers N of particles.")
+@click.option("--sizes", default="50,200,1000", show_default=True, metavar="N,N,...", help="Numbers N of particles.")
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 @click.option("--replicates", type=COUNT, default=3, show_default=True, help="Replicates.")
 @click.option("--horizon", type=Number(0.0), help="Mean-field time T at the end.  [default: the problem's]")
@@ -142,7 +142,7 @@ def counterexample(
 
     \b
     Example:
-      mfsym counterexample --sizes 10,100,2000 -o results/counterexample.nc
+      mfsym counterexample --sizes 50,200,2000 -o results/counterexample.nc
     """
     from mfsym.configurations.single import single_cell
 
