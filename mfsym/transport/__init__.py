@@ -1,19 +1,39 @@
 """Distances between clouds of particles: exact W2 with a certificate, and what is built on it."""
 
 from mfsym.transport.approximations import sinkhorn, sliced
-from mfsym.transport.distances import METHODS, quotient_w2, rmd2, w2
+from mfsym.transport.distances import METHODS, rmd2, w2
+from mfsym.transport.entropies import Entropy, knn_entropy
+from mfsym.transport.memory import memory_estimate
 from mfsym.transport.moments import rmd2_from, second_moment
 from mfsym.transport.results import Plan, W2Result
+from mfsym.transport.symmetry import (
+    WIDistance,
+    distance_to_wi,
+    quotient_w2,
+    symmetrised_atoms,
+    w2_to_si,
+    w2_to_symmetrised,
+)
+from mfsym.transport.trajectories import w2_along
 
 __all__ = [
     "METHODS",
+    "Entropy",
     "Plan",
     "W2Result",
+    "WIDistance",
+    "distance_to_wi",
+    "knn_entropy",
+    "memory_estimate",
     "quotient_w2",
     "rmd2",
     "rmd2_from",
     "second_moment",
     "sinkhorn",
     "sliced",
+    "symmetrised_atoms",
     "w2",
+    "w2_along",
+    "w2_to_si",
+    "w2_to_symmetrised",
 ]

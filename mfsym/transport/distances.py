@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.approximations import sinkhorn, sliced
-from mfsym.transport.clouds import Cloud, as_atoms, pair
+from mfsym.transport.clouds import Cloud, pair
 from mfsym.transport.dense import cost_of, dual_value, solve_assignment, solve_network_simplex, squared_distances
 from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.line import solve_on_line
@@ -69,39 +69,21 @@ def w2(
         return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
     first, second = pair(a, b, weights_a, weights_b)
     if method == "auction":
-        return certified(_auction(first, second, start), _scale(first, second))
+        return certified(_auction(first, second, start), scale_of(first, second))
     chosen = _choose(first, second) if method == "auto" else method
     if chosen != "auction":
-        return certified(_SOLVERS[chosen](first, second), _scale(first, second))
+        return certified(_SOLVERS[chosen](first, second), scale_of(first, second))
     try:
-        return certified(_auction(first, second, start), _scale(first, second))
+        return certified(_auction(first, second, start), scale_of(first, second))
     except TransportFailed:
         if first.z.shape[0] * second.z.shape[0] > DENSE:
             raise
-        return certified(_emd(first, second), _scale(first, second))
+        return certified(_emd(first, second), scale_of(first, second))
 
 
 def rmd2(a: ArrayLike, b: ArrayLike) -> float:
     """Squared relative distance of two clouds: W2^2 / (2 E|z|^2 + 2 E|z'|^2), in [0, 1]. See ``rmd2_from``."""
     return rmd2_from(w2(a, b).w2_squared, a, b)
-
-
-def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
-    """Squared W2 between two clouds seen on the quotient by a finite group: cost min_g |z - M_g z'|^2.
-
-    a : (N, p).  b : (M, p).  matrices : (K, p, p), all elements of the group.
-    Equals W2^2 between the symmetrised clouds, at K times fewer atoms.
-    """
-    first, second = pair(a, b, None, None)
-    group = np.asarray(matrices, dtype=np.float64)
-    p = first.z.shape[1]
-    if group.ndim != 3 or group.shape[1:] != (p, p):
-        raise MfsymError(f"matrices must have shape (K, {p}, {p}), got {group.shape}")
-    if first.z.shape[0] * second.z.shape[0] > SMALL**2:
-        return certified(solve_by_auction(first, second, group), _scale(first, second))
-    started = time.perf_counter()
-    cost = np.min([squared_distances(first.z, as_atoms(second.z @ matrix.T)) for matrix in group], axis=0)
-    return certified(_from_matrix(cost, first, second, started), _scale(first, second))
 
 
 def certified(result: W2Result, scale: float) -> W2Result:
@@ -118,7 +100,8 @@ def certified(result: W2Result, scale: float) -> W2Result:
     return result
 
 
-def _scale(a: Cloud, b: Cloud) -> float:
+def scale_of(a: Cloud, b: Cloud) -> float:
+    """Squared size of the largest atoms."""
     return float(np.square(a.z).sum(axis=1).max() + np.square(b.z).sum(axis=1).max())
 
 
@@ -187,15 +170,16 @@ def _scipy(a: Cloud, b: Cloud) -> W2Result:
     if not _is_assignment(a, b):
         raise MfsymError("method 'scipy' needs two clouds of as many atoms with uniform weights; use 'emd'")
     started = time.perf_counter()
-    return _from_matrix(squared_distances(a.z, b.z), a, b, started)
+    return from_matrix(squared_distances(a.z, b.z), a, b, started)
 
 
 def _emd(a: Cloud, b: Cloud) -> W2Result:
     started = time.perf_counter()
-    return _from_matrix(squared_distances(a.z, b.z), a, b, started, method="emd")
+    return from_matrix(squared_distances(a.z, b.z), a, b, started, method="emd")
 
 
-def _from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: str = "auto") -> W2Result:
+def from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: str = "auto") -> W2Result:
+    """The result for a cost matrix (N, M), by assignment where it is one and not told otherwise, else by "emd"."""
     by_assignment = method != "emd" and _is_assignment(a, b)
     plan, (u, v), iterations = solve_assignment(cost) if by_assignment else solve_network_simplex(cost, a, b)
     upper, lower = cost_of(plan, cost), dual_value(u, v, a, b)

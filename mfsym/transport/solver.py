@@ -54,6 +54,9 @@ SHARE = 0.5
 OFF_CENTRE = 4.0
 """Common level of the duals, relative to their range (lengths are about 1), from which it is taken out."""
 
+NOTHING = 1e-12
+"""Gain of the dual value, relative to the size of the duals, that may be rounding."""
+
 GROUP, SMALLEST = 4, 200
 """Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
 
@@ -139,7 +142,7 @@ def _start(problem: Problem, task: Transport, start: FloatArray | None) -> None:
         for temperature in TEMPERATURES:
             sweep(temperature * scale, SWEEPS, problem)
         _renew(problem)
-        if _listed_dual_value(problem, task) < values[best]:
+        if _listed_dual_value(problem, task) <= values[best] + NOTHING * np.abs(columns.v).max() * task.supply.sum():
             columns.v[:] = guesses[best]
             _renew(problem)
 
