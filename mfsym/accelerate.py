@@ -13,12 +13,14 @@ of every kernel file it imports: compiled code may call across files, and a chan
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +104,20 @@ def parallel_kernel(function: F) -> F:
     return _compile(fastmath=FASTMATH, parallel=True)(function)
 
 
+def uncached_kernel(function: F) -> F:
+    """As ``kernel``, compiled again in every process: for kernels that take a user's functions as arguments."""
+    compiled: F = numba.njit(error_model="numpy", nogil=True, fastmath=FASTMATH)(function)
+    return compiled
+
+
+def user_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's function, compiled where it is not yet; with the JIT off, as it is."""
+    if JIT_DISABLED or hasattr(function, "py_func"):
+        return function
+    compiled: Callable[..., Any] = numba.njit(error_model="numpy")(function)
+    return compiled
+
+
 def inner(function: F) -> F:
     """As ``kernel``, for a few lines of arithmetic that are always inlined into the compiled caller."""
     if JIT_DISABLED:
@@ -157,6 +173,15 @@ prange = numba.prange
 
 ir, cgutils, types, intrinsic = _ir, _cgutils, numba.types, _intrinsic
 """What ``kernels/vectors.py`` writes vector instructions with."""
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Let one process at a time compile: the others wait, then find the code in the cache."""
+    CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    with open(CACHE_DIR / ".lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def set_threads(count: int) -> None:

@@ -10,13 +10,14 @@ import contextlib
 import time as clock
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym import executors
+from mfsym.accelerate import compiling
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import single_cell
 from mfsym.dynamics import NoisySGD, State
@@ -353,6 +354,22 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
         "method": method,
         "seconds": clock.perf_counter() - started,
     }
+
+
+@cache
+def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
+    n = 8 if problem else 512
+    with compiling():
+        run_cell(Cell(n=n, horizon=2.0 / n, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
+
+
+def make_ready(cell: Cell) -> None:
+    """Have the kernels that a cell needs compiled, by this process or by another one that is at it already.
+
+    Two steps of a small cell of the same kind, once per process and kind: workers that start together on an empty
+    cache compile once, not once each.
+    """
+    _ready(cell.unit, cell.dtype, cell.problem, cell.problem_digest)
 
 
 def warm_up() -> None:

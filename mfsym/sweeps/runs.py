@@ -56,8 +56,9 @@ class Summary:
 
 def train(cell: Cell) -> Trained:
     """Train and measure one cell; a pure function of the cell, timings apart. Runs in a worker."""
-    from mfsym.experiments import run_cell
+    from mfsym.experiments import make_ready, run_cell
 
+    make_ready(cell)
     result = run_cell(cell)
     statuses = result.arrays["status"]
     bad = [f"{scheme} at step {step}" for scheme, status, step in _rows(cell, result.arrays) if status != "ok"]
