@@ -2,7 +2,7 @@
 
 Each step starts a free training inside E_j. With symmetric data the law stays in E^G, so what leaves E_j points into
 E^G and joins E_{j+1}; an E_j that is not left is the answer (Maass Martínez & Fontbona 2024, section 4.2 and F.2).
-Three rules decide: the paper's, a robust one, and an oracle that knows the data law and has no sampling noise. No
+Rules decide: the paper's, a robust one, and oracles of both that know the data law and have no sampling noise. No
 theorem says that every strict subspace of E^G is left, so the whole trace is handed back.
 """
 
@@ -160,10 +160,7 @@ def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace
     after = trial.train(0)
     residual = after - subspace.project(after)
     value = rmd2_si(after, subspace)
-    mean = residual.mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    leaves = value > search.delta and length > 0.0
-    added = (mean / length)[:, None] if leaves else np.zeros((unit.p, 0))
+    added = _mean_direction(residual, value > search.delta)
     return _step(trial.start, after, subspace, value, search.delta, residual.T @ residual / len(after), added)
 
 
@@ -193,20 +190,40 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
 
 def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The population flow from the start law inside E_j, without sampling noise: every direction it takes."""
-    accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
-    flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
-    before = start_cloud(unit, "si", search.n, subspace).z
-    after = list(flow.flow(flow.init(before), [search.horizon]))[-1].z
-    residual = after - subspace.project(after)
-    moment = residual.T @ residual / len(after)
+    before, after, moment = _population_residual(unit, data, search, subspace)
     values, vectors = np.linalg.eigh(moment)
     scale = _scale(after, subspace)
     taken = values > ORACLE_TOLERANCE * scale
     return _step(before, after, subspace, values[-1] / scale, ORACLE_TOLERANCE, moment, vectors[:, taken])
 
 
+def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
+    """The paper's rule on the population flow: the mean residual, without sampling noise."""
+    before, after, moment = _population_residual(unit, data, search, subspace)
+    value = rmd2_si(after, subspace)
+    added = _mean_direction(after - subspace.project(after), value > search.delta)
+    return _step(before, after, subspace, value, search.delta, moment, added)
+
+
+def _population_residual(unit: Unit, data: Data, search: Search, subspace: Subspace) -> tuple[Floats, Floats, Floats]:
+    """Particles before and after the population flow, and the second moment (p, p) of its residual."""
+    accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
+    flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
+    before = start_cloud(unit, "si", search.n, subspace).z
+    after = list(flow.flow(flow.init(before), [search.horizon]))[-1].z
+    residual = after - subspace.project(after)
+    return before, after, residual.T @ residual / len(after)
+
+
+def _mean_direction(residual: Floats, leaves: bool) -> Floats:
+    """(p, 1) direction of the mean residual, or (p, 0) where E_j is kept or the mean vanishes."""
+    mean = residual.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return (mean / length)[:, None] if leaves and length > 0.0 else np.zeros((residual.shape[1], 0))
+
+
 RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, Trace], Step]] = MappingProxyType(
-    {"paper": paper_step, "robust": robust_step, "oracle": oracle_step}
+    {"paper": paper_step, "robust": robust_step, "oracle": oracle_step, "paper-oracle": paper_oracle_step}
 )
 """The rules by name."""
 

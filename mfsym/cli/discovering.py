@@ -18,7 +18,7 @@ from mfsym.configurations.fields import ACTIVATIONS, TEACHERS, UNITS
 @click.option("--activation", type=click.Choice(ACTIVATIONS), help="Activation.  [default: sigmoid]")
 @click.option(
     "--rule",
-    type=click.Choice(("paper", "robust", "oracle")),
+    type=click.Choice(("paper", "robust", "oracle", "paper-oracle")),
     default="robust",
     show_default=True,
     help="Who decides: the mean residual, agreeing principal directions, or the population without samples.",

@@ -38,6 +38,14 @@ def test_the_oracle_finds_the_fixed_subspace_to_rounding(problem):
 
 
 @compiled
+def test_the_paper_rule_finds_the_reference_subspace_without_sampling_noise():
+    unit = REFERENCE.teacher.unit
+    found = discover(unit, REFERENCE.teacher, "paper-oracle", REFERENCE.oracle)
+    assert [step.subspace.dimension for step in found.steps] == [0, 1, 2]
+    assert angle_between(found.subspace, unit.fixed_subspace) < FOUND
+
+
+@compiled
 def test_the_oracle_leaves_the_fixed_subspace_when_the_data_are_not_symmetric():
     unit = PROBLEMS[1].teacher.unit
     found = discover(unit, asymmetric_teacher(unit, 2.0), "oracle", Search(n=8, horizon=2.0, alpha=5.0))

@@ -73,7 +73,7 @@ def test_the_error_of_a_direction_is_noise_over_signal():
 
 
 @compiled
-@pytest.mark.parametrize("rule", ["paper", "robust", "oracle"])
+@pytest.mark.parametrize("rule", ["paper", "robust", "oracle", "paper-oracle"])
 def test_a_trace_is_a_dataset_a_record_and_a_table(rule):
     teacher = reference_teacher("wi")
     dataset = trace(teacher.unit, teacher, rule, SMALL)
