@@ -1,7 +1,7 @@
 """Noisy SGD on ensembles of multi-layer units: blocks, tiles, and the compiled time loop.
 
 The step is that of ``kernels.sgd``; the passes are those of ``kernels.mlp``. A pass copies a *tile* of T lanes of a
-block's parameters into scratch and takes the samples through it four at a time, so that parameters, activations and
+block's parameters into scratch and takes the samples through it a few at a time, so that parameters, activations and
 gradients of the tile stay in the nearest caches.
 """
 
@@ -14,14 +14,14 @@ import numpy as np
 from mfsym.accelerate import kernel, parallel_kernel, prange, written_out
 from mfsym.kernels.elementary import like
 from mfsym.kernels.losses import cotangents
-from mfsym.kernels.mlp import Network, copy_rows, fill, load_samples, run_backward, run_forward
-from mfsym.kernels.steps import Workspace, make_workspace, settle
+from mfsym.kernels.mlp import SAMPLES, Network, copy_rows, fill, load_samples, run_backward, run_forward
+from mfsym.kernels.steps import Workspace, make_workspace, map_extents, settle
 from mfsym.kernels.units import FEW_LANES, SAMPLES_AT_A_TIME, block_shape, pack
 
-TILE_BYTES = 1 << 16
-"""Bytes that a tile's parameters, gradients and tape of four samples may take: near the first level of cache."""
+TILE_BYTES = 1 << 18
+"""Bytes that a tile's parameters, gradients and tape may take: well within the second level of cache."""
 
-KEPT_BYTES = 1 << 20
+KEPT_BYTES = 1 << 22
 """Tapes are kept from the forward to the backward pass up to this size; past it, forward passes are run again."""
 
 
@@ -42,7 +42,7 @@ class DeepShape(NamedTuple):
 
 def deep_plan(network: Network, n: int, samples: int, item: int) -> DeepShape:
     """The DeepShape of a run of n particles with ``samples`` lifted samples per step and items of ``item`` bytes."""
-    per_lane = item * (2 * network.p + 4 * (network.rows + 3 * network.wide) + 1)
+    per_lane = item * (2 * network.p + SAMPLES * (network.rows + 3 * network.wide) + 1)
     tile = min(FEW_LANES, max(16, TILE_BYTES // per_lane // 16 * 16))
     blocks, lanes = block_shape(n, network.p)
     kept = blocks * lanes * samples * network.rows * item <= KEPT_BYTES
@@ -50,9 +50,9 @@ def deep_plan(network: Network, n: int, samples: int, item: int) -> DeepShape:
 
 
 def scratch_size(shape: DeepShape) -> int:
-    """Scratch of one thread: zeros, parameters, gradients, three tables, and a tape of four samples if none is kept."""
-    tape = 0 if shape.kept else 4 * shape.rows
-    return (1 + 2 * shape.p + 12 * shape.wide + tape) * shape.tile
+    """Scratch of one thread: zeros, parameters, gradients, three tables, and a tape of SAMPLES if none is kept."""
+    tape = 0 if shape.kept else SAMPLES * shape.rows
+    return (1 + 2 * shape.p + 3 * SAMPLES * shape.wide + tape) * shape.tile
 
 
 def deep_workspace(
@@ -74,10 +74,10 @@ def _weighted_sum(a: Any, o: Any, weights: Any, first: Any, n: Any) -> Any:
 
 @written_out
 def _place(shape: Any, block: Any, first: Any, M: Any, m: Any, T: Any) -> Any:
-    """Where the tape of four samples begins: in the kept tape, or at the end of scratch."""
+    """Where the tape of the samples from the m-th on begins: in the kept tape, or at the end of scratch."""
     if shape.kept:
         return shape.rows * (M * (block * shape.lanes + first) + m * T)
-    return (1 + 2 * shape.p + 12 * shape.wide) * T
+    return (1 + 2 * shape.p + 3 * SAMPLES * shape.wide) * T
 
 
 @kernel
@@ -91,13 +91,14 @@ def deep_sums(shape: Any, block: Any, z: Any, x: Any, weights: Any, work: Any, t
         T = min(shape.tile, shape.lanes - first)
         fill(scratch, 0, like(z[0], 0.0), T)
         copy_rows(scratch, T, T, z, block * shape.p * shape.lanes + first, shape.lanes, shape.p, T)
-        for m in range(0, M, 4):
+        for m in range(0, M, SAMPLES):
+            S = min(SAMPLES, M - m)
             q = _place(shape, block, first, M, m, T)
-            load_samples(shape, scratch, x, m, T)
-            run_forward(shape, scratch, tape, q, T)
+            load_samples(shape, scratch, x, m, S, T)
+            run_forward(shape, scratch, tape, q, S, T)
             for j in range(c):
-                for s in range(4):
-                    phi[m + s, j] += _weighted_sum(tape, q + (4 * (values + j) + s) * T, weights, first, T)
+                for s in range(S):
+                    phi[m + s, j] += _weighted_sum(tape, q + (S * (values + j) + s) * T, weights, first, T)
 
 
 @kernel
@@ -115,16 +116,17 @@ def deep_force(shape: Any, block: Any, z: Any, x: Any, r: Any, work: Any, thread
         fill(scratch, 0, like(z[0], 0.0), T)
         copy_rows(scratch, T, T, z, block * p * shape.lanes + first, shape.lanes, p, T)
         fill(scratch, (1 + p) * T, like(z[0], 0.0), p * T)
-        for m in range(0, M, 4):
+        for m in range(0, M, SAMPLES):
+            S = min(SAMPLES, M - m)
             q = _place(shape, block, first, M, m, T)
-            load_samples(shape, scratch, x, m, T)
+            load_samples(shape, scratch, x, m, S, T)
             if not shape.kept:
-                run_forward(shape, scratch, tape, q, T)
-            at = run_backward(shape, scratch, m, r, tape, q, T, dx.shape[0] > 0)
+                run_forward(shape, scratch, tape, q, S, T)
+            at = run_backward(shape, scratch, r[m : m + S], tape, q, S, T, dx.shape[0] > 0)
             if dx.shape[0] > 0:
                 for k in range(d):
-                    for s in range(4):
-                        dx[m + s, k] += _weighted_sum(scratch, at + (4 * k + s) * T, weights, first, T)
+                    for s in range(S):
+                        dx[m + s, k] += _weighted_sum(scratch, at + (S * k + s) * T, weights, first, T)
         copy_rows(g, first, shape.lanes, scratch, (1 + p) * T, T, p, T)
 
 
@@ -140,6 +142,7 @@ def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> An
 
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
+    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for block in range(shape.blocks):
@@ -149,7 +152,7 @@ def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> An
         finite = True
         for block in range(shape.blocks):
             deep_force(shape, block, z, x, work.r, work, 0, x[:0], work.weights[0])
-            finite &= settle(shape, block, z, motion, s, work, 0)
+            finite &= settle(shape, block, z, motion, extents, s, work, 0)
         if not finite:
             return s + 1
     return batches.x.shape[0]
@@ -160,6 +163,7 @@ def advance_deep_threads(shape: Any, z: Any, batches: Any, motion: Any, work: An
     """As ``advance_deep``, the blocks of each pass shared between threads; the same bits."""
     threads = work.forces.shape[0]
     finite = np.ones(threads, np.bool_)
+    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for thread in prange(threads):
@@ -170,7 +174,7 @@ def advance_deep_threads(shape: Any, z: Any, batches: Any, motion: Any, work: An
         for thread in prange(threads):
             for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
                 deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
-                finite[thread] &= settle(shape, block, z, motion, s, work, thread)
+                finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
         if not finite.all():
             return s + 1
     return batches.x.shape[0]

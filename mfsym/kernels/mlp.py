@@ -1,7 +1,7 @@
 """Units that are themselves multi-layer networks: forward and backward passes over one block of particles.
 
 Particles lie in blocks as for the other units (``kernels.units``). A pass copies a *tile* of T lanes of a block's
-parameters into scratch, contiguous, and takes the samples through it four at a time, so that parameters, activations
+parameters into scratch, contiguous, and takes the samples through it a few at a time, so that parameters, activations
 and gradients of the tile stay in the nearest cache. Row (j, s) of a table of activations holds neuron j at sample s.
 
 A network is two integer tables. One line of ``layers`` per affine layer:
@@ -13,7 +13,7 @@ and one line of ``maps`` per nonlinearity, on the neurons ``first`` .. ``first +
     kind, first, size, gate, activation
 
 kind POINTWISE: h = s(a).  GATED: h = a s(a_gate).  NORMED: h = a s(|a|^2), whose argument takes the row ``gate``.
-``values`` and ``slopes`` are rows of the tape of four samples: the layer's outputs (and s(gate)), and the slopes s'
+``values`` and ``slopes`` are rows of the tape: the layer's outputs (and s(gate)), and the slopes s'
 (and the preactivations a under a gate). A layer without maps is affine, and both name its preactivations.
 """
 
@@ -32,8 +32,8 @@ from mfsym.kernels.vectors import product, table
 POINTWISE, GATED, NORMED = 0, 1, 2
 """Kinds of maps."""
 
-FOUR = np.int64(4)
-"""Samples taken through a tile at a time."""
+SAMPLES = 4
+"""Samples taken through a tile at a time, 4 or this many."""
 
 
 class Network(NamedTuple):
@@ -105,20 +105,20 @@ def _map(line: Any) -> Any:
 
 
 @written_out
-def load_samples(net: Any, scratch: Any, x: Any, m: Any, T: Any) -> None:
-    """Spread the samples m .. m+3 of x (M, d) over the lanes: row (k, s) of scratch's first table is x[m + s, k]."""
+def load_samples(net: Any, scratch: Any, x: Any, m: Any, S: Any, T: Any) -> None:
+    """Spread S samples from the m-th of x (M, d) over the lanes: row (k, s) of scratch's first table is x[m + s, k]."""
     for k in range(x.shape[1]):
-        for sample in range(4):
-            fill(scratch, (1 + 2 * net.p + 4 * k + sample) * T, x[m + sample, k], T)
+        for sample in range(S):
+            fill(scratch, (1 + 2 * net.p + S * k + sample) * T, x[m + sample, k], T)
 
 
 @written_out
-def run_forward(net: Any, scratch: Any, tape: Any, q: Any, T: Any) -> None:
-    """Take four samples through a tile of T lanes; their tape goes to tape[q:].
+def run_forward(net: Any, scratch: Any, tape: Any, q: Any, S: Any, T: Any) -> None:
+    """Take S samples through a tile of T lanes; their tape goes to tape[q:].
 
     scratch : T zeros, the tile's parameters and gradients (p rows each), then the table of the samples.
     """
-    G = 4 * T
+    G = S * T
     below = table(scratch, (1 + 2 * net.p) * T, G, T)
     for k in range(net.layers.shape[0]):
         layer = net.layers[k]
@@ -128,7 +128,7 @@ def run_forward(net: Any, scratch: Any, tape: Any, q: Any, T: Any) -> None:
         if bias >= 0:
             start = table(scratch, T + bias * T, T, 0)
         product(
-            table(tape, s, G, T), start, table(scratch, T + layer[2] * T, inputs * T, T), below, outputs, 4, inputs, T
+            table(tape, s, G, T), start, table(scratch, T + layer[2] * T, inputs * T, T), below, outputs, S, inputs, T
         )
         for line in range(layer[6], layer[7]):
             kind, first, size, gate, code = _map(net.maps[line])
@@ -140,29 +140,31 @@ def run_forward(net: Any, scratch: Any, tape: Any, q: Any, T: Any) -> None:
 
 
 @kernel
-def _sum_samples(g: Any, o: Any, e: Any, q: Any, rows: Any, T: Any) -> None:
-    """g[o + j T :][:T] += sum over the four samples of the rows (j, s) of e[q:]."""
+def _sum_samples(g: Any, o: Any, e: Any, q: Any, rows: Any, S: Any, T: Any) -> None:
+    """g[o + j T :][:T] += sum over S samples, a multiple of 4, of the rows (j, s) of e[q:]."""
     for j in range(rows):
-        to, row = np.uintp(o + j * T), np.uintp(q + 4 * j * T)
-        for lane in range(T):
-            i = np.uintp(lane)
-            a, b = row + i, row + i + np.uintp(2 * T)
-            g[to + i] += (e[a] + e[a + np.uintp(T)]) + (e[b] + e[b + np.uintp(T)])
+        to = np.uintp(o + j * T)
+        for sample in range(0, S, 4):
+            row = np.uintp(q + (S * j + sample) * T)
+            for lane in range(T):
+                i = np.uintp(lane)
+                a, b = row + i, row + i + np.uintp(2 * T)
+                g[to + i] += (e[a] + e[a + np.uintp(T)]) + (e[b] + e[b + np.uintp(T)])
 
 
 @written_out
-def run_backward(net: Any, scratch: Any, m: Any, r: Any, tape: Any, q: Any, T: Any, down: Any) -> Any:
-    """Add to the tile's gradients the pullback of r[m:m+4] (M, c) through the tape at tape[q:].
+def run_backward(net: Any, scratch: Any, r: Any, tape: Any, q: Any, S: Any, T: Any, down: Any) -> Any:
+    """Add to the tile's gradients the pullback of r (S, c) through the tape at tape[q:].
 
     scratch : as in ``run_forward``, then two tables of ``wide`` neurons.
     down : whether cotangents of the inputs are wanted.  Returns where in scratch they are.
     """
-    p, G = net.p, 4 * T
+    p, G = net.p, S * T
     samples = (1 + 2 * p) * T
     up, free = samples + net.wide * G, samples + 2 * net.wide * G
     for j in range(r.shape[1]):
-        for sample in range(4):
-            fill(scratch, up + j * G + sample * T, r[m + sample, j], T)
+        for sample in range(S):
+            fill(scratch, up + j * G + sample * T, r[sample, j], T)
     for k in range(net.layers.shape[0] - 1, -1, -1):
         layer = net.layers[k]
         inputs, outputs, weights, bias = layer[0], layer[1], layer[2], layer[3]
@@ -177,11 +179,11 @@ def run_backward(net: Any, scratch: Any, m: Any, r: Any, tape: Any, q: Any, T: A
         if k > 0:
             below = table(tape, q + net.layers[k - 1, 4] * G, T, G)
         e, g = table(scratch, up, G, T), table(scratch, (1 + p + weights) * T, inputs * T, T)
-        product(g, g, e, below, outputs, inputs, FOUR, T)
+        product(g, g, e, below, outputs, inputs, S, T)
         if bias >= 0:
-            _sum_samples(scratch, (1 + p + bias) * T, scratch, up, outputs, T)
+            _sum_samples(scratch, (1 + p + bias) * T, scratch, up, outputs, S, T)
         if k > 0 or down:
             transposed = table(scratch, T + weights * T, T, inputs * T)
-            product(table(scratch, free, G, T), table(scratch, 0, 0, 0), transposed, e, inputs, FOUR, outputs, T)
+            product(table(scratch, free, G, T), table(scratch, 0, 0, 0), transposed, e, inputs, S, outputs, T)
             up, free = free, up
     return up

@@ -22,7 +22,7 @@ import numpy as np
 from mfsym.accelerate import kernel, parallel_kernel, prange
 from mfsym.kernels.elementary import like
 from mfsym.kernels.losses import cotangents as _cotangents
-from mfsym.kernels.steps import Batches, Motion, Workspace, make_workspace, settle
+from mfsym.kernels.steps import Batches, Motion, Workspace, make_workspace, map_extents, settle
 from mfsym.kernels.units import (
     backward_block,
     block_shape,
@@ -96,6 +96,7 @@ def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
 
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
+    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for block in range(shape.blocks):
@@ -105,7 +106,7 @@ def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
         finite = True
         for block in range(shape.blocks):
             _pull(shape, block, z, x, work, 0)
-            finite &= settle(shape, block, z, motion, s, work, 0)
+            finite &= settle(shape, block, z, motion, extents, s, work, 0)
         if not finite:
             return s + 1
     return batches.x.shape[0]
@@ -116,6 +117,7 @@ def advance_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) ->
     """As ``advance``, the blocks of each pass shared between threads; the same bits."""
     threads = work.forces.shape[0]
     finite = np.ones(threads, np.bool_)
+    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for thread in prange(threads):
@@ -126,7 +128,7 @@ def advance_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) ->
         for thread in prange(threads):
             for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
                 _pull(shape, block, z, x, work, thread)
-                finite[thread] &= settle(shape, block, z, motion, s, work, thread)
+                finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
         if not finite.all():
             return s + 1
     return batches.x.shape[0]

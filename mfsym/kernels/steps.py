@@ -100,7 +100,22 @@ def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) ->
 
 
 @kernel
-def settle(shape: Any, block: Any, z: Any, motion: Any, s: Any, work: Any, thread: Any) -> Any:
+def map_extents(motion: Any) -> Any:
+    """(2, p, 2): where the nonzero entries of each row of P and of W begin and end; P without rows has none."""
+    p = motion.noise_map.shape[0]
+    extents = np.zeros((2, p, 2), np.int64)
+    for which, matrix in enumerate((motion.projector, motion.noise_map)):
+        for k in range(matrix.shape[0]):
+            for i in range(matrix.shape[1]):
+                if matrix[k, i] != 0:
+                    if extents[which, k, 1] == 0:
+                        extents[which, k, 0] = i
+                    extents[which, k, 1] = i + 1
+    return extents
+
+
+@kernel
+def settle(shape: Any, block: Any, z: Any, motion: Any, extents: Any, s: Any, work: Any, thread: Any) -> Any:
     """Move one block by its force, with projection, penalty and noise; false if a particle is not finite."""
     L, p = np.uintp(shape.lanes), shape.p
     g, normals = work.forces[thread], work.normals[thread]
@@ -110,7 +125,7 @@ def settle(shape: Any, block: Any, z: Any, motion: Any, s: Any, work: Any, threa
         source, at = at, np.uintp(g.shape[0]) - np.uintp(p) * L
         clear(g, at, np.uintp(p) * L)
         for k in range(p):
-            for i in range(p):
+            for i in range(extents[0, k, 0], extents[0, k, 1]):
                 if motion.projector[k, i] != 0:
                     axpy(g, at + np.uintp(k) * L, motion.projector[k, i], g, source + np.uintp(i) * L, L)
     rate, amplitude = motion.rates[s, 0], motion.rates[s, 1]
@@ -123,7 +138,7 @@ def settle(shape: Any, block: Any, z: Any, motion: Any, s: Any, work: Any, threa
         row = o + np.uintp(k) * L
         decay_axpy(z, row, keep, -rate, g, at + np.uintp(k) * L, L)
         if amplitude != 0:
-            for i in range(m):
+            for i in range(extents[1, k, 0], extents[1, k, 1]):
                 if motion.noise_map[k, i] != 0:
                     axpy(z, row, amplitude * motion.noise_map[k, i], normals, np.uintp(i) * stride, L)
     check = like(rate, 0.0)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from mfsym.units.base import ACTIVATIONS, EQUIVARIANCE_TOLERANCE, Unit
 from mfsym.units.mlp import Gated, MLPUnit, Normed
 from mfsym.units.shallow import MatrixUnit, UVUnit
+from mfsym.units.user import UserUnit
 
 UNITS: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in (MatrixUnit, UVUnit, MLPUnit)})
 """Units by name, each made from (activation, rho_x, rho_y)."""
@@ -27,4 +28,5 @@ __all__ = [
     "Normed",
     "UVUnit",
     "Unit",
+    "UserUnit",
 ]

@@ -104,11 +104,15 @@ class Unit(ABC):
     def __init__(self, activation: str, rho_x: Representation, rho_y: Representation) -> None:
         if activation not in ACTIVATIONS:
             raise MfsymError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        self.activation = activation
+        self._join(rho_x, rho_y)
+
+    def _join(self, rho_x: Representation, rho_y: Representation) -> None:
+        """Take the representations, and refuse a unit that is not jointly equivariant."""
         if rho_x.group != rho_y.group:
             raise MfsymError(
                 f"rho_x and rho_y must be of one group, got {rho_x.group.name} and {rho_y.group.name}; restrict one"
             )
-        self.activation = activation
         self.rho_x = rho_x
         self.rho_y = rho_y
         self._verify()

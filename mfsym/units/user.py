@@ -1,0 +1,103 @@
+"""Units that a user writes: sigma and its derivative as functions that numba compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import user_function
+from mfsym.errors import MfsymError
+from mfsym.kernels import user
+from mfsym.representations import Representation
+from mfsym.streams import normals, stream_key
+from mfsym.units.base import Engine, Floats, Unit
+
+DERIVATIVES = {"differences": user.differences, "complex": user.complex_differences}
+"""Ways to get a pullback from the forward alone."""
+
+SLOPE_TOLERANCE = 1e-5
+"""Largest error accepted of a given pullback, relative, against central differences at a few random points."""
+
+
+class UserUnit(Unit):
+    """A unit given by its own functions of one input x (d,) and one particle z (p,), float64 arrays.
+
+    forward(x, z, out) writes sigma(x, z) to out (c,).
+    rho_x, rho_y : actions on inputs and outputs.  action : M, the Representation on parameters; p = action.dim.
+    pullback(x, z, r, out) writes D_z sigma(x, z)^T r to out (p,). Without one: "differences" (central, some nine
+    digits, 2 p forward passes) or "complex" (exact to rounding, p complex forward passes; forward must be analytic in z
+    and free of abs, max and comparisons of z).
+    name : shown in messages.
+
+    The functions are compiled by numba (plain Python or already ``numba.njit``), one sample and particle at a time:
+    slower than the built-in units by the lack of vector instructions, and by the factor above without a pullback. The
+    compiled loop cannot be kept between processes: each process compiles it again, in seconds.
+    NotEquivariant if joint equivariance fails; MfsymError if the pullback is not the derivative.
+
+    >>> from mfsym.groups import cyclic
+    >>> def forward(x, z, out):                     # a unit bump at (z_0, z_1) of height z_2
+    ...     out[0] = z[2] * np.exp(-((x[0] - z[0]) ** 2) - (x[1] - z[1]) ** 2)
+    >>> turns = cyclic(4)
+    >>> bump = UserUnit(forward, turns.vector(), turns.trivial(1), turns.vector() + turns.trivial(1), "complex")
+    >>> bump.p, bump.fixed_subspace.dimension
+    (3, 1)
+    """
+
+    name = "user"
+    code = user.USER
+    advice = "give the action on parameters under which it is, or another sigma"
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        rho_x: Representation,
+        rho_y: Representation,
+        action: Representation,
+        pullback: Callable[..., Any] | str = "differences",
+    ) -> None:
+        if isinstance(pullback, str) and pullback not in DERIVATIVES:
+            raise MfsymError(f"pullback must be a function, or one of {', '.join(DERIVATIVES)}, got {pullback!r}")
+        if action.group != rho_x.group:
+            raise MfsymError(f"action must be of {rho_x.group.name}, got {action.group.name}; restrict it")
+        self.activation = "user"
+        self.forward = user_function(forward)
+        self.pull = DERIVATIVES[pullback](self.forward) if isinstance(pullback, str) else user_function(pullback)
+        self._given_action = action
+        self._join(rho_x, rho_y)
+        if not isinstance(pullback, str):
+            self._verify_pullback()
+
+    def engine(self) -> Engine:
+        plan = partial(user.user_plan, (self.forward, self.pull), self.p)
+        return Engine(plan, user.user_workspace, user.advance_user, user.advance_user)
+
+    def _induced_action(self) -> Representation:
+        return self._given_action
+
+    def _sigma(self, x: Floats, z: Floats) -> Floats:
+        out = np.empty((len(x), len(z), self.c))
+        user.user_outputs(self.forward, np.ascontiguousarray(x), np.ascontiguousarray(z), out)
+        return out
+
+    def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
+        out = np.zeros(z.shape)
+        user.user_pullbacks(self.pull, np.ascontiguousarray(x), z.copy(), np.ascontiguousarray(r), out)
+        return out
+
+    def _predict(self, x: Floats, z: Floats) -> Floats:
+        return np.asarray(self._sigma(x, z).mean(axis=1))
+
+    def _verify_pullback(self) -> None:
+        key = stream_key(0, "init")
+        x, z, r = (normals(key, step, 4, size) for step, size in ((3, self.d), (4, self.p), (5, self.c)))
+        given, slopes = self._pullback(x, z, r), np.zeros(z.shape)
+        user.user_pullbacks(user.differences(self.forward), x, z.copy(), r, slopes)
+        error = float(np.abs(given - slopes).max())
+        if not error <= SLOPE_TOLERANCE * max(1.0, float(np.abs(slopes).max())):
+            raise MfsymError(
+                f"pullback must be the derivative of forward: it differs from central differences by {error:.1e}; "
+                'correct it, or give "differences"'
+            )
