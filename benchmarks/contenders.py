@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,10 +45,24 @@ def timed(contender: Contender, steps: int) -> tuple[int, float]:
     return made, time.perf_counter() - started
 
 
+def enough(run: Callable[[int], tuple[int, float]], least: float) -> int:
+    """Steps that take about ``least`` seconds: longer and longer runs, until what a run costs at its start is small.
+
+    run : takes steps, returns steps made and seconds taken.
+    """
+    steps = 1
+    for _ in range(4):
+        made, seconds = run(steps)
+        wanted = max(1, int(made * least / max(seconds, 1e-9)))
+        if wanted <= 2 * made:
+            return wanted
+        steps = wanted
+    return steps
+
+
 def seconds_per_step(contender: Contender, least: float = 0.02, tries: int = 3) -> float:
     """The fastest of a few short runs: what a contender uses to choose between its forms."""
-    made, seconds = timed(contender, 1)
-    steps = max(1, int(made * least / max(seconds, 1e-6)))
+    steps = enough(lambda steps: timed(contender, steps), least)
     return min(spent / done for done, spent in (timed(contender, steps) for _ in range(tries)))
 
 
@@ -162,14 +176,17 @@ class Team:
         share = Case(case.n, case.scheme, case.dtype, -(-self.entry.replicates // len(self.members)))
         return str(self._ask("prepare", share)[0])
 
-    def seconds_per_step(self, steps: int) -> float:
-        """Seconds per step of one training, over a run of about ``steps`` steps of every replicate."""
+    def run(self, steps: int) -> tuple[int, float]:
+        """Steps made by every replicate, at least ``steps``, and the seconds that they all took together."""
         started = time.perf_counter()
         answers = self._ask("run", steps)
         wall = time.perf_counter() - started
-        seconds = wall if len(self.members) > 1 else answers[0][1]
-        share = -(-self.entry.replicates // len(self.members))
-        return float(seconds / (answers[0][0] * share * len(self.members)))
+        return answers[0][0], wall if len(self.members) > 1 else answers[0][1]
+
+    def seconds_per_step(self, steps: int) -> float:
+        """Seconds per step of one training, over a run of about ``steps`` steps of every replicate."""
+        made, seconds = self.run(steps)
+        return seconds / (made * -(-self.entry.replicates // len(self.members)) * len(self.members))
 
     def close(self) -> None:
         """Let the processes end."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import footprint, report
 from benchmarks.cases import SCHEMES, SIZES, Case, disagreement, expected, one_step
-from benchmarks.contenders import CONTENDERS, CORES, Team, available
+from benchmarks.contenders import CONTENDERS, CORES, Team, available, enough
 from mfsym.provenance import machine
 
 AGREEMENT_SIZES = (5, 100, 1300)
@@ -78,9 +78,7 @@ def measure(teams: Sequence[Team], case: Case, settings: Settings) -> list[dict[
     ready: list[tuple[Team, str, int, list[float]]] = []
     for team in (team for team in teams if fits(team.name, case)):
         form = team.prepare(case)
-        first = team.seconds_per_step(1)
-        steps = max(1, round(settings.seconds / (first * team.entry.replicates)))
-        ready.append((team, form, steps * team.entry.processes, []))
+        ready.append((team, form, enough(team.run, settings.seconds), []))
     for _ in range(settings.rounds):
         for team, _, steps, seconds in ready:
             seconds.append(team.seconds_per_step(steps))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import engine, report
 from benchmarks.__main__ import _names
 from benchmarks.cases import SCHEMES, Case, disagreement, expected, lift, one_step
-from benchmarks.contenders import CONTENDERS, Contender, available, build, seconds_per_step
+from benchmarks.contenders import CONTENDERS, Contender, available, build, enough, seconds_per_step
 from benchmarks.engine import AGREEMENT
 from benchmarks.footprint import memory
 from mfsym.schemes import get_scheme
@@ -53,6 +53,9 @@ class Crew:
 
     def one_step(self, case, given):
         return self.contender.one_step(case, given)
+
+    def run(self, steps):
+        return steps, steps * self.cost * self.n
 
     def seconds_per_step(self, steps):
         self.log.append(self.name)
@@ -123,7 +126,7 @@ def test_contenders_run_the_steps_they_say(name):
 def test_a_run_takes_turns_and_gives_every_contender_the_same_rounds():
     log: list[str] = []
     rows = engine.measure([Crew("mfsym", 1e-6, log), Crew("numpy", 1e-5, log)], Case(10), engine.Settings(rounds=4))
-    assert log[2:] == ["mfsym", "numpy"] * 4
+    assert log == ["mfsym", "numpy"] * 4
     assert [len(row["seconds"]) for row in rows] == [4, 4]
 
 
@@ -144,7 +147,12 @@ def test_the_choice_between_forms_runs_each_several_times():
     contender = Clockwork()
     assert seconds_per_step(contender, least=1e-9) >= 0.0
     assert contender.runs[0] == 1
-    assert len(contender.runs) == 4
+    assert len(contender.runs) >= 4
+
+
+def test_a_run_is_long_enough_for_its_start_to_be_small():
+    steps = enough(lambda steps: (steps, 0.01 + 1e-4 * steps), 0.12)
+    assert 0.1 <= 0.01 + 1e-4 * steps <= 0.14
 
 
 def test_bounds_say_kept_broken_or_not_measured():
