@@ -19,7 +19,7 @@ FORMS = ("eager rows", "eager products", "compiled rows")
 UNROLLED = 4
 """Steps of a compiled call where particles are few."""
 
-NOISE_AHEAD = 1 << 14
+NOISE_AHEAD = 1 << 12
 """Particles times steps whose noise is drawn at once, where particles are few."""
 
 
