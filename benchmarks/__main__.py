@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 OUT = Path(__file__).with_name("out")
+SNAPSHOT = Path(__file__).with_name("results")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -23,6 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
     parser.add_argument("--contenders", type=_names, help="engine: contenders, as in mfsym,c,jax")
     parser.add_argument("--rounds", type=int, help="engine: interleaved runs of each")
+    parser.add_argument("--snapshot", action="store_true", help="engine: copy table and picture to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - {"engine", "transport"}
@@ -41,6 +44,10 @@ def _engine(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name):
             settings = replace(settings, **{name: getattr(arguments, name)})
     engine.main(settings, arguments.out)
+    if arguments.snapshot:
+        SNAPSHOT.mkdir(exist_ok=True)
+        for name in ("engine.md", "engine.png"):
+            shutil.copyfile(arguments.out / name, SNAPSHOT / name)
 
 
 def main() -> None:
