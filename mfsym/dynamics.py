@@ -43,7 +43,8 @@ CHUNK_SAMPLES = 1 << 15
 class State:
     """All that is needed to go on exactly: particles, the number of steps done, and the names of the streams.
 
-    z : (N, p) in the precision of the run.  status : "ok", or "diverged" since ``diverged_step`` steps were done.
+    z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
+    status : "ok", or "diverged" since ``diverged_step`` steps were done.
     """
 
     z: NDArray[np.floating]
@@ -56,7 +57,7 @@ class State:
     @property
     def time(self) -> float:
         """Mean-field time t = step / N."""
-        return self.step / self.z.shape[0]
+        return self.step / self.z.shape[-2]
 
 
 class NoisySGD:
@@ -142,7 +143,7 @@ class NoisySGD:
         """
         state = start
         for time in times:
-            target = round(time * start.z.shape[0])
+            target = round(time * start.z.shape[-2])
             if target < state.step and state.status == "ok":
                 raise MfsymError(f"times must increase, got {time} after {state.time}")
             state = self.step(state, target - state.step)
