@@ -48,6 +48,7 @@ class Network(NamedTuple):
 
 @kernel
 def copy_rows(out: Any, o: Any, out_stride: Any, a: Any, q: Any, stride: Any, rows: Any, T: Any) -> None:
+    """out[o + k out_stride :][:T] = a[q + k stride :][:T] for k < rows."""
     for k in range(rows):
         to, at = np.uintp(o + k * out_stride), np.uintp(q + k * stride)
         for lane in range(T):
@@ -57,6 +58,7 @@ def copy_rows(out: Any, o: Any, out_stride: Any, a: Any, q: Any, stride: Any, ro
 
 @kernel
 def fill(out: Any, o: Any, value: Any, n: Any) -> None:
+    """out[o:o+n] = value."""
     to = np.uintp(o)
     for lane in range(n):
         out[to + np.uintp(lane)] = value

@@ -220,6 +220,7 @@ class Unit(ABC):
 
 
 def rows_of(name: str, values: ArrayLike, width: int) -> Floats:
+    """The values as float64 rows (n, width); MfsymError naming the argument if they are not."""
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] != width:
         raise MfsymError(f"{name} must be an array of rows of length {width}, got shape {rows.shape}")

@@ -14,7 +14,7 @@ FLOORS = {
     2: ("representations", "transport"),
     3: ("units", "ensembles", "inputs", "losses"),
     4: ("teachers", "datasets", "schemes", "metrics"),
-    5: ("dynamics", "flows", "problems"),
+    5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),
     7: ("experiments", "limits", "convergence", "traces", "counterexample"),
     8: ("sweeps",),

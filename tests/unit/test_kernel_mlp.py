@@ -7,6 +7,8 @@ from mfsym.dynamics import NoisySGD
 from mfsym.groups import cyclic, dihedral
 from mfsym.kernels import deep
 from mfsym.kernels.deep import deep_plan, deep_workspace
+from mfsym.kernels.mlp import copy_rows, fill
+from mfsym.kernels.steps import Motion, map_extents, settle
 from mfsym.kernels.vectors import product
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
@@ -14,7 +16,7 @@ from mfsym.teachers import Teacher
 from mfsym.units import ACTIVATIONS, Gated, MLPUnit, Normed
 from tests import naive, naive_mlp
 from tests.sizes import compiled, sized
-from tests.tolerances import ALGEBRA, ROUNDOFF, ROUNDOFF32, SPLIT
+from tests.tolerances import ALGEBRA, FINITE_DIFFERENCE, ROUNDOFF, ROUNDOFF32, SPLIT
 
 KEY = stream_key(22, "init")
 TOLERANCE = {"float32": ROUNDOFF32, "float64": ROUNDOFF}
@@ -121,6 +123,11 @@ def test_threads_give_the_bits_of_one_thread():
     assert np.array_equal(*ends)
 
 
+def test_networks_run_in_the_loops_of_their_own():
+    engine = small().engine()
+    assert (engine.advance, engine.advance_threads) == (deep.advance_deep, deep.advance_deep_threads)
+
+
 def test_a_run_that_blows_up_says_when():
     unit = MLPUnit("relu", C4.vector(), C4.vector(), [C4.permutation(), C4.permutation()])
     teacher = Teacher(unit, normals(KEY, 6, 3, unit.p), 1.0)
@@ -128,6 +135,71 @@ def test_a_run_that_blows_up_says_when():
     end = dynamics.step(dynamics.init(normals(KEY, 7, 5, unit.p)), 50)
     assert end.status == "diverged"
     assert 1 <= end.diverged_step == end.step < 50
+
+
+def _pass(unit, n, dtype="float64"):
+    """A run of one block, its blocked particles, inputs (8, d) and cotangents (8, c)."""
+    shape = deep_plan(unit.network, n, 8, np.dtype(dtype).itemsize)
+    work = deep_workspace(shape, unit.c, 8, 0, np.dtype(dtype))
+    z, x, r = normals(KEY, 8, n, unit.p), normals(KEY, 9, 8, unit.d), normals(KEY, 10, 8, unit.c)
+    blocked = np.zeros(unit.p * shape.lanes, dtype)
+    naive.pack(z.astype(dtype), n, unit.p, shape.lanes, blocked)
+    return shape, work, blocked, z, x.astype(dtype), r.astype(dtype)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
+def test_passes_of_a_block_are_sums_and_pullbacks_and_input_slopes(kept):
+    for unit in (small(), plain("erf")):
+        shape, work, blocked, z, x, r = _pass(unit, 19)
+        shape = shape._replace(kept=kept)
+        work = deep_workspace(shape, unit.c, 8, 0, np.float64)
+        weights = work.weights[1]
+        deep.deep_sums(shape, 0, blocked, x, weights, work, 0)
+        assert np.abs(work.phi[0] - unit.sigma(x, z).sum(axis=1)).max() < 100.0 * ROUNDOFF
+        slopes = np.zeros_like(x)
+        deep.deep_force(shape, 0, blocked, x, r, work, 0, slopes, weights)
+        force = work.forces[0, : unit.p * shape.lanes].reshape(unit.p, shape.lanes)[:, :19].T
+        assert np.abs(force - unit.pullback(x, z, r)).max() < 100.0 * ROUNDOFF
+        direction = normals(KEY, 11, 8, unit.d)
+        up, down = (unit.sigma(x + sign * 1e-6 * direction, z).sum(axis=1) for sign in (1.0, -1.0))
+        change = np.sum((up - down) * r, axis=1) / 2e-6
+        assert np.abs(np.sum(slopes * direction, axis=1) - change).max() < 100.0 * FINITE_DIFFERENCE
+        assert np.abs(change).max() > SPLIT
+
+
+def test_rows_are_copied_and_filled_within_their_lanes():
+    a, out = np.arange(40.0), np.full(40, -1.0)
+    copy_rows(out, 2, 10, a, 5, 7, 3, 4)
+    expected = np.full(40, -1.0)
+    for k in range(3):
+        expected[2 + 10 * k : 6 + 10 * k] = a[5 + 7 * k : 9 + 7 * k]
+    assert np.array_equal(out, expected)
+    fill(out, 7, 3.0, 5)
+    expected[7:12] = 3.0
+    assert np.array_equal(out, expected)
+
+
+def test_extents_hold_the_nonzero_entries():
+    maps = np.array([[0.0, 2.0, 0.0, 1.0], [0.0] * 4, [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]])
+    motion = Motion(np.zeros((1, 2)), np.zeros(1), np.zeros((0, 0)), maps, KEY, 0)
+    extents = map_extents(motion)
+    assert np.array_equal(extents[0], np.zeros((4, 2)))
+    assert np.array_equal(extents[1], [[1, 4], [0, 0], [0, 1], [3, 4]])
+
+
+def test_a_settled_block_has_moved_by_its_force_and_noise():
+    unit = small()
+    shape, work, blocked, z, _, _ = _pass(unit, 19)
+    work = deep_workspace(shape, unit.c, 8, unit.p, np.float64)
+    force = normals(KEY, 12, 19, unit.p)
+    work.forces[0, : unit.p * shape.lanes].reshape(unit.p, shape.lanes)[:, :19] = force.T
+    projector = unit.fixed_subspace.projector
+    motion = Motion(np.array([[0.1, 0.2]]), np.array([0.3]), projector, np.eye(unit.p), KEY, 5)
+    assert settle(shape, 0, blocked, motion, map_extents(motion), 0, work, 0)
+    twin = z - 0.1 * (force @ projector.T + 0.3 * z) + 0.2 * normals(KEY, 5, 19, unit.p)
+    moved = blocked.reshape(unit.p, shape.lanes)
+    assert np.abs(moved[:, :19].T - twin).max() < ALGEBRA
+    assert (moved[:, 19:] == 0.0).all()
 
 
 def test_plans_fit_their_tiles():
