@@ -1,0 +1,150 @@
+"""The exact solver: its kernels against brute force, its values against a dense solver, its certificate always."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from mfsym.kernels.ot_auction import auction
+from mfsym.kernels.ot_forest import grow, plant
+from mfsym.kernels.ot_lists import renew_all
+from mfsym.kernels.ot_market import held
+from mfsym.kernels.ot_search import c_transform
+from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.kernels.ot_tree import tree_order
+from mfsym.streams import normals, stream_key, uniforms
+from mfsym.transport import w2
+from mfsym.transport.clouds import as_cloud
+from mfsym.transport.exact import solve_by_auction
+from mfsym.transport.packs import columns_of, depth_of, forest_of, found_of, order_of, problem_of
+from tests.sizes import sized
+from tests.tolerances import ALGEBRA, ROUNDOFF
+
+N = sized(300, 24)
+KEY = stream_key(7, "teacher")
+
+
+def _costs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.square(x[:, None, :] - y[None, :, :]).sum(axis=2)
+
+
+def _problem(p: int = 3):
+    x, y = normals(KEY, 1, N, p), normals(KEY, 2, N, p)
+    x = np.ascontiguousarray(x[order_of(x)])
+    columns, order = columns_of(y, None)
+    columns.v[:] = -uniforms(KEY, 3, N, 1)[:, 0]
+    fit_bounds(columns)
+    ones = np.ones(N, dtype=np.int64)
+    return x, y[order], problem_of(x, columns, ones, ones.copy(), 20)
+
+
+@pytest.mark.parametrize("p", [1, 2, 5])
+def test_a_tree_orders_every_atom_once_and_its_boxes_hold_their_atoms(p):
+    points = normals(KEY, 4, N, p)
+    order, start, stop, low, high = tree_order(points, depth_of(N))
+    assert sorted(order) == list(range(N))
+    inside = points[order]
+    for h in range(1, start.size):
+        atoms = inside[start[h] : stop[h]]
+        assert (atoms >= low[h]).all()
+        assert (atoms <= high[h]).all()
+
+
+def test_bounds_on_the_duals_hold_for_every_atom_of_every_node():
+    _, _, problem = _problem()
+    columns = problem.columns
+    flat = columns.points.transpose(0, 2, 1).reshape(-1, 3)
+    for h in range(1, columns.start.size):
+        for t in range(columns.start[h], columns.stop[h]):
+            v = columns.v[columns.column[t >> 3, t & 7]]
+            bound = columns.slope[h] @ flat[t] + columns.level[h] - columns.slope[h] @ columns.slope[h] / 4
+            assert v <= bound + ROUNDOFF
+
+
+def test_the_c_transform_is_a_minimum_over_all_columns():
+    x, y, problem = _problem()
+    u = np.empty(N)
+    c_transform(x, problem.columns, found_of(1), u)
+    expected = (_costs(x, y) - problem.columns.v).min(axis=1)
+    assert np.abs(u - expected).max() < ALGEBRA
+
+
+def test_lists_hold_the_cheapest_columns_and_certify_the_others():
+    x, y, problem = _problem()
+    renew_all(5, problem)
+    values = _costs(x, y) - problem.columns.v
+    lists = problem.lists
+    for i in range(N):
+        listed = lists.column[lists.start[i] : lists.start[i] + lists.size[i]]
+        assert set(listed) == set(np.argsort(values[i])[:5])
+        others = np.delete(values[i], listed)
+        assert (others >= lists.tau[i] - ROUNDOFF).all()
+
+
+def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
+    x, y, problem = _problem()
+    renew_all(20, problem)
+    before = problem.columns.v.copy()
+    epsilon = 0.05
+    bids = auction(epsilon, 20, 50 * N, problem)
+    assert bids >= N
+    assert (problem.columns.v <= before).all()
+    values = _costs(x, y) - problem.columns.v
+    placed = 0
+    for i in range(N):
+        for j in range(N):
+            if held(i, j, problem.market):
+                placed += 1
+                assert values[i, j] <= values[i].min() + epsilon + ALGEBRA
+    assert placed + int(problem.market.top[0]) == N
+
+
+def test_a_forest_meets_free_mass_no_later_than_the_dearest_row_does():
+    x, y, problem = _problem()
+    renew_all(20, problem)
+    forest = forest_of(N, N)
+    plant(4, problem, forest)
+    met = grow(1, 4, problem, forest)
+    assert met <= (_costs(x, y) - problem.columns.v).min(axis=1).max() + ALGEBRA
+
+
+FAMILIES = {
+    "independent": lambda p: (normals(KEY, 10, N, p), normals(KEY, 11, N, p)),
+    "ties": lambda p: (np.round(normals(KEY, 12, N, p)), np.round(normals(KEY, 13, N, p))),
+    "equal": lambda p: (np.ones((N, p)), np.ones((N, p))),
+    "collinear": lambda p: (normals(KEY, 14, N, 1) * np.ones(p), normals(KEY, 15, N, 1) * np.ones(p)),
+    "far apart": lambda p: (normals(KEY, 16, N, p), normals(KEY, 17, N, p) + 1e4),
+    "tiny": lambda p: (1e-8 * normals(KEY, 18, N, p), 1e-8 * normals(KEY, 19, N, p)),
+    "huge": lambda p: (1e8 * normals(KEY, 20, N, p), 1e8 * normals(KEY, 21, N, p)),
+    "concentrated": lambda p: (
+        np.hstack([normals(KEY, 22, N, 2), 1e-4 * normals(KEY, 23, N, p - 2)]),
+        np.hstack([normals(KEY, 24, N, 2), 1e-4 * normals(KEY, 25, N, p - 2)]),
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("p", [4])
+def test_the_solver_agrees_with_a_dense_assignment(family, p):
+    a, b = FAMILIES[family](p)
+    result = solve_by_auction(as_cloud(a), as_cloud(b))
+    cost = _costs(a, b)
+    rows, columns = linear_sum_assignment(cost)
+    optimum = cost[rows, columns].mean()
+    scale = np.square(a).sum(axis=1).max() + np.square(b).sum(axis=1).max()
+    assert abs(result.w2_squared - optimum) <= ALGEBRA * optimum + ROUNDOFF * scale
+    assert result.lower_bound <= result.w2_squared
+
+
+def test_a_worse_matching_is_seen():
+    a, b = FAMILIES["independent"](4)
+    worse = _costs(a, b)[np.arange(N), np.arange(N)].mean()
+    assert worse > solve_by_auction(as_cloud(a), as_cloud(b)).w2_squared * (1 + ALGEBRA)
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 7), (12, 18), (40, 25)])
+def test_unequal_counts_agree_with_the_network_simplex(counts):
+    a, b = normals(KEY, 30, counts[0], 3), normals(KEY, 31, counts[1], 3)
+    ours = solve_by_auction(as_cloud(a), as_cloud(b)).w2_squared
+    assert abs(ours - w2(a, b, method="emd").w2_squared) <= ALGEBRA * ours
