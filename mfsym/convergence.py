@@ -125,28 +125,35 @@ def fit_slope(n: ArrayLike, values: ArrayLike, power: int = 2, seed: int = 0) ->
     return Slope(value, float(low), float(high))
 
 
+@dataclass(frozen=True)
+class Study:
+    """What is compared: sizes N, replicates of each, mean-field times, particles of the limit's cloud."""
+
+    sizes: tuple[int, ...]
+    replicates: int = 20
+    times: tuple[float, ...] = (1.0, 2.0, 5.0)
+    limit_n: int = 1024
+
+
 def converge(
     cell: Cell,
-    sizes: tuple[int, ...],
+    study: Study,
     data: Data,
     unit: Unit,
     *,
-    replicates: int = 20,
-    times: ArrayLike = (1.0, 2.0, 5.0),
-    limit_n: int = 1024,
     accuracy: Accuracy | None = None,
     jobs: int = 1,
     verbosity: int = -1,
 ) -> xr.Dataset:
     """Noisy SGD over sizes N, with replicates, against its limit: what ``mfsym converge`` writes.
 
-    cell : everything but n and replicate; its first scheme is trained.  times : where laws are compared.
-    limit_n : particles of the limit's cloud.
+    cell : everything but n and replicate; its first scheme is trained.  study : what is varied.
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
     risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2 (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
     """
-    target = limit_of(replace(cell, n=limit_n), np.asarray(times, dtype=np.float64), data, unit, accuracy)
+    sizes, replicates = study.sizes, study.replicates
+    target = limit_of(replace(cell, n=study.limit_n), np.array(study.times), data, unit, accuracy)
     cells = [replace(cell, n=n, replicate=r) for n in sizes for r in range(replicates)]
     found = _run_all(partial(approach, target=target, data=data, unit=unit), cells, jobs, verbosity)
     shape = (len(sizes), replicates, len(target.times))

@@ -77,20 +77,17 @@ def converge(
     cell = _one_point(resolved)
     replicates = values["replicates"] if values["replicates"] > 1 else 20
     check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    from mfsym.convergence import Study, slope_records, slope_table
     from mfsym.convergence import converge as measure
-    from mfsym.convergence import slope_records, slope_table
     from mfsym.experiments import problem_of
     from mfsym.stores.datasets import save
 
     problem = problem_of(cell).quadratic("converge")
     dataset = measure(
         cell,
-        tuple(sorted(values["n"])),
+        Study(tuple(sorted(values["n"])), replicates, tuple(moments), limit_n),
         problem.data,
         problem.unit,
-        replicates=replicates,
-        times=moments,
-        limit_n=limit_n,
         accuracy=accuracy,
         jobs=jobs,
         verbosity=verbosity(quiet, verbose),

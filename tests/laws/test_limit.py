@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.convergence import converge, fit_slope
+from mfsym.convergence import Study, converge, fit_slope
 from mfsym.flows import Accuracy
 from mfsym.teachers import reference_teacher
 from tests.sizes import compiled
@@ -19,9 +19,7 @@ ACCURACY = Accuracy(force_tolerance=1e-4, rtol=1e-6)
 
 def measured(sizes, replicates, limit_n, times=(1.0,)):
     data = reference_teacher("wi")
-    return converge(
-        CELL, sizes, data, data.unit, replicates=replicates, times=times, limit_n=limit_n, accuracy=ACCURACY
-    )
+    return converge(CELL, Study(sizes, replicates, times, limit_n), data, data.unit, accuracy=ACCURACY)
 
 
 @compiled

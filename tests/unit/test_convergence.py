@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.convergence import converge, fit_slope, slope_records, slope_table
+from mfsym.convergence import Study, converge, fit_slope, slope_records, slope_table
 from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy
 from mfsym.streams import normals, stream_key
@@ -53,9 +53,8 @@ def test_slopes_refuse_what_cannot_be_fitted(sizes, values):
 def test_converge_is_a_dataset_a_table_and_records():
     teacher = reference_teacher("wi")
     cell = Cell(schemes=("vanilla",), alpha=5.0)
-    dataset = converge(
-        cell, (4, 8), teacher, teacher.unit, replicates=3, times=(0.5, 1.0), limit_n=16, accuracy=Accuracy(order=8)
-    )
+    study = Study((4, 8), 3, (0.5, 1.0), 16)
+    dataset = converge(cell, study, teacher, teacher.unit, accuracy=Accuracy(order=8))
     assert dict(dataset.error_mean.sizes) == {"n": 2, "replicate": 3, "time": 2}
     assert dataset.slope.dims == ("observable", "time")
     assert (dataset.slope_lower <= dataset.slope).all()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from mfsym.kernels.ot_auction import auction
+from mfsym.kernels.ot_auction import auction, release
 from mfsym.kernels.ot_forest import grow, plant
-from mfsym.kernels.ot_lists import renew_all
+from mfsym.kernels.ot_lists import renew_all, spans
 from mfsym.kernels.ot_market import held
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
@@ -98,6 +98,30 @@ def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
                 placed += 1
                 assert values[i, j] <= values[i].min() + epsilon + ALGEBRA
     assert placed + int(problem.market.top[0]) == N
+
+
+def test_rows_dearer_than_epsilon_are_released_and_the_others_stay():
+    x, y, problem = _problem()
+    renew_all(20, problem)
+    auction(0.5, 20, 50 * N, problem)
+    values = _costs(x, y) - problem.columns.v
+    before = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
+    release(0.05, 20, problem)
+    after = {(i, j) for i, j in before if held(i, j, problem.market)}
+    dear = {(i, j) for i, j in before if values[i, j] > values[i].min() + 0.05 + ALGEBRA}
+    assert dear
+    assert not after & dear
+    assert all((i, j) in after for i, j in before if values[i, j] < values[i].min() + 0.05 - ALGEBRA)
+
+
+def test_spans_are_the_best_value_and_the_distance_to_a_later_one():
+    x, y, problem = _problem()
+    renew_all(20, problem)
+    u, span = np.empty(N), np.empty(N)
+    spans(4, problem, u, span)
+    values = np.sort(_costs(x, y) - problem.columns.v, axis=1)
+    assert np.abs(u - values[:, 0]).max() < ALGEBRA
+    assert np.abs(span - (values[:, 4] - values[:, 0])).max() < ALGEBRA
 
 
 def test_a_forest_meets_free_mass_no_later_than_the_dearest_row_does():
