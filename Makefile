@@ -96,7 +96,7 @@ results/discovery.nc: | $(VENV)/.base
 
 results/counterexample.nc: | $(VENV)/.base
 	@mkdir -p results
-	$(MFSYM) counterexample --sizes 10,100,1000 -o $@
+	$(MFSYM) counterexample --sizes 50,200,2000 -o $@
 
 results/convergence.nc: | $(VENV)/.base
 	@mkdir -p results

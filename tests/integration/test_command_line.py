@@ -25,9 +25,15 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """Start mfsym in a process group of its own."""
-    command = [*MFSYM, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    """Start mfsym in a process group of its own, with Ctrl-C heard even where the tests run in the background."""
+    return subprocess.Popen(
+        [*MFSYM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def group_members(group: int) -> list[int]:
