@@ -53,6 +53,10 @@ class Identity(NamedTuple):
 SIGMOID, TANH, RELU, SOFTPLUS, ERF, IDENTITY = Sigmoid(), Tanh(), Relu(), Softplus(), Erf(), Identity()
 
 
+FROM_VALUES = (0, 1, 2, 5)
+"""Codes of the activations whose slope is a function of the value that costs nothing."""
+
+
 def _sigmoid(kind: Any, a: Any) -> Any:
     one = like(a, 1.0)
     t, g = exp_parts(-a)
@@ -147,6 +151,13 @@ def _values_slopes_of(kind: Any, a: Any, o: Any, values: Any, n: Any) -> None:
         a[o + i] = slope
 
 
+@inner
+def _values_of(kind: Any, a: Any, o: Any, n: Any) -> None:
+    for lane in range(n):
+        i = np.uintp(lane)
+        a[o + i] = value_slope(kind, a[o + i])[0]
+
+
 @kernel
 def sum_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     """sum_i weights_i s(a_i) over the preactivations a[o:o+n], which are left as they are."""
@@ -211,3 +222,32 @@ def values_slopes_row(code: Any, a: Any, o: Any, values: Any, n: Any) -> None:
         _values_slopes_of(ERF, a, o, values, n)
     else:
         _values_slopes_of(IDENTITY, a, o, values, n)
+
+
+@kernel
+def values_row(code: Any, a: Any, o: Any, n: Any) -> None:
+    """Replace the preactivations a[o:o+n] by s(a); for activations in FROM_VALUES."""
+    if code == 0:
+        _values_of(SIGMOID, a, o, n)
+    elif code == 1:
+        _values_of(TANH, a, o, n)
+    elif code == 2:
+        _values_of(RELU, a, o, n)
+
+
+@kernel
+def pull_values_row(code: Any, e: Any, o: Any, values: Any, q: Any, n: Any) -> None:
+    """e[o:o+n] *= s'(a), given s(a) in values[q:q+n]; for activations in FROM_VALUES."""
+    zero, one = like(e[o], 0.0), like(e[o], 1.0)
+    if code == 0:
+        for lane in range(n):
+            i = np.uintp(lane)
+            e[o + i] *= values[q + i] * (one - values[q + i])
+    elif code == 1:
+        for lane in range(n):
+            i = np.uintp(lane)
+            e[o + i] *= one - values[q + i] * values[q + i]
+    elif code == 2:
+        for lane in range(n):
+            i = np.uintp(lane)
+            e[o + i] *= one if values[q + i] > zero else zero

@@ -1,8 +1,8 @@
 """Noisy SGD on ensembles of multi-layer units: blocks, tiles, and the compiled time loop.
 
 The step is that of ``kernels.sgd``; the passes are those of ``kernels.mlp``. A pass copies a *tile* of T lanes of a
-block's parameters into scratch and takes the samples through it a few at a time, so that parameters, activations and
-gradients of the tile stay in the nearest caches.
+block's parameters into scratch, unless the tile is the block, and takes the samples through it a few at a time, so that
+parameters, activations and gradients of the tile stay in the nearest caches.
 """
 
 from __future__ import annotations
@@ -90,12 +90,15 @@ def deep_sums(shape: Any, block: Any, z: Any, x: Any, weights: Any, work: Any, t
     for first in range(0, shape.lanes, shape.tile):
         T = min(shape.tile, shape.lanes - first)
         fill(scratch, 0, like(z[0], 0.0), T)
-        copy_rows(scratch, T, T, z, block * shape.p * shape.lanes + first, shape.lanes, shape.p, T)
+        particles, o = z, block * shape.p * shape.lanes
+        if T < shape.lanes:
+            copy_rows(scratch, T, T, z, o + first, shape.lanes, shape.p, T)
+            particles, o = scratch, T
         for m in range(0, M, SAMPLES):
             S = min(SAMPLES, M - m)
             q = _place(shape, block, first, M, m, T)
             load_samples(shape, scratch, x, m, S, T)
-            run_forward(shape, scratch, tape, q, S, T)
+            run_forward(shape, scratch, particles, o, tape, q, S, T)
             for j in range(c):
                 for s in range(S):
                     phi[m + s, j] += _weighted_sum(tape, q + (S * (values + j) + s) * T, weights, first, T)
@@ -114,20 +117,24 @@ def deep_force(shape: Any, block: Any, z: Any, x: Any, r: Any, work: Any, thread
     for first in range(0, shape.lanes, shape.tile):
         T = min(shape.tile, shape.lanes - first)
         fill(scratch, 0, like(z[0], 0.0), T)
-        copy_rows(scratch, T, T, z, block * p * shape.lanes + first, shape.lanes, p, T)
-        fill(scratch, (1 + p) * T, like(z[0], 0.0), p * T)
+        particles, o, gradients, to = z, block * p * shape.lanes, g, 0
+        if T < shape.lanes:
+            copy_rows(scratch, T, T, z, o + first, shape.lanes, p, T)
+            particles, o, gradients, to = scratch, T, scratch, (1 + p) * T
+        fill(gradients, to, like(z[0], 0.0), p * T)
         for m in range(0, M, SAMPLES):
             S = min(SAMPLES, M - m)
             q = _place(shape, block, first, M, m, T)
             load_samples(shape, scratch, x, m, S, T)
             if not shape.kept:
-                run_forward(shape, scratch, tape, q, S, T)
-            at = run_backward(shape, scratch, r[m : m + S], tape, q, S, T, dx.shape[0] > 0)
+                run_forward(shape, scratch, particles, o, tape, q, S, T)
+            at = run_backward(shape, scratch, particles, o, gradients, to, r[m : m + S], tape, q, T, dx.shape[0] > 0)
             if dx.shape[0] > 0:
                 for k in range(d):
                     for s in range(S):
                         dx[m + s, k] += _weighted_sum(scratch, at + (S * k + s) * T, weights, first, T)
-        copy_rows(g, first, shape.lanes, scratch, (1 + p) * T, T, p, T)
+        if T < shape.lanes:
+            copy_rows(g, first, shape.lanes, scratch, to, T, p, T)
 
 
 @kernel

@@ -14,7 +14,8 @@ and one line of ``maps`` per nonlinearity, on the neurons ``first`` .. ``first +
 
 kind POINTWISE: h = s(a).  GATED: h = a s(a_gate).  NORMED: h = a s(|a|^2), whose argument takes the row ``gate``.
 ``values`` and ``slopes`` are rows of the tape: the layer's outputs (and s(gate)), and the slopes s'
-(and the preactivations a under a gate). A layer without maps is affine, and both name its preactivations.
+(and the preactivations a under a gate). A layer without maps is affine, and both name its preactivations. IN_PLACE is
+POINTWISE with values in place of the preactivations, and slopes from values: both names are one again.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfsym.accelerate import kernel, written_out
-from mfsym.kernels.activations import values_slopes_row
+from mfsym.kernels.activations import pull_values_row, values_row, values_slopes_row
 from mfsym.kernels.elementary import like
 from mfsym.kernels.rows import multiply
 from mfsym.kernels.vectors import product, table
 
-POINTWISE, GATED, NORMED = 0, 1, 2
+POINTWISE, GATED, NORMED, IN_PLACE = 0, 1, 2, 3
 """Kinds of maps."""
 
 SAMPLES = 4
@@ -115,10 +116,10 @@ def load_samples(net: Any, scratch: Any, x: Any, m: Any, S: Any, T: Any) -> None
 
 
 @written_out
-def run_forward(net: Any, scratch: Any, tape: Any, q: Any, S: Any, T: Any) -> None:
-    """Take S samples through a tile of T lanes; their tape goes to tape[q:].
+def run_forward(net: Any, scratch: Any, z: Any, o: Any, tape: Any, q: Any, S: Any, T: Any) -> None:
+    """Take S samples through a tile of T lanes whose parameters lie at z[o:]; their tape goes to tape[q:].
 
-    scratch : T zeros, the tile's parameters and gradients (p rows each), then the table of the samples.
+    scratch : T zeros, room for the tile's parameters and gradients (p rows each), then the table of the samples.
     """
     G = S * T
     below = table(scratch, (1 + 2 * net.p) * T, G, T)
@@ -128,13 +129,13 @@ def run_forward(net: Any, scratch: Any, tape: Any, q: Any, S: Any, T: Any) -> No
         v, s = q + layer[4] * G, q + layer[5] * G
         start = table(scratch, 0, 0, 0)
         if bias >= 0:
-            start = table(scratch, T + bias * T, T, 0)
-        product(
-            table(tape, s, G, T), start, table(scratch, T + layer[2] * T, inputs * T, T), below, outputs, S, inputs, T
-        )
+            start = table(z, o + bias * T, T, 0)
+        product(table(tape, s, G, T), start, table(z, o + layer[2] * T, inputs * T, T), below, outputs, S, inputs, T)
         for line in range(layer[6], layer[7]):
             kind, first, size, gate, code = _map(net.maps[line])
-            if kind == POINTWISE:
+            if kind == IN_PLACE:
+                values_row(code, tape, np.uintp(v + first * G), np.uintp(size * G))
+            elif kind == POINTWISE:
                 values_slopes_row(code, tape[s - v :], np.uintp(v + first * G), tape, np.uintp(size * G))
             else:
                 _open(kind, first, size, gate, code, tape, v, s, G)
@@ -155,14 +156,17 @@ def _sum_samples(g: Any, o: Any, e: Any, q: Any, rows: Any, S: Any, T: Any) -> N
 
 
 @written_out
-def run_backward(net: Any, scratch: Any, r: Any, tape: Any, q: Any, S: Any, T: Any, down: Any) -> Any:
-    """Add to the tile's gradients the pullback of r (S, c) through the tape at tape[q:].
+def run_backward(
+    net: Any, scratch: Any, z: Any, o: Any, g: Any, at: Any, r: Any, tape: Any, q: Any, T: Any, down: Any
+) -> Any:
+    """Add to the tile's gradients at g[at:] the pullback of r (S, c) through the tape at tape[q:].
 
-    scratch : as in ``run_forward``, then two tables of ``wide`` neurons.
+    z, scratch : as in ``run_forward``; in scratch, two tables of ``wide`` neurons follow.
     down : whether cotangents of the inputs are wanted.  Returns where in scratch they are.
     """
-    p, G = net.p, S * T
-    samples = (1 + 2 * p) * T
+    S = r.shape[0]
+    G = S * T
+    samples = (1 + 2 * net.p) * T
     up, free = samples + net.wide * G, samples + 2 * net.wide * G
     for j in range(r.shape[1]):
         for sample in range(S):
@@ -172,20 +176,23 @@ def run_backward(net: Any, scratch: Any, r: Any, tape: Any, q: Any, S: Any, T: A
         inputs, outputs, weights, bias = layer[0], layer[1], layer[2], layer[3]
         v, s = q + layer[4] * G, q + layer[5] * G
         for line in range(layer[6], layer[7]):
-            kind, first, size, gate, _ = _map(net.maps[line])
-            if kind == POINTWISE:
+            kind, first, size, gate, code = _map(net.maps[line])
+            if kind == IN_PLACE:
+                here = np.uintp(up + first * G)
+                pull_values_row(code, scratch, here, tape, np.uintp(v + first * G), np.uintp(size * G))
+            elif kind == POINTWISE:
                 multiply(scratch, np.uintp(up + first * G), tape, np.uintp(s + first * G), np.uintp(size * G))
             else:
                 _close(kind, first, size, gate, tape, v, s, scratch, up, G)
         below = table(scratch, samples, T, G)
         if k > 0:
             below = table(tape, q + net.layers[k - 1, 4] * G, T, G)
-        e, g = table(scratch, up, G, T), table(scratch, (1 + p + weights) * T, inputs * T, T)
-        product(g, g, e, below, outputs, inputs, S, T)
+        e, gradient = table(scratch, up, G, T), table(g, at + weights * T, inputs * T, T)
+        product(gradient, gradient, e, below, outputs, inputs, S, T)
         if bias >= 0:
-            _sum_samples(scratch, (1 + p + bias) * T, scratch, up, outputs, S, T)
+            _sum_samples(g, at + bias * T, scratch, up, outputs, S, T)
         if k > 0 or down:
-            transposed = table(scratch, T + weights * T, T, inputs * T)
+            transposed = table(z, o + weights * T, T, inputs * T)
             product(table(scratch, free, G, T), table(scratch, 0, 0, 0), transposed, e, inputs, S, outputs, T)
             up, free = free, up
     return up

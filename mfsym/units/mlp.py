@@ -12,7 +12,8 @@ from scipy.linalg import block_diag
 
 from mfsym.errors import MfsymError
 from mfsym.kernels import deep
-from mfsym.kernels.mlp import GATED, NORMED, POINTWISE, Network
+from mfsym.kernels.activations import FROM_VALUES
+from mfsym.kernels.mlp import GATED, IN_PLACE, NORMED, POINTWISE, Network
 from mfsym.representations import Representation, Subspace, hom
 from mfsym.representations import trivial as trivial_representation
 from mfsym.units.base import ACTIVATIONS, Engine, Floats, Unit
@@ -62,6 +63,12 @@ class _Layer:
         self.stop = self.biases + (self.outputs if bias else 0)
         self.rows = self.outputs + sum(isinstance(part, Normed) for part, _ in parts)
         self.maps = list(_maps(parts, self.width, self.outputs))
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the kernels need no slopes beside the values: every slope is a function of its value."""
+        codes = [part.line[-1] if part.kind == POINTWISE else -1 for part in self.maps]
+        return all(code in FROM_VALUES for code in codes)
 
     @property
     def actions(self) -> list[Representation]:
@@ -216,9 +223,9 @@ class MLPUnit(Unit):
         maps: list[list[int]] = []
         row, wide = 0, self.d
         for layer in self.layers:
-            slopes = row + layer.rows if layer.maps else row
+            slopes = row if layer.in_place else row + layer.rows
             bias = layer.biases if layer.bias else -1
-            lines = [part.line for part in layer.maps]
+            lines = [[IN_PLACE, *part.line[1:]] if layer.in_place else part.line for part in layer.maps]
             bounds = [len(maps), len(maps) + len(lines)]
             layers.append([layer.inputs, layer.outputs, layer.weights, bias, row, slopes, *bounds])
             maps += lines

@@ -6,6 +6,7 @@ import pytest
 from mfsym.dynamics import NoisySGD
 from mfsym.groups import cyclic, dihedral
 from mfsym.kernels import deep
+from mfsym.kernels.activations import FROM_VALUES, pull_values_row, values_row
 from mfsym.kernels.deep import deep_plan, deep_workspace
 from mfsym.kernels.mlp import copy_rows, fill
 from mfsym.kernels.steps import Motion, map_extents, settle
@@ -165,6 +166,18 @@ def test_passes_of_a_block_are_sums_and_pullbacks_and_input_slopes(kept):
         change = np.sum((up - down) * r, axis=1) / 2e-6
         assert np.abs(np.sum(slopes * direction, axis=1) - change).max() < 100.0 * FINITE_DIFFERENCE
         assert np.abs(change).max() > SPLIT
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("code", FROM_VALUES)
+def test_slopes_from_values_are_the_slopes(code, dtype):
+    a, e = 3.0 * normals(KEY, 13, 64, 1)[:, 0].astype(dtype), normals(KEY, 14, 64, 1)[:, 0].astype(dtype)
+    values, pulled, (function, slope) = a.copy(), e.copy(), naive.ACTIVATIONS[code]
+    values_row(code, values, np.uintp(0), np.uintp(64))
+    pull_values_row(code, pulled, np.uintp(0), values, np.uintp(0), np.uintp(64))
+    assert np.abs(values - function(np.float64(a))).max() < TOLERANCE[dtype]
+    assert np.abs(pulled - np.float64(e) * slope(np.float64(a))).max() < TOLERANCE[dtype]
+    assert np.abs(pulled - e).max() > SPLIT or code == 5
 
 
 def test_rows_are_copied_and_filled_within_their_lanes():
