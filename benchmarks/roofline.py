@@ -43,9 +43,11 @@ def compiler() -> str | None:
 def library(extra: tuple[str, ...] = ()) -> Any:
     """roofline.c compiled and loaded; its functions take pointers and 64-bit integers."""
     path = Path(tempfile.mkdtemp(prefix="mfsym-roofline-")) / "roofline.so"
-    command = [compiler() or "gcc", *FLAGS, *extra, "-shared", "-fPIC", str(SOURCE), "-o", str(path), "-lm"]
+    program, compiled = compiler() or "gcc", str(path.with_suffix(".o"))
     try:
-        subprocess.run(command, check=True)
+        subprocess.run([program, *FLAGS, *extra, "-fPIC", "-c", str(SOURCE), "-o", compiled], check=True)
+        # linked without -ffast-math, which would make the whole process flush small numbers to zero
+        subprocess.run([program, "-shared", compiled, "-o", str(path), "-lm"], check=True)
         loaded = ctypes.CDLL(str(path))
     finally:
         shutil.rmtree(path.parent)
