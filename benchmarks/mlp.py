@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mfsym.accelerate import available_threads
 from mfsym.dynamics import NoisySGD
 from mfsym.groups import cyclic
 from mfsym.streams import normals, stream_key
@@ -35,9 +34,9 @@ def make_unit() -> MLPUnit:
     return MLPUnit("tanh", swap, swap, [hidden, hidden])
 
 
-def ours(unit: MLPUnit, teacher: Teacher, z: np.ndarray, threads: int) -> Callable[[int], np.ndarray]:
-    """Runs that many steps of mfsym; returns the particles."""
-    options = {"alpha": ALPHA, "tau": TAU, "beta": BETA, "batch_size": BATCH, "threads": threads}
+def ours(unit: MLPUnit, teacher: Teacher, z: np.ndarray) -> Callable[[int], np.ndarray]:
+    """Runs that many steps of mfsym on one thread; returns the particles."""
+    options = {"alpha": ALPHA, "tau": TAU, "beta": BETA, "batch_size": BATCH}
     dynamics = NoisySGD(unit, "vanilla", teacher, **options)
 
     def run(steps: int) -> np.ndarray:
@@ -119,8 +118,7 @@ def compare(n: int) -> dict[str, tuple[float, float]]:
     teacher = Teacher(unit, normals(KEY, 0, 3, unit.p), 1.0)
     z = 0.25 * normals(KEY, 1, n, unit.p)
     runs: dict[str, Callable[[int], object]] = {
-        "mfsym, one thread": ours(unit, teacher, z, 1),
-        "mfsym, all threads": ours(unit, teacher, z, available_threads()),
+        "mfsym, one thread": ours(unit, teacher, z),
     }
     runs |= {f"jax, {name}": run for name, run in jax_runs(teacher, z).items()}
     steps = max(10, 50_000 // n)
