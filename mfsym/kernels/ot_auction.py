@@ -8,6 +8,7 @@ Bertsekas 1988 (doi:10.1007/BF02186476); for masses Bertsekas & Castañon 1989 (
 from __future__ import annotations
 
 import numpy as np
+from numpy import uintp as U
 
 from mfsym.accelerate import exact
 from mfsym.kernels.ot_bounds import tighten
@@ -25,12 +26,14 @@ def best_two(i: int, problem: Problem) -> tuple[int, float, float]:
     """Place on the list and value of the best column that row i does not hold wholly, and the second best value."""
     lists, market, v = problem.lists, problem.market, problem.columns.v
     first, second, place = np.inf, np.inf, -1
-    for t in range(lists.start[i], lists.start[i] + lists.size[i]):
+    begin = U(lists.start[i])
+    for s in range(lists.size[i]):
+        t = begin + U(s)
         j = lists.column[t]
-        value = lists.cost[t] - v[j]
+        value = lists.cost[t] - v[U(j)]
         if value < second and held(i, j, market) < market.demand[j]:
             if value < first:
-                first, second, place = value, first, t
+                first, second, place = value, first, lists.start[i] + s
             else:
                 second = value
     return place, first, second
@@ -55,49 +58,80 @@ def raise_own(i: int, value: float, problem: Problem) -> None:
         j = lists.column[t]
         if lists.cost[t] - v[j] < value and held(i, j, market) == market.demand[j]:
             v[j] = lists.cost[t] - value
-            tighten(j, problem.columns)
 
 
 @exact
-def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
+def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem) -> int:
     """Let the waiting rows bid until none waits, or ``patience`` bids brought no new low of their number.
 
+    sharp : keep the bounds on the duals sharp bid by bid, where prices move so far that most bids need a search.
+
     With epsilon = 0 a row whose two best columns tie, so that its bid would raise no price, stands aside unless the
-    column is free. It also ends where the cells run low. Returns the number of bids.
+    column is free. It also ends where the cells run low. Returns the number of bids. Whole masses are placed in the
+    loop itself, because calls that pass packs would cost more than the bids.
     """
     columns, lists, market = problem.columns, problem.lists, problem.market
+    v, row, free, deficit = columns.v, market.row, market.free, market.deficit
+    splits = row.size > v.size
     bids, aside, since, last, fewest = 0, 0, 0, 0, market.top[0] + 1
-    splits = market.row.size > columns.v.size
     while market.top[0] > aside and bids < last + patience and not (splits and market.spare[0] < 0):
         if market.top[0] - aside < fewest:
             fewest, last = market.top[0] - aside, bids
         market.top[0] -= 1
         i = market.waiting[market.top[0]]
-        place, first, second = certified_best_two(i, k, problem)
+        place, first, second = -1, np.inf, np.inf
+        if not splits:
+            begin = U(lists.start[i])
+            for s in range(lists.size[i]):
+                value = lists.cost[begin + U(s)] - v[U(lists.column[begin + U(s)])]
+                if value < first:
+                    first, second, place = value, first, lists.start[i] + s
+                elif value < second:
+                    second = value
+            second = min(second, lists.tau[i])
+        if place < 0 or first > lists.tau[i]:
+            place, first, second = certified_best_two(i, k, problem)
         bids += 1
         j = lists.column[place]
         raised = second - first + epsilon
-        if raised <= TIE * abs(second) and market.free[j] == 0:
+        if raised <= TIE * abs(second) and free[j] == 0:
             market.waiting[market.top[0]] = market.waiting[aside]
             market.waiting[aside] = i
             aside += 1
             market.top[0] += 1
             continue
-        mass = min(market.deficit[i], market.demand[j] - held(i, j, market))
-        if market.deficit[i] > mass:
-            wait(i, market)
         if raised < np.inf:
-            columns.v[j] -= raised
-            tighten(j, columns)
-            if splits:
-                raise_own(i, second + epsilon, problem)
-        evict(j, mass, i, market)
-        give(i, j, mass, lists.cost[place], market)
+            v[j] -= raised
+            if sharp:
+                tighten(j, columns)
+        if splits:
+            split_bid(i, j, lists.cost[place], second + epsilon, problem)
+        else:
+            if free[j] == 0:
+                loser = row[j]
+                deficit[loser] = 1
+                market.waiting[market.top[0]] = loser
+                market.top[0] += 1
+            row[j], market.flow[j], market.cost[j] = i, 1, lists.cost[place]
+            free[j], deficit[i] = 0, 0
         since += 1
-        if since > columns.v.size:
+        if since > v.size:
             fit_bounds(columns)
             since = 0
     return bids
+
+
+@exact
+def split_bid(i: int, j: int, cost: float, value: float, problem: Problem) -> None:
+    """Row i takes what it lacks of column j as far as it does not hold it yet; j is then worth ``value`` to it."""
+    market = problem.market
+    mass = min(market.deficit[i], market.demand[j] - held(i, j, market))
+    if market.deficit[i] > mass:
+        wait(i, market)
+    if value < np.inf:
+        raise_own(i, value, problem)
+    evict(j, mass, i, market)
+    give(i, j, mass, cost, market)
 
 
 @exact

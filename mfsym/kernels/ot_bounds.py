@@ -21,6 +21,12 @@ INFLATION = 1e-14
 
 
 @exact
+def coordinate(t: int, axis: int, p: int) -> int:
+    """Where a coordinate of the atom number t of the tree stands among the points."""
+    return ((t >> 3) * p + axis) * 8 + (t & 7)
+
+
+@exact
 def node_bound(x: Floats, columns: Columns, h: int) -> float:
     """A lower bound on c_ij - v_j over the atoms of node h; inf where it has none to look at."""
     if columns.opened[h] == 0:
@@ -48,12 +54,12 @@ def quarter_square(h: int, columns: Columns) -> float:
 @exact
 def level_of_atoms(h: int, columns: Columns) -> float:
     """The smallest level that the slope of node h allows under the present duals."""
-    level, size = -np.inf, 0.0
+    level, size, p = -np.inf, 0.0, columns.slope.shape[1]
     for t in range(columns.start[h], columns.stop[h]):
-        rest = columns.v[columns.column[t >> 3, t & 7]]
+        rest = columns.v[columns.column[t]]
         size = max(size, abs(rest))
-        for axis in range(columns.slope.shape[1]):
-            part = columns.slope[h, axis] * columns.points[t >> 3, axis, t & 7]
+        for axis in range(p):
+            part = columns.slope[h, axis] * columns.points[coordinate(t, axis, p)]
             size = max(size, abs(part))
             rest -= part
         level = max(level, rest)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy import uintp as U
 
 from mfsym.accelerate import exact
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
@@ -56,15 +57,17 @@ def count_open(j: int, by: int, columns: Columns) -> None:
 def relax(i: int, now: float, v: Floats, lists: Lists, forest: Forest) -> None:
     """Offer row i's listed columns the way through it; its virtual item stands for the others."""
     height = forest.height[i]
-    for t in range(lists.start[i], lists.start[i] + lists.size[i]):
-        j = lists.column[t]
+    begin = U(lists.start[i])
+    for s in range(lists.size[i]):
+        t = begin + U(s)
+        j = U(lists.column[t])
         distance = max(height + lists.cost[t] - v[j], now)
         if distance < forest.distance[j]:
             if forest.distance[j] == np.inf:
-                forest.reached[forest.length[0]] = j
+                forest.reached[forest.length[0]] = lists.column[t]
                 forest.length[0] += 1
             forest.distance[j], forest.via[j], forest.edge[j] = distance, i, lists.cost[t]
-            push(j, distance, forest.heap)
+            push(lists.column[t], distance, forest.heap)
     if lists.tau[i] < np.inf:
         push(v.size + i, max(height + lists.tau[i], now), forest.heap)
 

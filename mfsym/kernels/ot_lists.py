@@ -7,6 +7,7 @@ whatever beats tau_i is on the list.
 from __future__ import annotations
 
 import numpy as np
+from numpy import uintp as U
 
 from mfsym.accelerate import exact
 from mfsym.kernels.ot_problem import Floats, Lists, Problem
@@ -32,8 +33,10 @@ def renew(i: int, k: int, problem: Problem) -> None:
 def extreme(i: int, v: Floats, lists: Lists, sign: float) -> float:
     """Smallest (sign 1) or largest (sign -1) c_ij - v_j on row i's list; the largest bounds the size_i-th of all."""
     best = np.inf
-    for t in range(lists.start[i], lists.start[i] + lists.size[i]):
-        best = min(best, sign * (lists.cost[t] - v[lists.column[t]]))
+    begin = U(lists.start[i])
+    for s in range(lists.size[i]):
+        t = begin + U(s)
+        best = min(best, sign * (lists.cost[t] - v[U(lists.column[t])]))
     return sign * best
 
 

@@ -9,7 +9,9 @@ from mfsym.kernels.ot_problem import Market
 @exact
 def held(i: int, j: int, market: Market) -> int:
     """Mass that row i holds in column j."""
-    cell = j
+    if market.row[j] == i and market.flow[j] > 0:
+        return market.flow[j]
+    cell = market.chain[j]
     while cell >= 0:
         if market.row[cell] == i and market.flow[cell] > 0:
             return market.flow[cell]

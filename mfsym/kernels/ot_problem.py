@@ -24,8 +24,8 @@ class Columns(NamedTuple):
     On every node h, v_j <= slope_h . y_j + level_h - |slope_h|^2 / 4 holds for all its atoms y_j.
     """
 
-    points: Floats  # (leaves, p, 8) atoms in tree order, padded with inf
-    column: Numbers  # (leaves, 8) the column of each atom, padded with 0
+    points: Floats  # (leaves p 8,) leaf by leaf, axis by axis: eight atoms in tree order, padded with inf
+    column: Numbers  # (leaves 8,) the column of each atom, padded with 0
     leaf: Numbers  # (leaves,) node of each leaf
     start: Ints  # (H,) first atom of the node
     stop: Ints  # (H,) one past its last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import uintp as U  # unsigned indices spare the compiled code the test for negative ones
 
 from mfsym.accelerate import exact
 from mfsym.kernels.ot_bounds import node_bound
@@ -11,7 +12,13 @@ from mfsym.kernels.ot_problem import Columns, Floats, Found
 
 @exact
 def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) -> int:
-    """Search the k smallest values c_ij - v_j that are <= cutoff into ``found``; returns how many there are."""
+    """Search the k smallest values c_ij - v_j that are <= cutoff into ``found``; returns how many there are.
+
+    Leaves are scanned here and not in a function of their own: a call that passes packs costs as much as a leaf.
+    """
+    points, number, v, p = columns.points, columns.column, columns.v, x.size
+    values, costs, numbers = found.value, found.cost, found.column
+    several = columns.place.shape[1] > 1
     inner = columns.start.size >> 1
     found.node[0], found.bound[0] = 0, -np.inf
     top, count = 1, 0
@@ -32,61 +39,41 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
                 top += 1
             if near > cutoff or near == np.inf:
                 h = -1
-        if h >= 0:
-            count = scan_leaf(x, columns, columns.start[h] >> 3, k, count, cutoff, found)
+        if h < 0:
+            continue
+        first = U(columns.start[h])
+        offset = first * U(p)
+        for t in range(8):
+            cost, o = 0.0, offset + U(t)
+            for axis in range(p):
+                difference = x[U(axis)] - points[o]
+                cost += difference * difference
+                o += U(8)
+            column = number[first + U(t)]
+            value = cost - v[U(column)]
+            if value > cutoff or (value == cutoff and count == k) or cost == np.inf or columns.closed[column] == 1:
+                continue
+            place = place_of(column, value, count, k, found) if several else min(count, k - 1)
+            if place < 0:
+                continue
+            if place == count:
+                count += 1
+            while place > 0 and values[place - 1] > value:
+                values[place], costs[place], numbers[place] = values[place - 1], costs[place - 1], numbers[place - 1]
+                place -= 1
+            values[place], costs[place], numbers[place] = value, cost, column
             if count == k:
-                cutoff = min(cutoff, found.value[k - 1])
+                cutoff = min(cutoff, values[k - 1])
     return count
 
 
 @exact
-def scan_leaf(x: Floats, columns: Columns, leaf: int, k: int, count: int, cutoff: float, found: Found) -> int:
-    """Enter the atoms of one leaf that are good enough; returns the new number of columns found."""
-    for t in range(8):
-        cost = 0.0
-        for axis in range(x.size):
-            difference = x[axis] - columns.points[leaf, axis, t]
-            cost += difference * difference
-        column = columns.column[leaf, t]
-        value = cost - columns.v[column]
-        if count == k:
-            cutoff = min(cutoff, found.value[k - 1])
-        if (value < cutoff or (value == cutoff and count < k)) and columns.closed[column] == 0 and cost < np.inf:
-            if columns.place.shape[1] > 1:
-                count = drop_dearer(value, column, count, found)
-            if count >= 0:
-                count = insert(value, cost, column, k, count, found)
-            else:
-                count = -1 - count
-    return count
-
-
-@exact
-def drop_dearer(value: float, column: int, count: int, found: Found) -> int:
-    """Take the same column out where another of its atoms is dearer; -1 - count where it is as cheap already."""
+def place_of(column: int, value: float, count: int, k: int, found: Found) -> int:
+    """Entry that a further atom of a column may overwrite: the column's own, else the last; -1 where it is no gain."""
     for t in range(count):
         if found.column[t] == column:
-            if found.value[t] <= value:
-                return -1 - count
-            for s in range(t, count - 1):
-                found.value[s] = found.value[s + 1]
-                found.cost[s] = found.cost[s + 1]
-                found.column[s] = found.column[s + 1]
-            return count - 1
-    return count
-
-
-@exact
-def insert(value: float, cost: float, column: int, k: int, count: int, found: Found) -> int:
-    """Put one column at its place among those found; returns their new number, at most k."""
-    place = min(count, k - 1)
-    while place > 0 and found.value[place - 1] > value:
-        found.value[place] = found.value[place - 1]
-        found.cost[place] = found.cost[place - 1]
-        found.column[place] = found.column[place - 1]
-        place -= 1
-    found.value[place], found.cost[place], found.column[place] = value, cost, column
-    return min(count + 1, k)
+            return t if value < found.value[t] else -1
+    return min(count, k - 1)
 
 
 @exact

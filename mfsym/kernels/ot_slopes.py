@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.accelerate import exact
-from mfsym.kernels.ot_bounds import refresh_levels
+from mfsym.kernels.ot_bounds import coordinate, refresh_levels
 from mfsym.kernels.ot_problem import Columns, Floats
 
 RIDGE = 1e-9
@@ -42,16 +42,16 @@ def normal_equations(h: int, columns: Columns, centre: Floats, matrix: Floats, r
     mean = 0.0
     count = columns.stop[h] - columns.start[h]
     for t in range(columns.start[h], columns.stop[h]):
-        mean += columns.v[columns.column[t >> 3, t & 7]] / count
+        mean += columns.v[columns.column[t]] / count
         for a in range(p):
-            centre[a] += columns.points[t >> 3, a, t & 7] / count
+            centre[a] += columns.points[coordinate(t, a, p)] / count
     for t in range(columns.start[h], columns.stop[h]):
-        value = columns.v[columns.column[t >> 3, t & 7]] - mean
+        value = columns.v[columns.column[t]] - mean
         for a in range(p):
-            difference = columns.points[t >> 3, a, t & 7] - centre[a]
+            difference = columns.points[coordinate(t, a, p)] - centre[a]
             right[a] += difference * value
             for b in range(a + 1):
-                matrix[a, b] += difference * (columns.points[t >> 3, b, t & 7] - centre[b])
+                matrix[a, b] += difference * (columns.points[coordinate(t, b, p)] - centre[b])
     trace = 0.0
     for a in range(p):
         trace += matrix[a, a]

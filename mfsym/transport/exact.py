@@ -9,7 +9,8 @@ import numpy as np
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.masses import Masses, expanded, frame_of, merged, units_of
 from mfsym.transport.results import FloatArray, Plan, W2Result
-from mfsym.transport.solver import Transport, solve
+from mfsym.transport.solver import solve
+from mfsym.transport.starts import Transport
 
 
 def solve_by_auction(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfsym.transport.solver import LISTED
+from mfsym.transport.starts import LISTED
 
 
 def memory_estimate(n: int, m: int, p: int, images: int = 1) -> int:

@@ -25,12 +25,13 @@ def order_of(atoms: FloatArray) -> IntArray:
     return order
 
 
-def columns_of(atoms: FloatArray, matrices: FloatArray | None) -> tuple[Columns, IntArray]:
+def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = False) -> tuple[Columns, IntArray]:
     """The columns' pack, numbered along a kd-tree, and the order in which they are numbered.
 
     matrices : (K, p, p) group whose images M_g y_j all belong to column j, or None.
+    ordered : whether the atoms stand in a good order already, to be kept.
     """
-    order = order_of(atoms)
+    order = np.arange(atoms.shape[0]) if ordered else order_of(atoms)
     points, column = atoms[order], np.arange(atoms.shape[0])
     images = 1
     if matrices is not None:
@@ -48,8 +49,8 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None) -> tuple[Columns,
     last = last[stop[last] > start[last]]
     place = np.argsort(owner[:count], kind="stable").reshape(-1, images).astype(np.int32)
     columns = Columns(
-        points=np.ascontiguousarray(padded.reshape(leaves, LEAF, p).transpose(0, 2, 1)),
-        column=owner.reshape(leaves, LEAF),
+        points=padded.reshape(leaves, LEAF, p).transpose(0, 2, 1).reshape(-1),
+        column=owner,
         leaf=last[np.argsort(start[last])].astype(np.int32),
         start=start,
         stop=stop,
@@ -102,7 +103,11 @@ def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArr
 def found_of(room: int) -> Found:
     """Room for searches of at most ``room`` columns."""
     return Found(
-        np.zeros(room), np.zeros(room), np.zeros(room, dtype=np.int32), np.zeros(128, dtype=np.int64), np.zeros(128)
+        value=np.zeros(room),
+        cost=np.zeros(room),
+        column=np.zeros(room, dtype=np.int32),
+        node=np.zeros(128, dtype=np.int64),
+        bound=np.zeros(128),
     )
 
 

@@ -54,10 +54,10 @@ def test_a_tree_orders_every_atom_once_and_its_boxes_hold_their_atoms(p):
 def test_bounds_on_the_duals_hold_for_every_atom_of_every_node():
     _, _, problem = _problem()
     columns = problem.columns
-    flat = columns.points.transpose(0, 2, 1).reshape(-1, 3)
+    flat = columns.points.reshape(-1, 3, 8).transpose(0, 2, 1).reshape(-1, 3)
     for h in range(1, columns.start.size):
         for t in range(columns.start[h], columns.stop[h]):
-            v = columns.v[columns.column[t >> 3, t & 7]]
+            v = columns.v[columns.column[t]]
             bound = columns.slope[h] @ flat[t] + columns.level[h] - columns.slope[h] @ columns.slope[h] / 4
             assert v <= bound + ROUNDOFF
 
@@ -87,7 +87,7 @@ def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
     renew_all(20, problem)
     before = problem.columns.v.copy()
     epsilon = 0.05
-    bids = auction(epsilon, 20, 50 * N, problem)
+    bids = auction(epsilon, 20, True, 50 * N, problem)
     assert bids >= N
     assert (problem.columns.v <= before).all()
     values = _costs(x, y) - problem.columns.v
@@ -103,7 +103,7 @@ def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
 def test_rows_dearer_than_epsilon_are_released_and_the_others_stay():
     x, y, problem = _problem()
     renew_all(20, problem)
-    auction(0.5, 20, 50 * N, problem)
+    auction(0.5, 20, False, 50 * N, problem)
     values = _costs(x, y) - problem.columns.v
     before = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
     release(0.05, 20, problem)

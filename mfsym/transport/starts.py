@@ -1,0 +1,189 @@
+"""Where the duals of a transport problem start: the better they are, the fewer bids follow.
+
+Candidates are zero, the duals of an earlier solution, and those of a coarse problem between groups of neighbouring
+atoms, solved in the same way; the one of the largest dual value is taken. Sparse Sinkhorn sweeps on pairs of atoms that
+are near as seen from the rows or from the columns then bring the dual value close to the optimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mfsym.kernels.ot_lists import renew_all, spans
+from mfsym.kernels.ot_problem import Columns, Problem
+from mfsym.kernels.ot_scaling import Pairs, sweep
+from mfsym.kernels.ot_search import c_transform
+from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
+from mfsym.transport.results import FloatArray, IntArray
+
+LISTED = 16
+"""Columns on a row's list."""
+
+NEAR = 8
+"""Neighbours of an atom that make pairs for the Sinkhorn sweeps."""
+
+MIDDLE = 4
+"""Entry of a list whose distance from the first is a row's local scale."""
+
+TEMPERATURES = ((1.0, 0.3), (0.3, 0.1, 0.03))
+"""Of the Sinkhorn sweeps, in local scales: on the pairs of the start, and on those found anew."""
+
+SWEEPS = 10
+"""At each temperature."""
+
+GROUP, SMALLEST = 4, 200
+"""Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
+
+NOTHING = 1e-12
+"""Gain of the dual value, relative to the size of the duals, that may be rounding."""
+
+
+class Transport(NamedTuple):
+    """Rows (N, p), columns (M, p), their masses in units, and the group over which the smallest cost counts."""
+
+    x: FloatArray
+    y: FloatArray
+    supply: IntArray
+    demand: IntArray
+    matrices: FloatArray | None = None
+
+
+def laid_out(task: Transport) -> tuple[Transport, Problem, IntArray, IntArray]:
+    """The task in tree order, the packs that solve it, and both orders."""
+    order_x = order_of(task.x)
+    columns, order_y = columns_of(task.y, task.matrices)
+    ordered = Transport(
+        np.ascontiguousarray(task.x[order_x]),
+        np.ascontiguousarray(task.y[order_y]),
+        task.supply[order_x],
+        task.demand[order_y],
+        task.matrices,
+    )
+    return ordered, problem_of(ordered.x, columns, ordered.supply, ordered.demand, LISTED), order_x, order_y
+
+
+def set_start(problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]) -> None:
+    """Set the duals of a problem and search its lists.
+
+    start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
+    """
+    zero = np.zeros(problem.columns.v.size)
+    if start is not None:
+        _take_best(problem, task, [zero, start])
+        renew_lists(problem)
+        return
+    guesses = [zero]
+    if min(task.supply.size, task.demand.size) >= SMALLEST:
+        guesses.append(_coarse_duals(task, descend))
+    value = _take_best(problem, task, guesses)
+    guess = problem.columns.v.copy()
+    _sweep(problem, task)
+    rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
+    if _dual_value(task, problem.columns, problem.columns.v.copy()) <= value + rounding:
+        problem.columns.v[:] = guess
+    renew_lists(problem)
+
+
+def _take_best(problem: Problem, task: Transport, guesses: list[FloatArray]) -> float:
+    """Set the duals to the guess of the largest dual value, and return that value."""
+    values = [_dual_value(task, problem.columns, guess) for guess in guesses]
+    problem.columns.v[:] = guesses[int(np.argmax(values))]
+    return max(values)
+
+
+def renew_lists(problem: Problem, k: int = LISTED) -> None:
+    """Search all lists anew after duals may have risen."""
+    fit_bounds(problem.columns)
+    renew_all(k, problem)
+
+
+def local_scale(problem: Problem) -> float:
+    """Median over the rows of how much dearer the MIDDLE-th column is than the best, in the present duals."""
+    span = _spans(problem)[1]
+    positive = span[span > 0.0]
+    return float(np.median(positive)) if positive.size else 1.0
+
+
+def _spans(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    u, span = np.empty(problem.x.shape[0]), np.empty(problem.x.shape[0])
+    spans(MIDDLE, problem, u, span)
+    return u, span
+
+
+def _dual_value(task: Transport, columns: Columns, guess: FloatArray) -> float:
+    """Dual value of a guess, which is left as the columns' duals."""
+    columns.v[:] = guess
+    fit_bounds(columns)
+    u = np.empty(task.supply.size)
+    c_transform(task.x, columns, found_of(1), u)
+    return float(task.supply @ u + task.demand @ guess)
+
+
+def _sweep(problem: Problem, task: Transport) -> None:
+    """Sinkhorn sweeps from the present duals.
+
+    Before each set of temperatures every dual is raised until its column is some row's best: v_j = min_i c_ij - u_i.
+    """
+    rows, _ = columns_of(task.x, task.matrices, ordered=True)
+    back = problem_of(task.y, rows, task.demand, task.supply, NEAR)
+    for temperatures in TEMPERATURES:
+        renew_lists(problem, NEAR)
+        scale = local_scale(problem)
+        rows.v[:] = _spans(problem)[0]
+        renew_lists(back, NEAR)
+        problem.columns.v[:] = _spans(back)[0]
+        pairs = _joined(_pairs(problem), _pairs(back))
+        for temperature in temperatures:
+            sweep(temperature * scale, SWEEPS, pairs, task.supply, task.demand, problem.columns.v)
+
+
+def _pairs(problem: Problem) -> Pairs:
+    """All listed pairs of a problem."""
+    lists = problem.lists
+    size = lists.size.astype(np.int64)
+    row = np.repeat(np.arange(size.size, dtype=np.int32), size)
+    entry = np.arange(row.size) + np.repeat(lists.start[:-1] - np.cumsum(size) + size, size)
+    return Pairs(row, lists.column[entry], lists.cost[entry])
+
+
+def _joined(forth: Pairs, back: Pairs) -> Pairs:
+    """The pairs of both directions."""
+    return Pairs(
+        np.concatenate([forth.row, back.column]),
+        np.concatenate([forth.column, back.row]),
+        np.concatenate([forth.cost, back.cost]),
+    )
+
+
+def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatArray:
+    """Duals of the problem between groups of GROUP neighbouring atoms, extended by c-transform."""
+    count = min(task.supply.size, task.demand.size) // GROUP
+    ones = np.ones(count, dtype=np.int64)
+    x, y = _grouped(task.x, task.supply, count), _grouped(task.y, task.demand, count)
+    ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
+    set_start(problem, ordered, None, descend)
+    descend(problem)
+    u = np.empty(count)
+    fit_bounds(problem.columns)
+    c_transform(ordered.x, problem.columns, problem.found, u)
+    rows, _ = columns_of(ordered.x, task.matrices, ordered=True)
+    rows.v[:] = u
+    fit_bounds(rows)
+    v = np.empty(task.demand.size)
+    c_transform(task.y, rows, found_of(1), v)
+    return v
+
+
+def _grouped(atoms: FloatArray, units: IntArray, count: int) -> FloatArray:
+    """``count`` points for groups of neighbours of equal mass: means where masses are equal, otherwise quantiles."""
+    if (units == units[0]).all():
+        edges = np.arange(count + 1) * atoms.shape[0] // count
+        means: FloatArray = np.add.reduceat(atoms, edges[:-1], axis=0) / np.diff(edges)[:, None]
+        return means
+    ends = np.cumsum(units, dtype=np.float64)
+    middle = (np.arange(count) + 0.5) * ends[-1] / count
+    return np.ascontiguousarray(atoms[np.minimum(np.searchsorted(ends, middle), atoms.shape[0] - 1)])
