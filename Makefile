@@ -8,14 +8,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo$(if $(MFSYM_DEMO_SIZE),-$(MFSYM_DEMO_SIZE))
 
 STUDIES := 1 3 6 7 8 9
-CLOUDS := fig2 fig4 fig5 fig10 counterexample convergence
-LAPTOP := $(addsuffix -laptop.pdf,$(addprefix figures/out/fig,$(STUDIES)))
-PAPER := $(addsuffix .pdf,$(addprefix figures/out/fig,$(STUDIES)))
+CLOUDS := fig2 fig4 fig5 fig10 counterexample phase
+LAPTOP := $(addsuffix -laptop.pdf,$(addprefix figures/out/fig,$(STUDIES)) figures/out/convergence)
+PAPER := $(addsuffix .pdf,$(addprefix figures/out/fig,$(STUDIES)) figures/out/convergence)
 BOTH := $(addsuffix .pdf,$(addprefix figures/out/,$(CLOUDS)))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help demo test test-all coverage torture figures paper bench lint clean distclean
+.PHONY: help demo test test-all coverage torture figures paper discovery bench lint clean distclean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: $(VENV)/.lint ## ruff and mypy
 figures: $(LAPTOP) $(BOTH) ## every figure at laptop size, under 15 minutes
 
 paper: $(PAPER) $(BOTH) ## the figures at the paper's full size
+
+discovery: results/discover.nc ## how often each rule finds E^G, 20 seeds, two hours; resumes case by case
+	@$(MFSYM) discover sims/discover.toml -o $< -j $(JOBS)
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -98,9 +101,21 @@ results/counterexample.nc: | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) counterexample --sizes 50,200,2000 -o $@
 
-results/convergence.nc: | $(VENV)/.base
+results/converge-laptop.nc: sims/converge-laptop.toml | $(VENV)/.base
 	@mkdir -p results
-	$(MFSYM) converge --sizes 50,200,1000 --replicates 20 -j $(JOBS) -o $@
+	$(MFSYM) converge $< --times 1,2 -j $(JOBS) -o $@
+
+results/converge.nc: sims/converge.toml | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) converge $< --times 1,2,5 -j $(JOBS) -o $@
+
+results/phase.nc: | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) phase --teacher wi --init si -n 256 --beta 0 -o $@
+
+results/discover.nc: sims/discover.toml | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) discover $< -j $(JOBS) -o $@
 
 # Figures: a script reads results and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
 SHARED := figures/style.py figures/boxes.py figures/scales.py mfsym/plotting.py
@@ -120,7 +135,9 @@ figures/out/fig5.pdf: results/compare-arbitrary.nc $(CLOUD)
 figures/out/fig2.pdf: results/discovery.nc $(CLOUD)
 figures/out/fig10.pdf: results/discovery.nc $(SHARED)
 figures/out/counterexample.pdf: results/counterexample.nc
-figures/out/convergence.pdf: results/convergence.nc
+figures/out/convergence-laptop.pdf: results/converge-laptop.nc
+figures/out/convergence.pdf: results/converge.nc $(SHARED)
+figures/out/phase.pdf: results/phase.nc
 
 figures/out/%-laptop.pdf: figures/%.py $(SHARED)
 	$(call DRAW,$*)

@@ -1,10 +1,11 @@
-"""Limit laws as Datasets: what ``mfsym flow`` writes.
+"""Limit laws as Datasets: what ``mfsym flow`` and ``mfsym phase`` write.
 
 Maass Martínez & Fontbona 2024, section 2.1: the law that noisy SGD approaches as N grows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import single_cell
 from mfsym.errors import MfsymError
-from mfsym.flows import Accuracy, Limit, limit_of, refined_limit
+from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud
 from mfsym.metrics import risks, rmd2_si, rmd2_symmetrised
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
@@ -75,6 +76,40 @@ def unit_of(data: Data) -> Unit:
     if not isinstance(data, Teacher):
         raise MfsymError("this data law has no unit of its own; give the unit")
     return data.unit
+
+
+def phase_portrait(
+    cell: Cell, times: Sequence[float], data: Data, unit: Unit, *, grid: int = 25, accuracy: Accuracy | None = None
+) -> xr.Dataset:
+    """The velocity field of the flow inside E^G, where that is a plane: what ``mfsym phase`` writes.
+
+    cell : its first scheme flows from its start with ``cell.n`` particles.  times : increasing.  grid : points a side.
+    Returns drift (time, second, first, coordinate), the projection on E^G of -alpha D_z dF/dmu at each point of a
+    square that holds particles and teacher; particles_fixed and, where there is a teacher, teacher_fixed, in the same
+    coordinates. Raises MfsymError if E^G has not dimension 2.
+    """
+    import xarray as xr
+
+    plane = unit.fixed_subspace
+    if plane.dimension != 2:
+        raise MfsymError(f"a phase portrait needs E^G of dimension 2, got {plane.dimension}; use another problem")
+    flow = flow_of(cell, data, unit, accuracy)
+    clouds = [state.z for state in flow.flow(flow.init(start_cloud(unit, cell.init, cell.n)), times)]
+    teacher = plane.coordinates(data.particles) if isinstance(data, Teacher) else np.zeros((0, 2))
+    inside = np.stack([plane.coordinates(z) for z in clouds])
+    half = 1.15 * float(max(np.abs(inside).max(), np.abs(teacher).max(initial=0.0)))
+    axis = np.linspace(-half, half, grid)
+    points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2) @ plane.basis.T
+    drift = np.stack([-cell.alpha * plane.coordinates(flow.population.field(points, z)) for z in clouds])
+    variables: dict[str, Any] = {
+        "drift": (("time", "second", "first", "coordinate"), drift.reshape(-1, grid, grid, 2)),
+        "particles_fixed": (("time", "particle", "coordinate"), inside),
+    }
+    if len(teacher):
+        variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
+    coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
+    attrs = attributes("mfsym phase", {**cell.to_dict(), "n": inside.shape[1]}, cell.seed)
+    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
 def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:

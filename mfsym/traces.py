@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.datasets import SampleData
 from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
@@ -30,14 +31,19 @@ def trace(
     """Discover E^G and keep the whole trace as a Dataset.
 
     known : whether the unit's group is that of the data, so that angles to the true E^G mean something.
-    Returns rmd2_before, rmd2, statistic, threshold, left, dimension, angle (step), residual_spectrum (step, param),
-    basis (step, param, direction), particles_before and particles_after (step, particle, param), and where they exist
-    fixed_basis (param, direction) and teacher_particles. The answer is in the attributes ``dimension``, ``angle``
-    (NaN where E^G is not known) and ``settled``.
+    Returns rmd2_before, rmd2, statistic, threshold, left, dimension, angle, mean_share (step), residual_spectrum
+    (step, param), basis (step, param, direction), particles_before and particles_after (step, particle, param), and
+    where they exist fixed_basis (param, direction) and teacher_particles. The answer is in the attributes
+    ``dimension``, ``angle`` (NaN where E^G is not known) and ``settled``.
     """
     search = Search() if search is None else search
     found = discover(unit, data, rule, search)
     return trace_dataset(found, search, data, unit.fixed_subspace if known else None)
+
+
+def symmetric_as_stated(data: Data) -> bool:
+    """Whether the data are known to have the group of their problem: not so for samples that are not symmetrised."""
+    return not (isinstance(data, SampleData) and data.symmetry is None)
 
 
 def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace | None) -> xr.Dataset:
@@ -52,6 +58,7 @@ def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace 
         for name in ("rmd2_before", "rmd2", "statistic", "threshold")
     }
     variables |= {
+        "mean_share": ("step", np.array([mean_share(step.after, step.subspace) for step in steps])),
         "left": ("step", np.array([int(step.left) for step in steps])),
         "dimension": ("step", np.array([step.subspace.dimension for step in steps])),
         "angle": ("step", np.array(angles)),
@@ -75,6 +82,13 @@ def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace 
     return annotate(dataset)
 
 
+def mean_share(z: Floats, subspace: Subspace) -> float:
+    """|mean residual| / (mean square residual)^(1/2) of z (N, p) off a subspace: in [0, 1], 0 where they cancel."""
+    residual = z - subspace.project(z)
+    size = float(np.sqrt(np.mean(np.sum(residual**2, axis=1))))
+    return float(np.linalg.norm(residual.mean(axis=0))) / size if size > 0.0 else 1.0
+
+
 def _padded(basis: Floats) -> Floats:
     """A basis (p, r) as (p, p), padded with NaN."""
     full = np.full((basis.shape[0], basis.shape[0]), np.nan)
@@ -83,17 +97,15 @@ def _padded(basis: Floats) -> Floats:
 
 
 def trace_record(dataset: xr.Dataset) -> dict[str, Any]:
-    """dimension, angle (null where E^G is not known), steps: dimension, rmd2, threshold, left, statistic of each."""
+    """dimension, angle (null where E^G is not known), steps: dimension, rmd2, threshold, left of each."""
     angle = float(dataset.attrs["angle"])
     return {
         "dimension": int(dataset.attrs["dimension"]),
         "angle": angle if np.isfinite(angle) else None,
-        "settled": bool(dataset.attrs["settled"]),
         "steps": [
             {
                 "dimension": int(step["dimension"]),
                 "rmd2": float(step["rmd2"]),
-                "statistic": float(step["statistic"]),
                 "threshold": float(step["threshold"]),
                 "left": bool(step["left"]),
             }
@@ -111,13 +123,6 @@ def trace_table(dataset: xr.Dataset) -> str:
         verdict = "left" if int(step["left"]) else "kept"
         lines.append(f"{j:4d} {int(step['dimension']):4d} {numbers} {verdict:9s} {float(step['angle']):.1e}")
     record = trace_record(dataset)
-    end = "" if record["settled"] else " (not settled: the steps ran out)"
+    end = "" if int(dataset.attrs["settled"]) else " (not settled: the steps ran out)"
     angle = "" if record["angle"] is None else f", angle to E^G {record['angle']:.1e} rad"
     return "\n".join([*lines, f"dimension {record['dimension']}{angle}{end}"])
-
-
-def success_rates(datasets: list[xr.Dataset]) -> dict[str, Any]:
-    """Over discoveries of one problem: how many there are, how many found E^G, and their angles."""
-    angles = [float(dataset.attrs["angle"]) for dataset in datasets]
-    found = [angle < FOUND for angle in angles]
-    return {"runs": len(datasets), "found": sum(found), "rate": sum(found) / max(1, len(found)), "angles": angles}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsym.cli.flowing import accuracy_of, accuracy_options
+from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of
 from mfsym.cli.options import (
     COUNT,
     format_option,
@@ -67,9 +67,9 @@ def converge(
     from mfsym.configurations.preflight import check_cell
 
     path = output_file(out)
-    accuracy, moments = accuracy_of(given), _numbers(times, "--times")
+    accuracy, moments = accuracy_of(given), moments_of(times, "--times")
     if sizes is not None:
-        given["n"] = [int(value) for value in _numbers(sizes, "--sizes")]
+        given["n"] = [int(value) for value in moments_of(sizes, "--sizes")]
     given["scheme"] = [scheme] if scheme is not None else (None if sim is not None else ["vanilla"])
     given["horizon"] = moments[-1]
     resolved = load(sim, options=given)
@@ -106,14 +106,3 @@ def _one_point(resolved: Resolved) -> Cell:
         if len(values[key]) > 1:
             raise MfsymError(f"{key} must be one value here, got {', '.join(values[key])}; pass --{key}")
     return replace(next(expand(resolved))[1], n=max(values["n"]), schemes=(values["scheme"][0],))
-
-
-def _numbers(text: str, option: str) -> list[float]:
-    """'1,2,5' as increasing positive numbers; MfsymError otherwise."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise MfsymError(f"{option} must be numbers separated by commas, got {text[:60]!r}") from None
-    if any(not 0 < value < 1e12 for value in values) or sorted(set(values)) != values:
-        raise MfsymError(f"{option} must be positive, increasing and without repeats, got {text[:60]!r}")
-    return values

@@ -3,57 +3,102 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from mfsym.cli.options import COUNT, SEED, Number, format_option, output_file, problem_option
+from mfsym.cli.options import (
+    COUNT,
+    SEED,
+    Number,
+    format_option,
+    jobs_option,
+    output_file,
+    problem_option,
+    verbosity,
+    verbosity_options,
+    with_options,
+)
 from mfsym.configurations.fields import ACTIVATIONS, TEACHERS, UNITS
+from mfsym.errors import MfsymError
+
+search_options = with_options(
+    problem_option,
+    click.option("--teacher", type=click.Choice(TEACHERS), help="Target law.  [default: wi]"),
+    click.option("--unit", type=click.Choice(UNITS), help="Kind of unit.  [default: matrix]"),
+    click.option("--activation", type=click.Choice(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
+    click.option(
+        "--rule",
+        type=click.Choice(("paper", "robust", "oracle", "paper-oracle")),
+        help="Who decides: the mean residual, agreeing principal directions, or the population.  [default: robust]",
+    ),
+    click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 1000]"),
+    click.option("--horizon", type=Number(0.0, open_low=True), help="Time of each step.  [default: 20]"),
+    click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: 20]"),
+    click.option("--tau", type=Number(0.0), help="Weight of the penalty |z|^2.  [default: 1e-4]"),
+    click.option("--beta", type=Number(0.0), help="Temperature of the noise.  [default: 1e-6]"),
+    click.option("--batch-size", type=COUNT, help="Samples B per step.  [default: 20]"),
+    click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
+    click.option("--replicates", type=click.IntRange(min=4), help="Of the robust rule.  [default: 8]"),
+    click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
+)
+"""One discovery's parameters; a problem's [training] comes before the defaults."""
 
 
 @click.command()
-@problem_option
-@click.option("--teacher", type=click.Choice(TEACHERS), help="Target law.  [default: wi]")
-@click.option("--unit", type=click.Choice(UNITS), help="Kind of unit.  [default: matrix]")
-@click.option("--activation", type=click.Choice(ACTIVATIONS), help="Activation.  [default: sigmoid]")
-@click.option(
-    "--rule",
-    type=click.Choice(("paper", "robust", "oracle", "paper-oracle")),
-    default="robust",
-    show_default=True,
-    help="Who decides: the mean residual, agreeing principal directions, or the population without samples.",
-)
-@click.option("-n", "n", type=COUNT, default=1000, show_default=True, help="Number N of particles.")
-@click.option("--horizon", type=Number(0.0, open_low=True), default=20.0, show_default=True, help="Time of each step.")
-@click.option("--alpha", type=Number(0.0, open_low=True), default=20.0, show_default=True, help="Step size.")
-@click.option("--tau", type=Number(0.0), default=1e-4, show_default=True, help="Weight of the penalty |z|^2.")
-@click.option("--beta", type=Number(0.0), default=1e-6, show_default=True, help="Temperature of the noise.")
-@click.option("--batch-size", type=COUNT, default=20, show_default=True, help="Samples B per step.")
-@click.option("--delta", type=Number(0.0), default=1e-2, show_default=True, help="Threshold of the paper's rule.")
-@click.option("--replicates", type=click.IntRange(min=4), default=8, show_default=True, help="Of the robust rule.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of every random stream.")
+@click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@search_options
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
+@jobs_option
 @format_option("table", "json")
-def discover(rule: str, out: str | None, form: str, problem: str | None, **given: Any) -> None:
+@verbosity_options
+def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: bool, verbose: bool, **given: Any) -> None:
     """Find the fixed subspace E^G from data, without using the group; prints the trace of every step.
+
+    SIM.toml states cases instead, each run from several seeds: prints how often each finds E^G. Cases that are done
+    are kept beside the output and not run again.
 
     \b
     Example:
       mfsym discover --teacher wi --rule robust -n 200 --batch-size 100 --format json
+      mfsym discover sims/discover.toml -o results/discover.nc -j 2
     """
+    path = output_file(out)
+    stated = {key: value for key, value in given.items() if value is not None}
+    if sim is not None:
+        if stated:
+            raise MfsymError(f"--{next(iter(stated)).replace('_', '-')} is stated by {sim}; leave it out")
+        _study(sim, path, jobs, form, verbosity(quiet, verbose))
+        return
     from mfsym.configurations.problems import STATED
     from mfsym.configurations.single import single_cell
+    from mfsym.configurations.studies import preferred
 
-    path = output_file(out)
-    stated = {key: value for key in STATED if (value := given.pop(key)) is not None}
-    cell, _ = single_cell({**stated, "problem": problem})
+    rule, file = stated.pop("rule", "robust"), stated.pop("problem", None)
+    cell, _ = single_cell({**{key: stated.pop(key) for key in STATED if key in stated}, "problem": file})
     from mfsym.discovery import Search
     from mfsym.experiments import problem_of
     from mfsym.stores.datasets import save
-    from mfsym.traces import trace, trace_record, trace_table
+    from mfsym.traces import symmetric_as_stated, trace, trace_record, trace_table
 
     found = problem_of(cell).quadratic("discover")
-    dataset = trace(found.unit, found.data, rule, Search(**given))
+    search = Search(**{**preferred(cell.problem), **stated})
+    dataset = trace(found.unit, found.data, rule, search, known=symmetric_as_stated(found.data))
     if path is not None:
         save(dataset, path)
     click.echo(json.dumps(trace_record(dataset)) if form == "json" else trace_table(dataset))
+
+
+def _study(sim: Path, path: Path | None, jobs: int, form: str, loudness: int) -> None:
+    """Run the cases of a study file and tabulate them."""
+    from mfsym.configurations.studies import read_study
+    from mfsym.stores.datasets import save
+    from mfsym.studies import run_study, study_records, study_table
+
+    study = read_study(sim)
+    kept = None if path is None else path.with_suffix(".cases")
+    dataset = run_study(study, kept, jobs=jobs, verbosity=loudness)
+    if path is not None:
+        save(dataset, path)
+    click.echo(json.dumps(study_records(dataset)) if form == "json" else study_table(dataset))

@@ -1,4 +1,4 @@
-"""The command flow: the mean-field limit of a training."""
+"""Commands on the mean-field limit of a training: flow, phase."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from mfsym.cli.options import COUNT, Number, output_file, problem_options, verbosity, verbosity_options, with_options
 from mfsym.configurations.fields import SCHEMES
+from mfsym.errors import MfsymError
 
 ORDER = click.IntRange(min=2, max=1000)
 METHODS = ("RK23", "RK45", "DOP853")
@@ -28,6 +29,18 @@ def accuracy_of(given: dict[str, Any]) -> Any:
     from mfsym.flows import Accuracy
 
     return Accuracy(**{name: given.pop(name) for name in ("order", "force_tolerance", "method", "rtol")})
+
+
+def moments_of(text: str, option: str, *, zero: bool = False) -> list[float]:
+    """'1,2,5' as increasing positive numbers, 0 allowed where ``zero``; MfsymError otherwise."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise MfsymError(f"{option} must be numbers separated by commas, got {text[:60]!r}") from None
+    if any(not (0 < value < 1e12 or (zero and value == 0)) for value in values) or sorted(set(values)) != values:
+        sign = "at least 0" if zero else "positive"
+        raise MfsymError(f"{option} must be {sign}, increasing and without repeats, got {text[:60]!r}")
+    return values
 
 
 @click.command()
@@ -76,3 +89,35 @@ def flow(
         last = dataset.isel(time=-1)
         names = ("risk", "rmd2_si", "rmd2_symmetrised", "error_w2", "error_risk", "error_force", "energy_defect")
         click.echo(f"{path}: t = {float(last['time']):g}, {', '.join(f'{n} {float(last[n]):.3e}' for n in names)}")
+
+
+@click.command()
+@problem_options
+@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--times", metavar="T,T,...", help="One portrait each.  [default: 0, 1/20, 1/4 and all of the horizon]")
+@click.option("--grid", type=click.IntRange(min=2, max=1000), default=25, show_default=True, help="Points a side.")
+@accuracy_options
+@click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> None:
+    """Compute the velocity field of the limit inside E^G, where E^G is a plane: what figures/phase.py draws.
+
+    \b
+    Example:
+      mfsym phase --teacher wi --init si -n 256 --beta 0 -o phase.nc
+    """
+    from mfsym.configurations.single import single_cell
+
+    path = output_file(out)
+    accuracy = accuracy_of(given)
+    cell, _ = single_cell(given, schemes=(scheme,))
+    shares = [0.0, 0.05 * cell.horizon, 0.25 * cell.horizon, cell.horizon]
+    moments = shares if times is None else moments_of(times, "--times", zero=True)
+    from mfsym.experiments import problem_of
+    from mfsym.limits import phase_portrait
+    from mfsym.stores.datasets import save
+
+    problem = problem_of(cell).quadratic("phase")
+    dataset = phase_portrait(cell, moments, problem.data, problem.unit, grid=grid, accuracy=accuracy)
+    assert path is not None
+    save(dataset, path)
+    click.echo(f"{path}: {len(moments)} time(s), {grid} x {grid} points of E^G")

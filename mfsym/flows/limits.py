@@ -74,10 +74,9 @@ def refined_limit(
     )
 
 
-def _states(
-    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
-) -> tuple[FlowState, ...]:
-    flow = MeanFieldFlow(
+def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
+    """The flow of the first scheme of a cell; noise is projected unless the start is WI."""
+    return MeanFieldFlow(
         unit,
         cell.schemes[0],
         data,
@@ -88,4 +87,10 @@ def _states(
         accuracy=accuracy,
         seed=cell.seed,
     )
+
+
+def _states(
+    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
+) -> tuple[FlowState, ...]:
+    flow = flow_of(cell, data, unit, accuracy)
     return tuple(flow.flow(flow.init(start_cloud(unit, cell.init, n)), times))

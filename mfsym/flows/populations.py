@@ -59,6 +59,15 @@ class Population:
         """The gradient (N, p) on particles z (N, p), penalty and projector included, and F."""
         return self._gradient(z, self._nodes)
 
+    def field(self, points: ArrayLike, z: ArrayLike) -> Floats:
+        """The gradient (M, p) that a particle would feel at each of points (M, p), the law being that of z (N, p)."""
+        places = np.asarray(points, dtype=np.float64)
+        nodes = self._lifted(self.rule, compiled=False)
+        slope, _ = plain_gradient(self.unit, np.asarray(z, dtype=np.float64), nodes, places)
+        if self.projector is not None:
+            slope = slope @ self.projector.T
+        return slope + 2.0 * self.tau * places
+
     def resolve(self, z: ArrayLike, tolerance: float, scale: float | None = None) -> float:
         """Refine the quadrature until the gradient at z changes by less than ``tolerance`` times its size.
 
@@ -90,26 +99,30 @@ class Population:
         moment = float(np.einsum("np,np->", particles, particles)) / len(particles)
         return slope + 2.0 * self.tau * particles, risk + self.tau * moment
 
-    def _lifted(self, rule: Rule) -> LiftedNodes:
-        """The rule as the scheme presents it: one batch whose samples are the nodes."""
+    def _lifted(self, rule: Rule, *, compiled: bool = True) -> LiftedNodes:
+        """The rule as the scheme presents it, one batch whose samples are the nodes; as kernels see it if compiled."""
         lifted = self.scheme.lift(rule.x[None], rule.y[None], stream_key(0, "haar"), 0)
         copies = lifted.y.shape[1] // len(rule)
         weights = np.repeat(rule.weights * len(rule), copies) * lifted.sample_weights
         flat = lifted.x[0].reshape(-1, self.unit.d)
         parts = (lifted.y[0], lifted.rho_y, lifted.node_weights, weights)
-        inputs = pad_nodes(self.unit.code, flat) if self.unit.code in COMPILED else flat
+        inputs = pad_nodes(self.unit.code, flat) if compiled and self.unit.code in COMPILED else flat
         return LiftedNodes(inputs, *(np.ascontiguousarray(part) for part in parts))
 
 
-def plain_gradient(unit: Unit, z: Floats, nodes: LiftedNodes) -> tuple[Floats, float]:
-    """As ``population_gradient`` for any unit, in plain NumPy; nodes.x : (B K, d), neither padded nor scaled."""
+def plain_gradient(unit: Unit, z: Floats, nodes: LiftedNodes, points: Floats | None = None) -> tuple[Floats, float]:
+    """As ``population_gradient`` for any unit, in plain NumPy; nodes.x : (B K, d), neither padded nor scaled.
+
+    points : (M, p) where the gradient is wanted, the particles z themselves if None.
+    """
+    places = z if points is None else points
     copies = len(nodes.node_weights)
     phi = unit.predict(nodes.x, z).reshape(len(nodes.y), copies, unit.c)
     error = np.einsum("k,kij,bki->bj", nodes.node_weights, nodes.rho, phi) - nodes.y
     risk = float(nodes.sample_weights @ np.sum(error**2, axis=1))
     turned = np.einsum("b,k,kij,bj->bki", 2.0 * nodes.sample_weights, nodes.node_weights, nodes.rho, error)
-    r, slope = turned.reshape(-1, unit.c), np.zeros_like(z)
+    r, slope = turned.reshape(-1, unit.c), np.zeros_like(places)
     for first in range(0, len(r), NODES_AT_A_TIME):
         part = slice(first, first + NODES_AT_A_TIME)
-        slope += unit.pullback(nodes.x[part], z, r[part])
+        slope += unit.pullback(nodes.x[part], places, r[part])
     return slope, risk

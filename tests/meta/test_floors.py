@@ -16,7 +16,7 @@ FLOORS = {
     4: ("teachers", "datasets", "schemes", "metrics"),
     5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),
-    7: ("experiments", "limits", "convergence", "traces", "counterexample"),
+    7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),
     8: ("sweeps",),
     9: ("cli", "__main__"),
 }
@@ -27,7 +27,17 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 DOORS = {
     "numba": ("accelerate",),
     "ot": ("transport",),
-    "xarray": ("variables", "stores", "experiments", "limits", "convergence", "traces", "counterexample", "sweeps"),
+    "xarray": (
+        "variables",
+        "stores",
+        "experiments",
+        "limits",
+        "convergence",
+        "traces",
+        "studies",
+        "counterexample",
+        "sweeps",
+    ),
     "click": ("cli",),
     "distributed": ("executors",),
     "mpi4py": ("executors",),

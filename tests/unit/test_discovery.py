@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mfsym.datasets import SampleData
 from mfsym.discovery import (
     Search,
     angle_between,
@@ -18,7 +19,7 @@ from mfsym.errors import MfsymError
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import reference_teacher
-from mfsym.traces import success_rates, trace, trace_record, trace_table
+from mfsym.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, STAT
 
@@ -78,17 +79,31 @@ def test_a_trace_is_a_dataset_a_record_and_a_table(rule):
     teacher = reference_teacher("wi")
     dataset = trace(teacher.unit, teacher, rule, SMALL)
     record = trace_record(dataset)
-    assert set(record) == {"dimension", "angle", "settled", "steps"}
-    assert {"dimension", "rmd2", "threshold", "left"} <= set(record["steps"][0])
-    assert [step["left"] for step in record["steps"]] == [
-        step["statistic"] > step["threshold"] for step in record["steps"]
-    ]
+    assert set(record) == {"dimension", "angle", "steps"}
+    assert all(set(step) == {"dimension", "rmd2", "threshold", "left"} for step in record["steps"])
+    assert [step["left"] for step in record["steps"]] == list(dataset.statistic.values > dataset.threshold.values)
     assert dataset.particles_after.dims == ("step", "particle", "param")
     assert f"dimension {record['dimension']}" in trace_table(dataset)
-    assert success_rates([dataset, dataset])["runs"] == 2
     hidden = trace(teacher.unit, teacher, rule, SMALL, known=False)
     assert trace_record(hidden)["angle"] is None
     assert "fixed_basis" not in hidden
+
+
+def test_residuals_that_cancel_have_no_mean():
+    line = Subspace(np.array([[1.0], [0.0]]))
+    both = np.array([[0.3, 1.0], [0.2, -1.0]])
+    assert mean_share(both, line) <= ALGEBRA
+    assert abs(mean_share(np.abs(both), line) - 1.0) <= ALGEBRA
+    assert mean_share(both * [1.0, 0.0], line) == 1.0
+
+
+def test_only_symmetrised_samples_are_symmetric_as_stated():
+    teacher = reference_teacher("wi")
+    x, y = normals(KEY, 0, 8, 2), normals(KEY, 1, 8, 2)
+    swap = (teacher.unit.rho_x, teacher.unit.rho_y)
+    assert symmetric_as_stated(teacher)
+    assert symmetric_as_stated(SampleData((x, y), symmetry=swap))
+    assert not symmetric_as_stated(SampleData((x, y)))
 
 
 @compiled

@@ -12,7 +12,7 @@ from mfsym.flows import Accuracy, MeanFieldFlow, Population, limit_of, refined_l
 from mfsym.flows.populations import plain_gradient
 from mfsym.flows.quadratures import sobol_normals
 from mfsym.groups import cyclic, dihedral, so, symmetric
-from mfsym.limits import flow, flow_cell
+from mfsym.limits import flow, flow_cell, phase_portrait
 from mfsym.metrics import risks
 from mfsym.schemes import get_scheme
 from mfsym.streams import normals, stream_key
@@ -264,3 +264,33 @@ def test_data_without_a_unit_need_one():
     data = SampleData((np.zeros((2, 2)), np.zeros((2, 2))))
     with pytest.raises(MfsymError, match="no unit of its own"):
         flow_cell(Cell(n=2), data)
+
+
+@pytest.mark.parametrize("name", ["vanilla", "fa", "ea"])
+def test_the_field_at_the_particles_is_their_gradient(name):
+    unit = UNITS[0]
+    population = Population(unit, name, asymmetric_teacher(unit), tau=0.1, order=6)
+    z = population.scheme.particles(normals(KEY, 5, 4, unit.p))
+    slope, _ = population.gradient(z)
+    assert np.abs(population.field(z, z) - slope).max() <= ROUNDOFF * max(1.0, np.abs(slope).max())
+    assert np.abs(population.field(z + 0.5, z) - slope).max() > FINITE_DIFFERENCE
+
+
+@compiled
+def test_a_phase_portrait_points_where_the_particles_go():
+    teacher = reference_teacher("wi")
+    step = 1e-4
+    cell = Cell(n=16, schemes=("vanilla",), alpha=5.0, beta=0.0)
+    portrait = phase_portrait(cell, [0.0, 1.0, 1.0 + step], teacher, teacher.unit, grid=41, accuracy=COARSE)
+    assert portrait.drift.dims == ("time", "second", "first", "coordinate")
+    inside = portrait.particles_fixed.values
+    moved = (inside[2] - inside[1]) / step
+    nearest = [portrait.drift[1].sel(first=a, second=b, method="nearest").values for a, b in inside[1]]
+    assert np.abs(np.array(nearest) - moved).max() < 0.25 * np.abs(moved).max()
+    assert portrait.teacher_fixed.shape == (10, 2)
+
+
+def test_a_phase_portrait_needs_a_plane():
+    unit = UNITS[0]
+    with pytest.raises(MfsymError, match="dimension 2, got 1"):
+        phase_portrait(Cell(schemes=("vanilla",)), [0.0], asymmetric_teacher(unit), unit)
