@@ -37,6 +37,7 @@ FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
+KERNELS = Path(__file__).parent / "kernels"
 _KERNEL_IMPORT = re.compile(r"^from mfsym\.kernels\.(\w+) import", re.MULTILINE)
 
 
@@ -48,7 +49,8 @@ def _sources(path: Path) -> set[Path]:
         if current not in found:
             found.add(current)
             names = _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8"))
-            waiting += [current.parent / f"{name}.py" for name in names]
+            beside = [current.with_name(f"{name}.py") for name in names]
+            waiting += [file if file.exists() else KERNELS / file.name for file in beside]
     return found
 
 
@@ -97,11 +99,6 @@ def _compile(**options: Any) -> Callable[[F], F]:
 def kernel(function: F) -> F:
     """Compile a numerical kernel: sums reassociate and vectorise, NaN and inf propagate."""
     return _compile(fastmath=FASTMATH)(function)
-
-
-def parallel_kernel(function: F) -> F:
-    """As ``kernel``, with ``prange`` loops over threads (their partial sums must be of fixed chunks)."""
-    return _compile(fastmath=FASTMATH, parallel=True)(function)
 
 
 def uncached_kernel(function: F) -> F:
@@ -169,10 +166,8 @@ def is_single(value_type: Any) -> bool:
     return bool(value_type == numba.types.float32)
 
 
-prange = numba.prange
-
 ir, cgutils, types, intrinsic = _ir, _cgutils, numba.types, _intrinsic
-"""What ``kernels/vectors.py`` writes vector instructions with."""
+"""What ``kernels/vectors.py`` and ``kernels/gates.py`` write instructions with."""
 
 
 @contextlib.contextmanager
@@ -184,12 +179,6 @@ def compiling() -> Iterator[None]:
         yield
 
 
-def set_threads(count: int) -> None:
-    """Use ``count`` threads in ``parallel_kernel`` loops (at least one)."""
-    if not JIT_DISABLED:
-        numba.set_num_threads(max(1, min(count, _config.NUMBA_NUM_THREADS)))
-
-
 def available_threads() -> int:
-    """Threads that ``parallel_kernel`` loops may use on this machine."""
+    """Threads that one run may use on this machine (NUMBA_NUM_THREADS, or its cores)."""
     return int(_config.NUMBA_NUM_THREADS)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.accelerate import available_threads, set_threads
+from mfsym.accelerate import available_threads
 from mfsym.errors import MfsymError
 from mfsym.kernels import sgd
+from mfsym.kernels.gates import together
 from mfsym.kernels.units import SAMPLES_AT_A_TIME, block_shape, pack, unpack
 from mfsym.losses import get_loss
 from mfsym.schemes import Scheme, get_scheme
@@ -185,12 +186,12 @@ class _Run:
         if self.plan is None:
             self.plan = self._planned(batches.x.shape[1])
         shape, work = self.plan
-        threads = work.forces.shape[0]
-        if threads > 1:
-            set_threads(threads)
+
+        def advance(thread: int) -> int:
+            return self.engine.advance(shape, self.blocked, batches, motion, work, thread)
+
         with np.errstate(over="ignore", invalid="ignore"):
-            advance = self.engine.advance_threads if threads > 1 else self.engine.advance
-            done = advance(shape, self.blocked, batches, motion, work)
+            done = together(work.forces.shape[0], advance)
         self.finite = done == steps and bool(np.isfinite(self.blocked).all())
         return first_step + int(done)
 

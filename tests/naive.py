@@ -218,6 +218,10 @@ def predict_blocked(unit, blocked, n, p, L, x, out):
     out[:] = outputs(unit, x, z, out.shape[1]).mean(axis=1)
 
 
+def predict_few(activation, z, c, n, x, out):
+    out[:] = outputs((0, activation), x, z[: n * c].reshape(n, c * x.shape[1]), c).mean(axis=1)
+
+
 def predict(unit, activation, x, z, c):
     return outputs((unit, activation), x if unit == 0 else x / x.shape[1], z, c).mean(axis=1)
 
@@ -231,7 +235,7 @@ def cotangents(phi, y, rho, node_weights, sample_weights):
     return 2.0 * np.einsum("b,k,kij,bj->bki", sample_weights, node_weights, rho, error)
 
 
-def advance(shape, z, batches, motion, work):
+def advance(shape, z, batches, motion, work, thread):
     n, p = shape.n, shape.p
     particles = np.empty((n, p))
     unpack(np.float64(z), shape.lanes, particles)
@@ -257,10 +261,6 @@ def advance(shape, z, batches, motion, work):
             break
     pack(particles, n, p, shape.lanes, z)
     return done
-
-
-def advance_threads(shape, z, batches, motion, work):
-    return advance(shape, z, batches, motion, work)
 
 
 # whole trainings, from the equations of the schemes

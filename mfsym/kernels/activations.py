@@ -190,6 +190,48 @@ def sum_slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     return _sum_slopes_of(IDENTITY, a, o, weights, n)
 
 
+@inner
+def _planar_rows_of(kind: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
+    n = np.uintp(weights.shape[0])
+    zero = like(z[o], 0.0)
+    t0, t1, t2, t3 = zero, zero, zero, zero
+    o1, q1, q2, q3 = o + n, q + n, q + n + n, q + n + n + n
+    x00, x01, x10, x11 = x[m, 0], x[m, 1], x[m + 1, 0], x[m + 1, 1]
+    x20, x21, x30, x31 = x[m + 2, 0], x[m + 2, 1], x[m + 3, 0], x[m + 3, 1]
+    for lane in range(n):
+        i = np.uintp(lane)
+        w, z0, z1 = weights[i], z[o + i], z[o1 + i]
+        s0, d0 = value_slope(kind, z0 * x00 + z1 * x01)
+        s1, d1 = value_slope(kind, z0 * x10 + z1 * x11)
+        s2, d2 = value_slope(kind, z0 * x20 + z1 * x21)
+        s3, d3 = value_slope(kind, z0 * x30 + z1 * x31)
+        t0 += w * s0
+        t1 += w * s1
+        t2 += w * s2
+        t3 += w * s3
+        tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i] = d0, d1, d2, d3
+    return t0, t1, t2, t3
+
+
+@kernel
+def planar_rows(code: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
+    """``preactivations`` and ``sum_slopes_row`` of four samples in one pass, for inputs in the plane (d = 2).
+
+    The four sums over the n = weights.size lanes are returned, the slopes are written to tape[q : q + 4 n].
+    """
+    if code == 0:
+        return _planar_rows_of(SIGMOID, z, o, x, m, tape, q, weights)
+    if code == 1:
+        return _planar_rows_of(TANH, z, o, x, m, tape, q, weights)
+    if code == 2:
+        return _planar_rows_of(RELU, z, o, x, m, tape, q, weights)
+    if code == 3:
+        return _planar_rows_of(SOFTPLUS, z, o, x, m, tape, q, weights)
+    if code == 4:
+        return _planar_rows_of(ERF, z, o, x, m, tape, q, weights)
+    return _planar_rows_of(IDENTITY, z, o, x, m, tape, q, weights)
+
+
 @kernel
 def slopes_row(code: Any, a: Any, o: Any, n: Any) -> None:
     """Replace the preactivations a[o:o+n] by s'(a)."""

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel, parallel_kernel, prange, written_out
+from mfsym.accelerate import kernel, written_out
 from mfsym.kernels.elementary import like
+from mfsym.kernels.gates import meet
 from mfsym.kernels.losses import cotangents
 from mfsym.kernels.mlp import SAMPLES, Network, copy_rows, fill, load_samples, run_backward, run_forward
 from mfsym.kernels.steps import Workspace, make_workspace, map_extents, settle
@@ -144,46 +145,26 @@ def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> 
 
 
 @kernel
-def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
-    """Move the blocked particles z through the S steps of ``batches``.
-
-    Returns S, or the number of steps after which the state stopped being finite (the run ends there).
-    """
-    extents = map_extents(motion)
-    for s in range(batches.x.shape[0]):
-        x = batches.x[s]
-        for block in range(shape.blocks):
-            _forward(shape, block, z, x, work, 0)
-        if not cotangents(shape, batches, s, work, motion.loss):
-            return s
-        finite = True
-        for block in range(shape.blocks):
-            deep_force(shape, block, z, x, work.r, work, 0, x[:0], work.weights[0])
-            finite &= settle(shape, block, z, motion, extents, s, work, 0)
-        if not finite:
-            return s + 1
-    return batches.x.shape[0]
-
-
-@parallel_kernel
-def advance_deep_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
-    """As ``advance_deep``, the blocks of each pass shared between threads; the same bits."""
+def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
+    """As ``kernels.sgd.advance``."""
     threads = work.forces.shape[0]
-    finite = np.ones(threads, np.bool_)
+    mine = range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads)
     extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
-        for thread in prange(threads):
-            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
-                _forward(shape, block, z, x, work, thread)
-        if not cotangents(shape, batches, s, work, motion.loss):
+        for block in mine:
+            _forward(shape, block, z, x, work, thread)
+        meet(work.gate, threads)
+        if not work.finite.all():
             return s
-        for thread in prange(threads):
-            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
-                deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
-                finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
-        if not finite.all():
-            return s + 1
+        if thread == 0:
+            work.finite[threads] = cotangents(shape, batches, s, work, motion.loss)
+        meet(work.gate, threads)
+        if not work.finite[threads]:
+            return s
+        for block in mine:
+            deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
+            work.finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
     return batches.x.shape[0]
 
 

@@ -74,13 +74,13 @@ def preactivations(z: Any, o: Any, L: Any, x: Any, m: Any, out: Any, q: Any) -> 
             out[q + i], out[q1 + i] = z0 * x[m, 0], z0 * x[m + 1, 0]
             out[q2 + i], out[q3 + i] = z0 * x[m + 2, 0], z0 * x[m + 3, 0]
         return
+    x00, x01, x10, x11 = x[m, 0], x[m, 1], x[m + 1, 0], x[m + 1, 1]
+    x20, x21, x30, x31 = x[m + 2, 0], x[m + 2, 1], x[m + 3, 0], x[m + 3, 1]
     for lane in range(L):
         i = np.uintp(lane)
         z0, z1 = z[o + i], z[o1 + i]
-        out[q + i] = z0 * x[m, 0] + z1 * x[m, 1]
-        out[q1 + i] = z0 * x[m + 1, 0] + z1 * x[m + 1, 1]
-        out[q2 + i] = z0 * x[m + 2, 0] + z1 * x[m + 2, 1]
-        out[q3 + i] = z0 * x[m + 3, 0] + z1 * x[m + 3, 1]
+        out[q + i], out[q1 + i] = z0 * x00 + z1 * x01, z0 * x10 + z1 * x11
+        out[q2 + i], out[q3 + i] = z0 * x20 + z1 * x21, z0 * x30 + z1 * x31
     for k in range(2, d):
         o += L + L if k == 2 else L
         for lane in range(L):

@@ -9,8 +9,10 @@ Each step, for the lifted batch x_{bk}, y_b with node weights w_k, sample weight
 (Maass Martínez & Fontbona 2024, equation of the noisy SGD of section 2 with one lifted batch per step.)
 
 The tape of the forward pass is kept for the backward pass while it fits the cache (``KEPT_TAPE_BYTES``); past that each
-block's forward pass is run again, so memory stays proportional to one block. Sums over particles are partial sums of
-one block each, added in order: their bits do not depend on the number of threads.
+block's forward pass is run again, so memory stays proportional to one block.
+
+Threads share the blocks: each makes the same call with its own number, and they meet twice a step (``kernels.gates``).
+Sums over particles are partial sums of one block each, added in order: their bits do not depend on the threads.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel, parallel_kernel, prange
+from mfsym.accelerate import kernel
 from mfsym.kernels.elementary import like
+from mfsym.kernels.gates import meet
 from mfsym.kernels.losses import cotangents as _cotangents
 from mfsym.kernels.steps import Batches, Motion, Workspace, make_workspace, map_extents, settle
 from mfsym.kernels.units import (
@@ -32,7 +35,7 @@ from mfsym.kernels.units import (
     tape_rows,
 )
 
-__all__ = ["Batches", "Motion", "Shape", "Workspace", "advance", "advance_threads", "plan", "workspace"]
+__all__ = ["Batches", "Motion", "Shape", "Workspace", "advance", "plan", "workspace"]
 
 KEPT_TAPE_BYTES = 1 << 22
 
@@ -91,44 +94,27 @@ def _pull(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> Non
 
 
 @kernel
-def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
-    """Move the blocked particles z through the S steps of ``batches``.
+def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
+    """Move the blocked particles z through the S steps of ``batches``; ``thread`` is this call's number among threads.
 
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
-    extents = map_extents(motion)
-    for s in range(batches.x.shape[0]):
-        x = batches.x[s]
-        for block in range(shape.blocks):
-            _forward(shape, block, z, x, work, 0)
-        if not _cotangents(shape, batches, s, work, motion.loss):
-            return s
-        finite = True
-        for block in range(shape.blocks):
-            _pull(shape, block, z, x, work, 0)
-            finite &= settle(shape, block, z, motion, extents, s, work, 0)
-        if not finite:
-            return s + 1
-    return batches.x.shape[0]
-
-
-@parallel_kernel
-def advance_threads(shape: Any, z: Any, batches: Any, motion: Any, work: Any) -> Any:
-    """As ``advance``, the blocks of each pass shared between threads; the same bits."""
     threads = work.forces.shape[0]
-    finite = np.ones(threads, np.bool_)
+    mine = range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads)
     extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
-        for thread in prange(threads):
-            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
-                _forward(shape, block, z, x, work, thread)
-        if not _cotangents(shape, batches, s, work, motion.loss):
+        for block in mine:
+            _forward(shape, block, z, x, work, thread)
+        meet(work.gate, threads)
+        if not work.finite.all():
             return s
-        for thread in prange(threads):
-            for block in range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads):
-                _pull(shape, block, z, x, work, thread)
-                finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
-        if not finite.all():
-            return s + 1
+        if thread == 0:
+            work.finite[threads] = _cotangents(shape, batches, s, work, motion.loss)
+        meet(work.gate, threads)
+        if not work.finite[threads]:
+            return s
+        for block in mine:
+            _pull(shape, block, z, x, work, thread)
+            work.finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
     return batches.x.shape[0]

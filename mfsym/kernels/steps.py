@@ -52,6 +52,7 @@ class Workspace(NamedTuple):
     tape (flat, all blocks, empty unless kept), scratch (T, .), forces (T, (2 p + 4) L), normals (T, .),
     words (T, 4, LANES), phi (blocks, M, c), r (M, c),
     weights (2, L): rows of ones, and of ones up to the last particle of the last block.
+    gate (1,): where the threads meet.  finite (T + 1,): what each thread last moved, and the last prediction.
     """
 
     tape: np.ndarray
@@ -62,6 +63,8 @@ class Workspace(NamedTuple):
     phi: np.ndarray
     r: np.ndarray
     weights: np.ndarray
+    gate: np.ndarray
+    finite: np.ndarray
 
 
 def make_workspace(
@@ -81,6 +84,8 @@ def make_workspace(
         np.zeros((shape.blocks, samples, c), dtype),
         np.zeros((samples, c), dtype),
         weights,
+        np.zeros(1, np.int64),
+        np.ones(threads + 1, np.bool_),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mfsym.accelerate import kernel
-from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
+from mfsym.kernels.activations import planar_rows, slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
 from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
 
@@ -29,6 +29,9 @@ MANY, FEW_LANES = 64, 128
 """Particles of more than MANY parameters lie in blocks of at most FEW_LANES lanes: less memory per block."""
 
 SAMPLES_AT_A_TIME = 4
+
+FEW, SAMPLE_LANES = 64, 128
+"""A matrix unit's ensemble of at most FEW particles is read with SAMPLE_LANES samples in the lanes."""
 
 
 def block_shape(n: int, p: int = 1) -> tuple[int, int]:
@@ -60,6 +63,14 @@ def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape:
     if code == 0:
         for j in range(c):
             for m in range(0, M, 4):
+                if d == 2:
+                    t0, t1, t2, t3 = planar_rows(activation, z, o, x, m, tape, q, weights)
+                    phi[m, j] += t0
+                    phi[m + 1, j] += t1
+                    phi[m + 2, j] += t2
+                    phi[m + 3, j] += t3
+                    q += np.uintp(4) * L
+                    continue
                 preactivations(z, o, L, x, m, tape, q)
                 for s in range(4):
                     phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
@@ -205,10 +216,48 @@ def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out
     out /= like(one, n)
 
 
+@kernel
+def predict_few(activation: Any, z: Any, c: Any, n: Any, x: Any, out: Any) -> None:
+    """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) of the matrix unit for x (Q, d), a lane for each sample.
+
+    z : (c n padded to a multiple of 4, d), row i c + j is row j of particle i.
+    """
+    (Q, d), L, start = x.shape, np.uintp(SAMPLE_LANES), np.uintp(0)
+    inputs, sums = np.zeros(d * SAMPLE_LANES, x.dtype), np.empty(c * SAMPLE_LANES, x.dtype)
+    scratch, values = np.empty(4 * SAMPLE_LANES, x.dtype), np.empty(4 * SAMPLE_LANES, x.dtype)
+    for first in range(0, Q, SAMPLE_LANES):
+        here = min(SAMPLE_LANES, Q - first)
+        for lane in range(here):
+            for k in range(d):
+                inputs[k * SAMPLE_LANES + lane] = x[first + lane, k]
+        sums[:] = like(x[0, 0], 0.0)
+        for m in range(0, z.shape[0], 4):
+            preactivations(inputs, start, L, z, m, scratch, start)
+            for s in range(min(4, n * c - m)):
+                row = np.uintp(s) * L
+                values_slopes_row(activation, scratch, row, values, L)
+                axpy(sums, np.uintp((m + s) % c) * L, like(x[0, 0], 1.0), values, row, L)
+        for lane in range(here):
+            for j in range(c):
+                out[first + lane, j] = sums[j * SAMPLE_LANES + lane] / n
+
+
+def _predict_few(activation: int, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
+    """As ``predict`` for few particles of the matrix unit."""
+    n, d = len(z), x.shape[1]
+    rows = np.zeros((-(-n * c // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME, d))
+    rows[: n * c] = z.reshape(n * c, d)
+    out = np.empty((len(x), c))
+    predict_few(activation, rows, c, n, np.ascontiguousarray(x, dtype=np.float64), out)
+    return out
+
+
 def predict(unit: int, activation: int, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
     """Prediction (Q, c) of the ensemble z (N, p) at the inputs x (Q, d), in float64."""
     z = np.ascontiguousarray(z, dtype=np.float64)
     n, p = z.shape
+    if unit == MATRIX and n <= FEW:
+        return _predict_few(activation, x, z, c)
     blocks, L = block_shape(n)
     blocked = np.empty(blocks * p * L)
     pack(z, n, p, L, blocked)

@@ -50,8 +50,8 @@ def user_plan(functions: tuple[Callable[..., Any], ...], p: int, n: int, samples
 def user_workspace(
     shape: UserShape, c: int, samples: int, noise_dimension: int, dtype: Any, threads: int = 1
 ) -> Workspace:
-    """Scratch arrays for a run of this shape."""
-    return make_workspace(shape.sizes, 0, 0, c, samples, noise_dimension, dtype, threads)
+    """Scratch arrays for a run of this shape, which takes one thread whatever ``threads`` is."""
+    return make_workspace(shape.sizes, 0, 0, c, samples, noise_dimension, dtype, 1)
 
 
 def differences(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,7 +142,7 @@ def _force(pullback: Any, shape: Any, block: Any, blocked: Any, x: Any, r: Any, 
                     g[k * shape.lanes + lane] += one[k]
 
 
-def advance_user(shape: UserShape, z: Any, batches: Any, motion: Any, work: Any) -> int:
+def advance_user(shape: UserShape, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> int:
     """As ``kernels.sgd.advance``; the loop over steps is not compiled, so that a new function compiles fast."""
     extents, sizes = map_extents(motion), shape.sizes
     for s, x in enumerate(batches.x):
@@ -152,8 +152,8 @@ def advance_user(shape: UserShape, z: Any, batches: Any, motion: Any, work: Any)
             return s
         finite = True
         for block in range(sizes.blocks):
-            _force(shape.pullback, sizes, block, z, x, work.r, work.forces[0])
-            finite &= settle(sizes, block, z, motion, extents, s, work, 0)
+            _force(shape.pullback, sizes, block, z, x, work.r, work.forces[thread])
+            finite &= settle(sizes, block, z, motion, extents, s, work, thread)
         if not finite:
             return s + 1
     return len(batches.x)

@@ -81,13 +81,12 @@ class Engine(NamedTuple):
 
     plan : (n, samples, bytes of a number) -> the shape of a run.
     workspace : (shape, c, samples, noise dimension, dtype, threads) -> its scratch.
-    advance, advance_threads : (shape, blocked particles, batches, motion, workspace) -> steps done.
+    advance : (shape, blocked particles, batches, motion, workspace, number of the thread) -> steps done.
     """
 
     plan: Callable[..., Any]
     workspace: Callable[..., Any]
     advance: Callable[..., int]
-    advance_threads: Callable[..., int]
 
 
 class Unit(ABC):

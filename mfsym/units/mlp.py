@@ -239,9 +239,7 @@ class MLPUnit(Unit):
         return Subspace(block_diag(*[action.fixed_subspace().basis for action in self._actions]))
 
     def engine(self) -> Engine:
-        return Engine(
-            partial(deep.deep_plan, self.network), deep.deep_workspace, deep.advance_deep, deep.advance_deep_threads
-        )
+        return Engine(partial(deep.deep_plan, self.network), deep.deep_workspace, deep.advance_deep)
 
     @property
     def _actions(self) -> list[Representation]:

@@ -14,7 +14,7 @@ class ShallowUnit(Unit):
     """A unit that the kernels know by its code alone."""
 
     def engine(self) -> Engine:
-        return Engine(self._plan, sgd.workspace, sgd.advance, sgd.advance_threads)
+        return Engine(self._plan, sgd.workspace, sgd.advance)
 
     def _plan(self, n: int, samples: int, item: int) -> sgd.Shape:
         return sgd.plan((self.code, self.activation_code), n, self.p, self.d, self.c, samples, item)

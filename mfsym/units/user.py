@@ -72,7 +72,7 @@ class UserUnit(Unit):
 
     def engine(self) -> Engine:
         plan = partial(user.user_plan, (self.forward, self.pull), self.p)
-        return Engine(plan, user.user_workspace, user.advance_user, user.advance_user)
+        return Engine(plan, user.user_workspace, user.advance_user)
 
     def _induced_action(self) -> Representation:
         return self._given_action

@@ -112,8 +112,6 @@ def test_blocks_tiles_and_tapes_do_not_matter(n, monkeypatch):
     assert np.abs(ends[0] - _twin(dynamics, start, 2, False)).max() < ALGEBRA
 
 
-@compiled
-@pytest.mark.slow  # compiles the threaded loop: half a minute
 def test_threads_give_the_bits_of_one_thread():
     unit = small()
     teacher = Teacher(unit, normals(KEY, 6, 3, unit.p), 1.0)
@@ -126,7 +124,7 @@ def test_threads_give_the_bits_of_one_thread():
 
 def test_networks_run_in_the_loops_of_their_own():
     engine = small().engine()
-    assert (engine.advance, engine.advance_threads) == (deep.advance_deep, deep.advance_deep_threads)
+    assert engine.advance == deep.advance_deep
 
 
 def test_a_run_that_blows_up_says_when():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mfsym.kernels import sgd
+from mfsym.kernels.gates import together
 from mfsym.kernels.sgd import Batches, Motion, plan, workspace
 from mfsym.kernels.units import MATRIX, UV, block_shape
 from mfsym.streams import normals, stream_key, uniforms
@@ -50,15 +51,14 @@ def _advance(problem, kept=None, threads=1):
     shape, z, batches, motion = problem
     shape = shape if kept is None else shape._replace(kept=kept)
     z = z.copy()
-    kernel = sgd.advance if threads == 1 else sgd.advance_threads
-    done = kernel(shape, z, batches, motion, _scratch(shape, batches, motion, threads))
-    return done, z
+    work = _scratch(shape, batches, motion, threads)
+    return together(threads, lambda thread: sgd.advance(shape, z, batches, motion, work, thread)), z
 
 
 def _twin(problem):
     shape, z, batches, motion = problem
     z = np.array(z, np.float64)
-    return naive.advance(shape, z, batches, motion, None), z
+    return naive.advance(shape, z, batches, motion, None, 0), z
 
 
 def _distance(a, b):
@@ -92,7 +92,7 @@ def test_blocks_of_every_size_equal_their_twin(code, n):
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_lanes_past_the_last_particle_stay_zero(code):
     shape, z, batches, motion = _problem(code, 5, 2, 2)
-    sgd.advance(shape, z, batches, motion, _scratch(shape, batches, motion))
+    sgd.advance(shape, z, batches, motion, _scratch(shape, batches, motion), 0)
     assert (z.reshape(shape.p, shape.lanes)[:, 5:] == 0.0).all()
     assert (z.reshape(shape.p, shape.lanes)[:, :5] != 0.0).all()
 

@@ -126,6 +126,28 @@ def test_predictions_are_means_over_particles(code, rows, n):
         assert np.abs(units.predict(code, 0, x, z[:-1], c) - naive.predict(code, 0, x, z, c)).max() > ALGEBRA
 
 
+@pytest.mark.parametrize(("d", "c"), SHAPES)
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_means_over_few_particles_equal_their_twin(n, d, c):
+    x, z = normals(KEY, 10, 300, d), np.full((-(-n * c // 4) * 4, d), 7.0)
+    z[: n * c] = normals(KEY, 11, n * c, d)
+    for activation in sized(range(6), [0]):
+        got, twin = np.ones((2, 300, c))
+        units.predict_few(activation, z, c, n, x, got)
+        naive.predict_few(activation, z, c, n, x, twin)
+        assert np.abs(got - twin).max() < ALGEBRA
+        assert np.abs(got[::-1] - twin).max() > ALGEBRA
+
+
+@pytest.mark.parametrize("n", [10, 100])
+def test_predictions_do_not_depend_on_what_is_predicted_beside_them(n):
+    x, z = normals(KEY, 12, 300, 2), normals(KEY, 13, n, 4)
+    together = units.predict(MATRIX, 0, x, z, 2)
+    for rows in (1, 20, 129):
+        assert np.array_equal(units.predict(MATRIX, 0, x[:rows], z, 2), together[:rows])
+    assert not np.array_equal(units.predict(MATRIX, 0, x[1:], z, 2), together[:-1])
+
+
 def test_padded_particles_do_not_predict():
     """sigmoid(0) = 1/2: a padded particle that counted would move the mean towards it."""
     x, z = 50.0 * np.ones((4, 1)), np.ones((3, 1))
