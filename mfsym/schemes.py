@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -16,13 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError
+from mfsym.groups.base import Elements
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 Model = Callable[[Floats], Floats]
 
-HAAR_STEPS = 1024
-"""Steps whose Haar draws are made at once: draws belong to (step, sample), whatever the chunks of a run."""
+HAAR_DRAWS = 20480
+"""About as many Haar draws are made at once: draws belong to (step, sample), whatever the chunks of a run."""
+
+MATRIX_NUMBERS = 1 << 22
+"""Numbers in the matrices of the Haar draws that are held at once (32 MiB)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Orbit:
         points = np.asarray(x, dtype=np.float64)
         pairs = zip(self.nodes_x, self.nodes_y, strict=True)
         return np.stack([model(points @ rho_x.T) @ rho_y for rho_x, rho_y in pairs])
+
+    def images(self, nodes: Floats, x: Floats) -> Floats:
+        """(S, B, K, q): the images of samples x (S, B, q) under matrices (K, q, q), long loops innermost."""
+        images = np.einsum("kij,jn->nki", nodes, np.ascontiguousarray(x.reshape(-1, x.shape[2]).T), order="C")
+        return np.asarray(images).reshape(*x.shape[:2], *nodes.shape[:2])
 
     def average(self, model: Model, x: ArrayLike) -> Floats:
         """Q_G model at x (Q, d): (Q, c)."""
@@ -110,8 +119,8 @@ class DataAugmentation(Scheme):
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
-        xs = np.einsum("kij,sbj->sbki", self.orbit.nodes_x, x).reshape(steps, -1, x.shape[2])
-        ys = np.einsum("kij,sbj->sbki", self.orbit.nodes_y, y).reshape(steps, -1, y.shape[2])
+        xs = self.orbit.images(self.orbit.nodes_x, x).reshape(steps, -1, x.shape[2])
+        ys = self.orbit.images(self.orbit.nodes_y, y).reshape(steps, -1, y.shape[2])
         return self._plain(xs, ys, np.tile(self.orbit.weights / batch, batch))
 
 
@@ -120,24 +129,29 @@ class SampledDataAugmentation(Scheme):
 
     name = "da-sampled"
 
+    def __init__(self, unit: Unit, order: int | None = None) -> None:
+        super().__init__(unit, order)
+        self._block = lru_cache(maxsize=1)(self._drawn)
+
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
-        group = self.unit.rho_x.group
+        together = max(1, HAAR_DRAWS // batch)
         xs, ys = np.empty_like(x), np.empty_like(y)
         done = 0
         while done < steps:
-            block, offset = divmod(first_step + done, HAAR_STEPS)
-            taken = min(steps - done, HAAR_STEPS - offset)
-            draws = group.haar(key, block, (offset + taken) * batch)[offset * batch :]
-            part = slice(done, done + taken)
-            xs[part] = np.einsum("nij,nj->ni", self.unit.rho_x(draws), x[part].reshape(-1, x.shape[2])).reshape(
-                taken, batch, -1
-            )
-            ys[part] = np.einsum("nij,nj->ni", self.unit.rho_y(draws), y[part].reshape(-1, y.shape[2])).reshape(
-                taken, batch, -1
-            )
+            block, offset = divmod(first_step + done, together)
+            taken = min(steps - done, together - offset, max(1, MATRIX_NUMBERS // (batch * x.shape[2] ** 2)))
+            draws = self._block(tuple(key), block, together * batch)[offset * batch : (offset + taken) * batch]
+            for rho, samples, moved in ((self.unit.rho_x, x, xs), (self.unit.rho_y, y, ys)):
+                part = samples[done : done + taken]
+                images = np.einsum("nij,nj->ni", rho(draws), part.reshape(-1, part.shape[2]))
+                moved[done : done + taken] = images.reshape(part.shape)
             done += taken
         return self._plain(xs, ys)
+
+    def _drawn(self, key: tuple[np.uint32, ...], block: int, count: int) -> Elements:
+        """The Haar draws of one block of steps."""
+        return self.unit.rho_x.group.haar(np.array(key, dtype=np.uint32), block, count)
 
 
 class FeatureAveraging(Scheme):
@@ -146,7 +160,7 @@ class FeatureAveraging(Scheme):
     name = "fa"
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
-        orbit = np.einsum("kij,sbj->sbki", self.orbit.nodes_x, x)
+        orbit = self.orbit.images(self.orbit.nodes_x, x)
         weights = np.full(x.shape[1], 1.0 / x.shape[1])
         return LiftedBatches(orbit, y, self.orbit.nodes_y, self.orbit.weights, weights)
 

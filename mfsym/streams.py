@@ -59,16 +59,14 @@ def philox(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.u
 
 def bits(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.uint32]:
     """Uniform 32-bit words (n, m) of the given step: rows are indices, columns coordinates."""
-    row = np.arange(n)
-    pairs = (m + 1) // 2
-    counter = np.zeros((n, pairs, 4), dtype=np.uint32)
-    counter[..., 0] = (LANES * (row // (2 * LANES)) + row % LANES)[:, None]
+    groups, pairs = -(-n // (2 * LANES)), (m + 1) // 2
+    counter = np.zeros((groups * LANES, pairs, 4), dtype=np.uint32)
+    counter[..., 0] = np.arange(groups * LANES)[:, None]
     counter[..., 1] = np.arange(pairs)
     counter[..., 2] = step & 0xFFFFFFFF
     counter[..., 3] = step >> 32
-    words = philox(counter, key).reshape(n, pairs, 2, 2)
-    half = (row // LANES) % 2
-    return words[row, :, half, :].reshape(n, 2 * pairs)[:, :m]
+    words = philox(counter, key).reshape(groups, LANES, pairs, 2, 2)
+    return words.transpose(0, 3, 1, 2, 4).reshape(groups * 2 * LANES, 2 * pairs)[:n, :m]
 
 
 def uniforms(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.float64]:

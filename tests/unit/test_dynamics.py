@@ -125,7 +125,7 @@ def test_chunks_change_no_bit(scheme, monkeypatch):
 
 def test_haar_draws_do_not_depend_on_their_blocks_being_cut(monkeypatch):
     unit = reference_teacher("wi").unit
-    monkeypatch.setattr("mfsym.schemes.HAAR_STEPS", 4)
+    monkeypatch.setattr("mfsym.schemes.HAAR_DRAWS", 16)
     straight = _run(unit, "da-sampled", 9, 11)[2]
     monkeypatch.setattr(module, "CHUNK_SAMPLES", 9)
     assert np.array_equal(_run(unit, "da-sampled", 9, 11)[2].z, straight.z)

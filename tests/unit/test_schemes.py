@@ -84,7 +84,7 @@ def _move(matrices, values):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_haar_draws_belong_to_their_step_whatever_the_chunk(case, monkeypatch):
-    monkeypatch.setattr(module, "HAAR_STEPS", 4)
+    monkeypatch.setattr(module, "HAAR_DRAWS", 16)
     unit = case.unit
     x, y = _batches(unit, steps=9)
     scheme = get_scheme("da-sampled", unit)
