@@ -38,11 +38,14 @@ def block_shape(n: int, p: int = 1) -> tuple[int, int]:
     """Number of blocks and of lanes per block for n particles of p parameters: little padding, whole vectors.
 
     One block of whole vectors (16 lanes) up to MAX_LANES (fewer where p > MANY), then blocks of equal size, a multiple
-    of 128 lanes.
+    of 128 lanes, and an even number of them that two threads can share.
     """
-    blocks = max(1, -(-n // (MAX_LANES if p <= MANY else FEW_LANES)))
-    unit = 16 if blocks == 1 else 128
-    lanes = -(-(-(-n // blocks)) // unit) * unit
+    largest = MAX_LANES if p <= MANY else FEW_LANES
+    if n <= largest:
+        return 1, max(1, -(-n // 16)) * 16
+    least = 2 * -(-n // (2 * largest))
+    sizes = [-(-n // (128 * blocks)) * 128 for blocks in (least, least + 2, least + 4)]
+    lanes = min(sizes, key=lambda size: 2 * -(-n // (2 * size)) * size)
     return -(-n // lanes), lanes
 
 
