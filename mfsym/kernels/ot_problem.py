@@ -19,9 +19,9 @@ Flags = NDArray[np.uint8]
 
 
 class Columns(NamedTuple):
-    """The columns' atoms as a kd-tree with eight atoms a leaf, their duals, and affine bounds on the duals per node.
+    """The columns' atoms as a kd-tree with eight atoms a leaf, their duals, and bounds on the duals per node.
 
-    On every node h, v_j <= slope_h . y_j + level_h - |slope_h|^2 / 4 holds for all its atoms y_j.
+    On every node h, v_j <= sum_a (curve_ha y_ja + slope_ha) y_ja + level_h holds for all its atoms y_j.
     """
 
     points: Floats  # (leaves p 8,) leaf by leaf, axis by axis: eight atoms in tree order, padded with inf
@@ -32,8 +32,10 @@ class Columns(NamedTuple):
     low: Floats  # (H, p) its box
     high: Floats  # (H, p)
     v: Floats  # (M,) duals
+    curve: Floats  # (H, p) below 1
     slope: Floats  # (H, p)
     level: Floats  # (H,)
+    stretch: Floats  # (H, p) 1 / (1 - curve)
     place: Numbers  # (M, K) where a column's atoms stand in the tree order
     closed: Flags  # (M,) 1 where searches pass the column by
     opened: Numbers  # (H,) atoms of the node whose columns are not closed
@@ -79,6 +81,7 @@ class Found(NamedTuple):
     column: Numbers  # (k_max,)
     node: Ints  # stack of nodes
     bound: Floats  # their bounds
+    lane: Floats  # (8,) costs of a leaf
 
 
 class Problem(NamedTuple):

@@ -14,10 +14,11 @@ from mfsym.kernels.ot_problem import Columns, Floats, Found
 def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) -> int:
     """Search the k smallest values c_ij - v_j that are <= cutoff into ``found``; returns how many there are.
 
-    Leaves are scanned here and not in a function of their own: a call that passes packs costs as much as a leaf.
+    Leaves are scanned here and not in a function of their own: a call that passes packs costs as much as a leaf. The
+    eight costs of a leaf are written out, because that is what compiles to vector instructions in exact arithmetic.
     """
     points, number, v, p = columns.points, columns.column, columns.v, x.size
-    values, costs, numbers = found.value, found.cost, found.column
+    values, costs, numbers, lane = found.value, found.cost, found.column, found.lane
     several = columns.place.shape[1] > 1
     inner = columns.start.size >> 1
     found.node[0], found.bound[0] = 0, -np.inf
@@ -42,13 +43,21 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
         if h < 0:
             continue
         first = U(columns.start[h])
-        offset = first * U(p)
+        o, c0, c1, c2, c3, c4, c5, c6, c7 = first * U(p), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for axis in range(p):
+            z = x[U(axis)]
+            c0 += (z - points[o]) ** 2
+            c1 += (z - points[o + U(1)]) ** 2
+            c2 += (z - points[o + U(2)]) ** 2
+            c3 += (z - points[o + U(3)]) ** 2
+            c4 += (z - points[o + U(4)]) ** 2
+            c5 += (z - points[o + U(5)]) ** 2
+            c6 += (z - points[o + U(6)]) ** 2
+            c7 += (z - points[o + U(7)]) ** 2
+            o += U(8)
+        lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7] = c0, c1, c2, c3, c4, c5, c6, c7
         for t in range(8):
-            cost, o = 0.0, offset + U(t)
-            for axis in range(p):
-                difference = x[U(axis)] - points[o]
-                cost += difference * difference
-                o += U(8)
+            cost = lane[U(t)]
             column = number[first + U(t)]
             value = cost - v[U(column)]
             if value > cutoff or (value == cutoff and count == k) or cost == np.inf or columns.closed[column] == 1:
@@ -78,7 +87,10 @@ def place_of(column: int, value: float, count: int, k: int, found: Found) -> int
 
 @exact
 def c_transform(x: Floats, columns: Columns, found: Found, u: Floats) -> None:
-    """u_i = min_j c_ij - v_j over all columns, for every row of x (N, p)."""
+    """u_i = min_j c_ij - v_j over all columns, for every row of x (N, p).
+
+    u : holds upper bounds on the answer, attained by some column or inf; the answer replaces them.
+    """
     for i in range(x.shape[0]):
-        nearest(x[i], columns, 1, np.inf, found)
+        nearest(x[i], columns, 1, u[i], found)
         u[i] = found.value[0]

@@ -1,4 +1,8 @@
-"""Least-squares slopes of the duals v on the nodes of the columns' tree: any slope is valid, a good one prunes."""
+"""Least-squares curves and slopes of the duals v on the nodes of the columns' tree: any are valid, good ones prune.
+
+On a node, v is fitted by a constant, s_a = (y_a - centre_a) / width_a, and where atoms are many also by s_a^2. Smaller
+nodes take the curve of their parent and fit slopes to the rest; the smallest take both.
+"""
 
 from __future__ import annotations
 
@@ -8,72 +12,117 @@ from mfsym.accelerate import exact
 from mfsym.kernels.ot_bounds import coordinate, refresh_levels
 from mfsym.kernels.ot_problem import Columns, Floats
 
-RIDGE = 1e-9
-"""Relative weight that keeps the slope of a flat cloud finite."""
+RIDGE = 1e-6
+"""Relative weight that keeps the fit of a flat cloud finite."""
 
 TINY = 1e-300
-"""Absolute weight that keeps the slope of coinciding atoms finite."""
+"""Absolute weight that keeps the fit of coinciding atoms finite."""
+
+SAMPLE = 64
+"""Atoms of a node that a fit looks at, at most."""
+
+CURVES = (-4.0, 0.98)
+"""Smallest and largest curve; 1 would make the search of a node a linear programme."""
 
 
 @exact
 def fit_bounds(columns: Columns) -> None:
-    """New slopes, fitted on every node of at least 2 (p + 1) atoms and taken from the parent elsewhere, and levels."""
+    """New curves and slopes, and levels."""
     p = columns.low.shape[1]
-    matrix, right, centre = np.empty((p, p)), np.empty(p), np.empty(p)
+    matrix, right, centre = np.empty((2 * p, 2 * p)), np.empty(2 * p), np.empty(2 * p)
     for h in range(columns.start.size):
-        large = columns.stop[h] - columns.start[h] >= 2 * (p + 1)
-        if large:
-            normal_equations(h, columns, centre, matrix, right)
-            solve_in_place(matrix, right)
+        above, count = max((h - 1) >> 1, 0), columns.stop[h] - columns.start[h]
         for axis in range(p):
-            inherited = columns.slope[(h - 1) >> 1, axis] if h > 0 else 0.0
-            columns.slope[h, axis] = right[axis] if large else inherited
+            columns.curve[h, axis] = columns.curve[above, axis] if h > 0 else 0.0
+            columns.slope[h, axis] = columns.slope[above, axis] if h > 0 else 0.0
+        features = 2 * p if count >= 4 * (2 * p + 1) else p
+        if count >= 2 * (p + 1):
+            normal_equations(h, columns, features, centre, matrix, right)
+            solve_in_place(features, matrix, right)
+            for axis in range(p):
+                middle, width = frame_of_box(h, axis, columns)
+                if features > p:
+                    curve = right[p + axis] / (width * width)
+                    columns.curve[h, axis] = min(max(curve, CURVES[0]), CURVES[1])
+                    columns.slope[h, axis] = right[axis] / width - 2.0 * columns.curve[h, axis] * middle
+                else:
+                    columns.slope[h, axis] = right[axis] / width
+        for axis in range(p):
+            columns.stretch[h, axis] = 1.0 / (1.0 - columns.curve[h, axis])
     refresh_levels(columns)
 
 
 @exact
-def normal_equations(h: int, columns: Columns, centre: Floats, matrix: Floats, right: Floats) -> None:
-    """Covariance of the atoms of node h (lower triangle, with its ridge), and their covariance with v."""
-    p = centre.size
-    for a in range(p):
-        centre[a], right[a] = 0.0, 0.0
-        for b in range(p):
-            matrix[a, b] = 0.0
-    mean = 0.0
-    count = columns.stop[h] - columns.start[h]
-    for t in range(columns.start[h], columns.stop[h]):
-        mean += columns.v[columns.column[t]] / count
-        for a in range(p):
-            centre[a] += columns.points[coordinate(t, a, p)] / count
-    for t in range(columns.start[h], columns.stop[h]):
-        value = columns.v[columns.column[t]] - mean
-        for a in range(p):
-            difference = columns.points[coordinate(t, a, p)] - centre[a]
-            right[a] += difference * value
+def frame_of_box(h: int, axis: int, columns: Columns) -> tuple[float, float]:
+    """Middle and half width of a node's box along an axis; 1 for a width of zero."""
+    low, high = columns.low[h, axis], columns.high[h, axis]
+    return 0.5 * (low + high), 0.5 * (high - low) if high > low else 1.0
+
+
+@exact
+def feature(t: int, a: int, h: int, columns: Columns) -> float:
+    """Feature number a of atom t in the frame of node h: s_a, or s_(a - p)^2 from a = p on."""
+    p = columns.low.shape[1]
+    axis = a if a < p else a - p
+    middle, width = frame_of_box(h, axis, columns)
+    scaled = (columns.points[coordinate(t, axis, p)] - middle) / width
+    return scaled if a < p else scaled * scaled
+
+
+@exact
+def rest_of_dual(t: int, features: int, h: int, columns: Columns) -> float:
+    """The dual of atom t, less the node's curve where that is not fitted."""
+    p = columns.low.shape[1]
+    rest = columns.v[columns.column[t]]
+    if features == p:
+        for axis in range(p):
+            y = columns.points[coordinate(t, axis, p)]
+            rest -= columns.curve[h, axis] * y * y
+    return rest
+
+
+@exact
+def normal_equations(h: int, columns: Columns, features: int, centre: Floats, matrix: Floats, right: Floats) -> None:
+    """Covariance of the features on node h (lower triangle, with its ridge), and their covariance with the duals."""
+    begin, end = columns.start[h], columns.stop[h]
+    step = (end - begin + SAMPLE - 1) // SAMPLE
+    count = (end - begin + step - 1) // step
+    row, mean = np.empty(features), 0.0
+    centre[:features] = 0.0
+    right[:features] = 0.0
+    matrix[:features, :features] = 0.0
+    for t in range(begin, end, step):
+        mean += rest_of_dual(t, features, h, columns) / count
+        for a in range(features):
+            centre[a] += feature(t, a, h, columns) / count
+    for t in range(begin, end, step):
+        value = rest_of_dual(t, features, h, columns) - mean
+        for a in range(features):
+            row[a] = feature(t, a, h, columns) - centre[a]
+            right[a] += row[a] * value
             for b in range(a + 1):
-                matrix[a, b] += difference * (columns.points[coordinate(t, b, p)] - centre[b])
+                matrix[a, b] += row[a] * row[b]
     trace = 0.0
-    for a in range(p):
+    for a in range(features):
         trace += matrix[a, a]
-    for a in range(p):
+    for a in range(features):
         matrix[a, a] += RIDGE * trace + TINY
 
 
 @exact
-def solve_in_place(matrix: Floats, right: Floats) -> None:
+def solve_in_place(size: int, matrix: Floats, right: Floats) -> None:
     """Cholesky solution of a positive definite system given by its lower triangle; the answer replaces ``right``."""
-    p = right.size
-    for a in range(p):
+    for a in range(size):
         for b in range(a + 1):
             total = matrix[a, b]
             for c in range(b):
                 total -= matrix[a, c] * matrix[b, c]
             matrix[a, b] = np.sqrt(max(total, TINY)) if a == b else total / matrix[b, b]
-    for a in range(p):
+    for a in range(size):
         for c in range(a):
             right[a] -= matrix[a, c] * right[c]
         right[a] /= matrix[a, a]
-    for a in range(p - 1, -1, -1):
-        for c in range(a + 1, p):
+    for a in range(size - 1, -1, -1):
+        for c in range(a + 1, size):
             right[a] -= matrix[c, a] * right[c]
         right[a] /= matrix[a, a]

@@ -13,6 +13,9 @@ from mfsym.transport.results import FloatArray, IntArray
 SPARE = 4
 """Spare cells per row and column of a problem whose masses may split."""
 
+FURTHEST = 256
+"""Columns that one search of a shortest-path round finds at most."""
+
 
 def depth_of(count: int) -> int:
     """Levels below the root of a tree over so many atoms."""
@@ -57,8 +60,10 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
         low=low,
         high=high,
         v=np.zeros(atoms.shape[0]),
+        curve=np.zeros((start.size, p)),
         slope=np.zeros((start.size, p)),
         level=np.zeros(start.size),
+        stretch=np.ones((start.size, p)),
         place=place,
         closed=np.zeros(atoms.shape[0], dtype=np.uint8),
         opened=(stop - start).astype(np.int32),
@@ -97,7 +102,7 @@ def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArr
         waiting=np.arange(n - 1, -1, -1, dtype=np.int32),
         top=np.array([n]),
     )
-    return Problem(x, columns, lists, market, found_of(int(room.max())))
+    return Problem(x, columns, lists, market, found_of(max(int(room.max()), min(m, FURTHEST))))
 
 
 def found_of(room: int) -> Found:
@@ -108,12 +113,13 @@ def found_of(room: int) -> Found:
         column=np.zeros(room, dtype=np.int32),
         node=np.zeros(128, dtype=np.int64),
         bound=np.zeros(128),
+        lane=np.zeros(8),
     )
 
 
 def forest_of(n: int, m: int) -> Forest:
     """The state of shortest-path rounds over n rows and m columns."""
-    rows, columns = np.zeros((4, n), dtype=np.int32), np.zeros((3, m), dtype=np.int32)
+    rows, columns = np.zeros((2, n), dtype=np.int32), np.zeros((4, m), dtype=np.int32)
     heap = Heap(
         np.zeros(n + m, dtype=np.int32),
         np.zeros(n + m),
@@ -128,10 +134,11 @@ def forest_of(n: int, m: int) -> Forest:
         entry=np.full(n, -2, dtype=np.int32),
         root=rows[0],
         height=np.zeros(n),
-        target=rows[1],
-        reached=columns[1],
-        passed=columns[2],
-        rows=rows[2],
-        stale=np.zeros(n, dtype=np.uint8),
-        length=np.zeros(3, dtype=np.int64),
+        need=np.zeros(n, dtype=np.int64),
+        target=columns[1],
+        reached=columns[2],
+        passed=columns[3],
+        rows=rows[1],
+        asked=np.zeros(n, dtype=np.int32),
+        length=np.zeros(4, dtype=np.int64),
     )

@@ -20,7 +20,8 @@ from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.transport.packs import forest_of
 from mfsym.transport.results import FloatArray, IntArray
-from mfsym.transport.starts import LISTED, Transport, laid_out, local_scale, renew_lists, set_start
+from mfsym.transport.starts import LISTED, Transport, laid_out, local_scale, near, renew_lists, set_start, turned
+from mfsym.transport.turns import flat_axes
 
 FEW = 4
 """Columns searched where prices move by more than a list spans, so that a longer one would not last."""
@@ -63,7 +64,13 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     start : duals v (M,) of a similar problem, or None.  Raises TransportFailed where the cells run out.
     """
     ordered, problem, order_x, order_y = laid_out(task)
-    set_start(problem, ordered, None if start is None else start[order_y], descend)
+    if start is None and near(problem):
+        renew_lists(problem)
+    else:
+        axes = flat_axes(task.x, task.y)
+        if axes is not None:
+            ordered, problem, order_x, order_y = laid_out(turned(task, axes))
+        set_start(problem, ordered, None if start is None else start[order_y], descend)
     iterations = descend(problem)
     u, gap = _finish_exactly(problem)
     cells = np.flatnonzero(problem.market.flow > 0)
@@ -82,7 +89,11 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
 
 
 def descend(problem: Problem) -> int:
-    """Auctions from the first epsilon up as far as needed and down to the last; returns the number of bids."""
+    """Auctions from the first epsilon up as far as needed and down to the last; returns the number of bids.
+
+    An auction that leaves many rows waiting says that more mass than fits was drawn to some place: its prices must
+    fall by more than there is between neighbours.
+    """
     n = problem.x.shape[0]
     scale, patience = local_scale(problem), int(PATIENCE * n) + 50
     epsilon, rising, bids = FIRST, True, 0
@@ -114,7 +125,7 @@ def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
     _counted(finish(SHARE, LISTED, problem, forest))
     _recentre(problem)
     release(0.0, LISTED, problem)
-    auction(0.0, LISTED, False, n + 50, problem)
+    auction(0.0, LISTED, False, problem.x.shape[0] + 50, problem)
     for _ in range(3):
         release(0.0, LISTED, problem)
         fit_bounds(problem.columns)
@@ -138,12 +149,21 @@ def _certificate(problem: Problem) -> tuple[FloatArray, float, float]:
     """Duals of the rows by c-transform over all columns, the total slack of the cells, and their total cost."""
     market = problem.market
     fit_bounds(problem.columns)
-    u = np.empty(problem.x.shape[0])
+    u = _placed_values(problem)
     c_transform(problem.x, problem.columns, problem.found, u)
     cells = np.flatnonzero(market.flow > 0)
     slack = market.cost[cells] - problem.columns.v[_columns_of_cells(problem)[cells]] - u[market.row[cells]]
     flow = market.flow[cells].astype(np.float64)
     return u, float(flow @ np.maximum(slack, 0.0)), float(flow @ market.cost[cells])
+
+
+def _placed_values(problem: Problem) -> FloatArray:
+    """c_ij - v_j of some column that row i holds, for every row: an upper bound on its dual."""
+    cells = np.flatnonzero(problem.market.flow > 0)
+    values = np.full(problem.x.shape[0], np.inf)
+    v = problem.columns.v[_columns_of_cells(problem)[cells]]
+    values[problem.market.row[cells]] = problem.market.cost[cells] - v
+    return values
 
 
 def _columns_of_cells(problem: Problem) -> IntArray:

@@ -38,8 +38,11 @@ SWEEPS = 10
 GROUP, SMALLEST = 4, 200
 """Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
 
+NEARLY_ALL = 0.8
+"""Share of the mass that finds room in its nearest column where clouds count as near."""
+
 NOTHING = 1e-12
-"""Gain of the dual value, relative to the size of the duals, that may be rounding."""
+"""Change of the dual value, relative to the size of the duals, that may be rounding."""
 
 
 class Transport(NamedTuple):
@@ -66,33 +69,43 @@ def laid_out(task: Transport) -> tuple[Transport, Problem, IntArray, IntArray]:
     return ordered, problem_of(ordered.x, columns, ordered.supply, ordered.demand, LISTED), order_x, order_y
 
 
+def turned(task: Transport, axes: FloatArray) -> Transport:
+    """The task in other coordinates: atoms times an orthogonal matrix (p, p)."""
+    matrices = None if task.matrices is None else axes.T @ task.matrices @ axes
+    return task._replace(x=task.x @ axes, y=task.y @ axes, matrices=matrices)
+
+
 def set_start(problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]) -> None:
     """Set the duals of a problem and search its lists.
 
     start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
     """
-    zero = np.zeros(problem.columns.v.size)
+    guesses = [np.zeros(problem.columns.v.size)]
     if start is not None:
-        _take_best(problem, task, [zero, start])
-        renew_lists(problem)
-        return
-    guesses = [zero]
-    if min(task.supply.size, task.demand.size) >= SMALLEST:
-        guesses.append(_coarse_duals(task, descend))
-    value = _take_best(problem, task, guesses)
-    guess = problem.columns.v.copy()
-    _sweep(problem, task)
-    rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
-    if _dual_value(task, problem.columns, problem.columns.v.copy()) <= value + rounding:
-        problem.columns.v[:] = guess
+        guesses.append(start)
+    elif min(task.supply.size, task.demand.size) >= SMALLEST:
+        guesses = [_coarse_duals(task, descend)]
+    guess = guesses[0]
+    if len(guesses) > 1:
+        guess = max(guesses, key=lambda each: _dual_value(task, problem.columns, each))
+    problem.columns.v[:] = guess
+    value = -np.inf
+    if start is None:
+        value = _sweep(problem, task)
     renew_lists(problem)
+    rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
+    if _listed_dual_value(problem, task) <= value - rounding:
+        problem.columns.v[:] = guess
+        renew_lists(problem)
 
 
-def _take_best(problem: Problem, task: Transport, guesses: list[FloatArray]) -> float:
-    """Set the duals to the guess of the largest dual value, and return that value."""
-    values = [_dual_value(task, problem.columns, guess) for guess in guesses]
-    problem.columns.v[:] = guesses[int(np.argmax(values))]
-    return max(values)
+def near(problem: Problem) -> bool:
+    """Whether nearly all mass finds room in the nearest column (duals zero): the problem needs no start then."""
+    renew_lists(problem, 1)
+    nearest = problem.lists.column[problem.lists.start[:-1]]
+    market = problem.market
+    arriving = np.bincount(nearest, market.deficit, market.demand.size)
+    return bool(np.minimum(arriving, market.demand).sum() >= NEARLY_ALL * market.demand.sum())
 
 
 def renew_lists(problem: Problem, k: int = LISTED) -> None:
@@ -118,20 +131,27 @@ def _dual_value(task: Transport, columns: Columns, guess: FloatArray) -> float:
     """Dual value of a guess, which is left as the columns' duals."""
     columns.v[:] = guess
     fit_bounds(columns)
-    u = np.empty(task.supply.size)
+    u = np.full(task.supply.size, np.inf)
     c_transform(task.x, columns, found_of(1), u)
     return float(task.supply @ u + task.demand @ guess)
 
 
-def _sweep(problem: Problem, task: Transport) -> None:
-    """Sinkhorn sweeps from the present duals.
+def _listed_dual_value(problem: Problem, task: Transport) -> float:
+    """Dual value of the present duals, from lists that are fresh."""
+    return float(task.supply @ _spans(problem)[0] + task.demand @ problem.columns.v)
+
+
+def _sweep(problem: Problem, task: Transport) -> float:
+    """Sinkhorn sweeps from the present duals, whose dual value is returned.
 
     Before each set of temperatures every dual is raised until its column is some row's best: v_j = min_i c_ij - u_i.
     """
     rows, _ = columns_of(task.x, task.matrices, ordered=True)
     back = problem_of(task.y, rows, task.demand, task.supply, NEAR)
+    value = -np.inf
     for temperatures in TEMPERATURES:
         renew_lists(problem, NEAR)
+        value = max(value, _listed_dual_value(problem, task))
         scale = local_scale(problem)
         rows.v[:] = _spans(problem)[0]
         renew_lists(back, NEAR)
@@ -139,6 +159,7 @@ def _sweep(problem: Problem, task: Transport) -> None:
         pairs = _joined(_pairs(problem), _pairs(back))
         for temperature in temperatures:
             sweep(temperature * scale, SWEEPS, pairs, task.supply, task.demand, problem.columns.v)
+    return value
 
 
 def _pairs(problem: Problem) -> Pairs:
@@ -167,13 +188,13 @@ def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatAr
     ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
     set_start(problem, ordered, None, descend)
     descend(problem)
-    u = np.empty(count)
+    u = np.full(count, np.inf)
     fit_bounds(problem.columns)
     c_transform(ordered.x, problem.columns, problem.found, u)
     rows, _ = columns_of(ordered.x, task.matrices, ordered=True)
     rows.v[:] = u
     fit_bounds(rows)
-    v = np.empty(task.demand.size)
+    v = np.full(task.demand.size, np.inf)
     c_transform(task.y, rows, found_of(1), v)
     return v
 

@@ -58,13 +58,13 @@ def test_bounds_on_the_duals_hold_for_every_atom_of_every_node():
     for h in range(1, columns.start.size):
         for t in range(columns.start[h], columns.stop[h]):
             v = columns.v[columns.column[t]]
-            bound = columns.slope[h] @ flat[t] + columns.level[h] - columns.slope[h] @ columns.slope[h] / 4
+            bound = (columns.curve[h] * flat[t] + columns.slope[h]) @ flat[t] + columns.level[h]
             assert v <= bound + ROUNDOFF
 
 
 def test_the_c_transform_is_a_minimum_over_all_columns():
     x, y, problem = _problem()
-    u = np.empty(N)
+    u = np.full(N, np.inf)
     c_transform(x, problem.columns, found_of(1), u)
     expected = (_costs(x, y) - problem.columns.v).min(axis=1)
     assert np.abs(u - expected).max() < ALGEBRA
@@ -129,7 +129,7 @@ def test_a_forest_meets_free_mass_no_later_than_the_dearest_row_does():
     renew_all(20, problem)
     forest = forest_of(N, N)
     plant(4, problem, forest)
-    met = grow(1, 4, problem, forest)
+    met = grow(1, problem, forest)
     assert met <= (_costs(x, y) - problem.columns.v).min(axis=1).max() + ALGEBRA
 
 
