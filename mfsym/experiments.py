@@ -370,11 +370,3 @@ def make_ready(cell: Cell) -> None:
     cache compile once, not once each.
     """
     _ready(cell.unit, cell.dtype, cell.problem, cell.problem_digest)
-
-
-def warm_up() -> None:
-    """Compile every kernel that the commands use: both units and both precisions, all schemes, all distances."""
-    for unit in ("matrix", "uv"):
-        for dtype in ("float32", "float64"):
-            for init in ("si", "wi"):
-                run_cell(Cell(n=8, horizon=0.5, alpha=1.0, unit=unit, dtype=dtype, init=init))

@@ -44,9 +44,11 @@ def warmup(quiet: bool) -> None:
     Example:
       mfsym warmup
     """
-    from mfsym.experiments import warm_up
+    from mfsym.progress import Progress
+    from mfsym.warmups import tasks, warm_up
 
     started = time.monotonic()
-    warm_up()
+    with Progress(len(list(tasks())), "warmup", verbosity=-1 if quiet else 0, unit="kernel family") as progress:
+        warm_up(progress.cell)
     if not quiet:
         click.echo(f"kernels compiled in {time.monotonic() - started:.1f} s")

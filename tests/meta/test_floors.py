@@ -17,7 +17,7 @@ FLOORS = {
     5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),
     7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),
-    8: ("sweeps",),
+    8: ("sweeps", "warmups"),
     9: ("cli", "__main__"),
 }
 """Strictly down between floors; files of one floor may use each other as long as there is no cycle."""

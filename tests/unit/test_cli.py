@@ -229,16 +229,16 @@ def test_info_names_versions_and_machine(mfsym: Run) -> None:
 
 
 def test_warmup_says_how_long_it_took(mfsym: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfsym.experiments.warm_up", lambda: None)
+    monkeypatch.setattr("mfsym.warmups.warm_up", lambda say: say("transport"))
     assert "compiled" in mfsym("warmup").stdout
     assert mfsym("warmup", "-q").stdout == ""
 
 
 def test_an_unexpected_error_keeps_its_traceback(mfsym: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
+    def broken(say: Callable[[str], None]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mfsym.experiments.warm_up", broken)
+    monkeypatch.setattr("mfsym.warmups.warm_up", broken)
     with pytest.raises(ZeroDivisionError):
         mfsym("warmup")
 
@@ -247,9 +247,9 @@ def test_an_unexpected_error_keeps_its_traceback(mfsym: Run, monkeypatch: pytest
 def test_interruptions_have_their_codes(
     mfsym: Run, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], code: int
 ) -> None:
-    def stop() -> None:
+    def stop(say: Callable[[str], None]) -> None:
         raise error
 
-    monkeypatch.setattr("mfsym.experiments.warm_up", stop)
+    monkeypatch.setattr("mfsym.warmups.warm_up", stop)
     monkeypatch.setattr("mfsym.cli.guards._drop_output", lambda: None)
     assert mfsym("warmup").exit_code == code

@@ -19,7 +19,6 @@ from mfsym.experiments import (
     run_cell,
     simulate,
     snapshot_steps,
-    warm_up,
 )
 from mfsym.metrics import distance2_to_si
 from mfsym.stores.archives import arrays_digest
@@ -163,8 +162,3 @@ def test_distances_to_the_symmetric_laws_are_those_of_their_nearest_law() -> Non
     assert distance_to(np.zeros((3, 4)), "si")["rmd2"] == 0.0
     with pytest.raises(MfsymError, match="4 parameters"):
         distance_to(z[:, :3], "si")
-
-
-def test_warming_up_compiles_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
-    warm_up()
-    assert capsys.readouterr() == ("", "")
