@@ -17,7 +17,7 @@ from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import QUADRATURE_ORDER, Data
-from mfsym.transport import rmd2_from, w2
+from mfsym.transport import distance_to_wi, rmd2_from, w2
 
 Floats = NDArray[np.float64]
 
@@ -56,18 +56,18 @@ def rmd2_symmetrised(z: ArrayLike, action: Representation) -> float:
     return rmd2_from(w2(particles, other.z, weights_b=other.weights).w2_squared, particles, other.z)
 
 
-def distance_wi(z: ArrayLike, action: Representation) -> Interval:
+def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interval:
     """W2 distance (not squared) from the law of z (N, p) to the weakly invariant laws.
 
-    Exact for a group of two elements: half the distance to the image. Bounds otherwise, from W2(mu, mu^G).
+    Exact for a group of two elements: half the distance to the image. Otherwise certified bounds, for finite groups
+    from couplings with all images and from a free-support barycentre of them (``rounds`` of its fixed-point iteration,
+    see ``transport.distance_to_wi``), for infinite ones from W2(mu, mu^G).
     """
     particles = np.asarray(z, dtype=np.float64)
     group = action.group
-    if group.order == 1:
-        return Interval(0.0, 0.0)
-    if group.order == 2:
-        half = w2(particles, particles @ action.matrices[1].T).value / 2.0
-        return Interval(half, half)
+    if group.order is not None:
+        found = distance_to_wi(particles, action.matrices, rounds=rounds)
+        return Interval(found.upper if group.order <= 2 else found.lower, found.upper)
     other = symmetrised(particles, action)
     distance = w2(particles, other.z, weights_b=other.weights).value
     return Interval(distance / 2.0, distance)

@@ -3,51 +3,173 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
-from mfsym.cli.options import Number, format_option, problem_option
+from mfsym.cli.options import Number, format_option, output_file, problem_option
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
+from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
+from mfsym.transport.memory import dense_estimate, memory_estimate
+
+Record = dict[str, Any]
+
+LARGE = 50_000
+"""Atoms from which the memory that a distance will take is told before it starts."""
 
 
 @click.command()
 @click.argument("cloud")
 @click.argument("other", required=False)
 @click.option("--to", type=click.Choice(("si", "symmetrised", "wi")), help="Distance of one cloud to these laws.")
+@click.option("--along", type=click.Choice(("time",)), help="Each time of a run against the next, or against OTHER.")
 @click.option("--time", "at", type=Number(0.0), help="Time of a run file.  [default: its last]")
+@click.option("--method", type=click.Choice(METHODS), help="Solver; sinkhorn and sliced approximate.  [default: auto]")
+@click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
 @click.option("--unit", type=click.Choice(UNITS), help="Reference unit whose group acts.  [default: matrix]")
 @problem_option
 @format_option("text", "json")
-def distance(
-    cloud: str, other: str | None, to: str | None, at: float | None, unit: str | None, problem: str | None, form: str
-) -> None:
+def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
     """Squared W2 and RMD between two clouds (.npy, .npz, .csv, or a run file .nc, also as run.nc@TIME).
 
     \b
     Examples:
-      mfsym distance a.npy b.npy
+      mfsym distance a.npy b.npy --plan plan.npz
       mfsym distance run.nc@0 run.nc@20 --format json
       mfsym distance run.nc --to si
+      mfsym distance run.nc --along time
     """
-    if (other is None) == (to is None):
-        raise MfsymError("distance needs two clouds, or one cloud and --to si|symmetrised|wi")
-    if unit is not None and problem is not None:
-        raise MfsymError("--unit is stated by the problem; leave it out")
-    from mfsym.stores.clouds import load_cloud
-
-    a = load_cloud(cloud, at)
-    b = load_cloud(other, at) if other is not None else None
-    from mfsym.experiments import distance_between, distance_to
-
-    if b is not None:
-        record = distance_between(a, b)
+    _refuse_contradictions(other, given)
+    if given["along"] is not None:
+        records = _along(cloud, other, given["at"])
+        click.echo(json.dumps(records) if form == "json" else _table(records))
+        return
+    if other is not None:
+        record = _between(cloud, other, given)
     else:
-        from mfsym.problems import load_problem
-
-        record = distance_to(a, str(to), load_problem(problem).unit if problem is not None else unit or "matrix")
+        record = _to_laws(cloud, given)
     if form == "json":
         click.echo(json.dumps(record))
         return
     for name, value in record.items():
         click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+
+
+def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
+    if given["along"] is None and (other is None) == (given["to"] is None):
+        raise MfsymError("distance needs two clouds, one cloud and --to si|symmetrised|wi, or a run and --along time")
+    if given["unit"] is not None and given["problem"] is not None:
+        raise MfsymError("--unit is stated by the problem; leave it out")
+    if given["along"] is not None:
+        for name in ("to", "time", "method", "plan"):
+            if given["at" if name == "time" else name] is not None:
+                raise MfsymError(f"--along and --{name} exclude each other; leave one out")
+    if given["to"] is not None and (given["plan"] is not None or given["method"] is not None):
+        raise MfsymError("--plan and --method need two clouds; leave --to out")
+
+
+def _between(cloud: str, other: str, given: dict[str, Any]) -> Record:
+    """The distance of two clouds; the plan is written if asked for."""
+    from mfsym.stores.clouds import load_cloud
+
+    path = output_file(given["plan"], ".npz")
+    method = given["method"] or "auto"
+    if path is not None and method in ("sinkhorn", "sliced"):
+        raise MfsymError(f"--method {method} finds no plan; leave --plan out or choose an exact method")
+    a, b = load_cloud(cloud, given["at"]), load_cloud(other, given["at"])
+    tell_memory(a, b, method)
+    result = w2(a, b, method=method)
+    if path is not None:
+        _write_plan(path, result)
+    return _record(result, a, b)
+
+
+def tell_memory(a: NDArray[np.float64], b: NDArray[np.float64], method: str) -> None:
+    """Say what a large distance will take, and refuse one that is more than there is."""
+    from mfsym.configurations.preflight import available_memory
+
+    n, m = a.shape[0], b.shape[0]
+    dense = method in ("emd", "scipy", "sinkhorn")
+    needed = dense_estimate(n, m) if dense else memory_estimate(n, m, a.shape[1])
+    if needed > available_memory():
+        raise MfsymError(
+            f"{n} against {m} atoms need about {needed / 1e9:.1f} GB, {available_memory() / 1e9:.1f} GB are free; "
+            + ("use --method auto" if dense else "thin the clouds")
+        )
+    if max(n, m) >= LARGE:
+        click.echo(f"{n} against {m} atoms: about {needed / 1e6:.0f} MB", err=True)
+
+
+def _write_plan(path: Path, result: W2Result) -> None:
+    from mfsym.stores import encode, publish
+
+    assert result.plan is not None
+    assert result.potentials is not None
+    arrays = {"rows": result.plan.rows, "columns": result.plan.columns, "mass": result.plan.mass}
+    meta = {"command": "mfsym distance", "method": result.method, "w2_squared": result.w2_squared}
+    publish(path, encode({**arrays, "u": result.potentials[0], "v": result.potentials[1]}, meta))
+
+
+def _record(result: W2Result, a: NDArray[np.float64], b: NDArray[np.float64]) -> Record:
+    record: Record = {
+        "w2_squared": result.w2_squared,
+        "rmd2": rmd2_from(result.w2_squared, a, b),
+        "lower_bound": result.lower_bound,
+        "relative_gap": result.relative_gap if np.isfinite(result.relative_gap) else None,
+        "method": result.method,
+        "seconds": result.seconds,
+    }
+    if result.method == "sliced":
+        record["standard_error"] = result.standard_error
+    return record
+
+
+def _to_laws(cloud: str, given: dict[str, Any]) -> Record:
+    """The distance of one cloud to symmetric laws."""
+    from mfsym.experiments import distance_to
+    from mfsym.stores.clouds import load_cloud
+
+    z, problem = load_cloud(cloud, given["at"]), given["problem"]
+    if problem is None:
+        return distance_to(z, given["to"], given["unit"] or "matrix")
+    from mfsym.problems import load_problem
+
+    return distance_to(z, given["to"], load_problem(problem).unit)
+
+
+def _along(run: str, other: str | None, at: float | None) -> list[Record]:
+    """The distance from every kept time of a run to the next one, or to another cloud."""
+    from mfsym.stores import open_result
+    from mfsym.stores.clouds import load_cloud
+
+    if Path(run).suffix != ".nc":
+        raise MfsymError(f"{run}: --along time needs a run file, .nc")
+    dataset = open_result(run)
+    if "particles" not in dataset or dataset["particles"].dims != ("time", "particle", "param"):
+        raise MfsymError(f"{run}: holds no particles over time; use a file of mfsym simulate")
+    times, snapshots = dataset["time"].values, np.asarray(dataset["particles"].values, dtype=np.float64)
+    reference = None if other is None else load_cloud(other, at)
+    if reference is None and times.size < 2:
+        raise MfsymError(f"{run}: must keep at least two times, got {times.size}; state the other cloud")
+    records = []
+    for step, result in enumerate(w2_along(snapshots, reference)):
+        beside = {"time": float(times[step])}
+        if reference is None:
+            beside["to_time"] = float(times[step + 1])
+        target = snapshots[step + 1] if reference is None else reference
+        records.append(beside | _record(result, snapshots[step], target))
+    return records
+
+
+def _table(records: list[Record]) -> str:
+    """One line per record."""
+    names = [name for name in records[0] if name not in ("lower_bound", "seconds")]
+    lines = [" ".join(f"{name:>14s}" for name in names)]
+    for record in records:
+        cells = [f"{record[name]:.8g}" if isinstance(record[name], float) else str(record[name]) for name in names]
+        lines.append(" ".join(f"{cell:>14s}" for cell in cells))
+    return "\n".join(lines)

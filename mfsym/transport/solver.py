@@ -61,10 +61,11 @@ class Solution(NamedTuple):
 def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     """The optimal coupling, with duals that prove it.
 
-    start : duals v (M,) of a similar problem, or None.  Raises TransportFailed where the cells run out.
+    start : duals v (M,) of a similar problem, or None; not used for clouds near to each other.
+    Raises TransportFailed where the cells run out.
     """
     ordered, problem, order_x, order_y = laid_out(task)
-    if start is None and near(problem):
+    if near(problem):
         renew_lists(problem)
     else:
         axes = flat_axes(task.x, task.y)

@@ -108,13 +108,16 @@ def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, toler
     images, lowers, squares = np.zeros_like(atoms), [], []
     for matrix in group:
         image = atoms @ matrix.T
+        if np.array_equal(matrix, np.eye(atoms.shape[1])):
+            images += atoms / count
+            continue
         result = w2(atoms, image)
         images += _partners(result, image) / count
         lowers.append(result.lower_bound)
         squares.append(result.w2_squared)
-    lower = max(float(np.sum(lowers)) / (2.0 * count), max(lowers) / 4.0, 0.0) ** 0.5
+    lower = max(float(np.sum(lowers)) / (2.0 * count), max(lowers, default=0.0) / 4.0, 0.0) ** 0.5
     if count <= 2:
-        return WIDistance(lower, (max(squares) / 4.0) ** 0.5, True, images, 0)
+        return WIDistance(lower, (max(squares, default=0.0) / 4.0) ** 0.5, True, images, 0)
     upper, base, used = _barycentre(atoms, group, images, rounds, tolerance)
     return WIDistance(min(lower, upper), upper, upper <= lower * (1.0 + tolerance), base, used)
 
