@@ -50,3 +50,6 @@ POPULATION = 1e-8
 
 PRINTED = 5e-8
 """Half a unit of the last of seven printed digits."""
+
+ITERATED = 1e-4
+"""Projectors on subspaces that another package finds by iterations in single precision."""
