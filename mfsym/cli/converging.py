@@ -65,6 +65,7 @@ def converge(
     """
     from mfsym.configurations.layers import load
     from mfsym.configurations.preflight import check_cell
+    from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
     accuracy, moments = accuracy_of(given), moments_of(times, "--times")
@@ -76,7 +77,13 @@ def converge(
     values = resolved.values
     cell = _one_point(resolved)
     replicates = values["replicates"] if values["replicates"] > 1 else 20
-    check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    check_cell(
+        cell,
+        parameters=parameters_of(cell.problem, cell.problem_digest),
+        replicates=replicates,
+        jobs=jobs,
+        allow_large=allow_large,
+    )
     from mfsym.convergence import Study, slope_records, slope_table
     from mfsym.convergence import converge as measure
     from mfsym.experiments import problem_of

@@ -39,10 +39,13 @@ def simulate(
     """
     from mfsym.configurations.preflight import check_cell
     from mfsym.configurations.single import single_cell
+    from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
     cell, _ = single_cell(given, schemes=(scheme,))
-    check_cell(cell, snapshots=snapshots, allow_large=allow_large)
+    check_cell(
+        cell, parameters=parameters_of(cell.problem, cell.problem_digest), snapshots=snapshots, allow_large=allow_large
+    )
     from mfsym.experiments import simulate_cell
     from mfsym.stores.datasets import save
 
@@ -87,10 +90,17 @@ def compare(
     """
     from mfsym.configurations.preflight import check_cell
     from mfsym.configurations.single import parse_schemes, single_cell
+    from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
     cell, replicates = single_cell(given, schemes=parse_schemes(schemes))
-    check_cell(cell, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    check_cell(
+        cell,
+        parameters=parameters_of(cell.problem, cell.problem_digest),
+        replicates=replicates,
+        jobs=jobs,
+        allow_large=allow_large,
+    )
     from mfsym.experiments import compare_cells
     from mfsym.stores.datasets import save
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table

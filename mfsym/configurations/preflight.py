@@ -58,16 +58,19 @@ def _largest(resolved: Resolved, key: str) -> float:
     return float(max(value)) if isinstance(value, list) else float(value)
 
 
-def estimate(resolved: Resolved) -> Estimate:
-    """The needs of a sweep from its configuration alone; costs nothing for any size of grid."""
+def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> Estimate:
+    """The needs of a sweep from its configuration alone; costs nothing for any size of grid.
+
+    parameters : per particle, of the problem's unit.
+    """
     cells = count(resolved)
     schemes = len(resolved.values["scheme"])
     sizes = resolved.values["n"]
     per_size = cells // len(sizes)
-    particle_bytes = 8 * PARAMETERS * schemes
+    particle_bytes = 8 * parameters * schemes
     disk = sum(per_size * (particle_bytes * n + 4096) for n in sizes)
     memory = 200_000_000 + max(sizes) * (4 * particle_bytes + 4000)
-    work = _largest(resolved, "horizon") * _largest(resolved, "batch_size") * schemes
+    work = _largest(resolved, "horizon") * _largest(resolved, "batch_size") * schemes * parameters / PARAMETERS
     seconds = sum(per_size * (work * float(n) ** 2 * SECONDS_PER_PARTICLE_SAMPLE + SECONDS_PER_CELL) for n in sizes)
     return Estimate(cells, disk, memory, seconds)
 
@@ -83,12 +86,14 @@ def available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check(resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False) -> Estimate:
+def check(
+    resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False, parameters: int = PARAMETERS
+) -> Estimate:
     """The estimate of a sweep that fits; MfsymError naming the estimate and ``--allow-large`` otherwise.
 
-    folder : where the cells go; its nearest existing parent tells the free disk space.
+    folder : where the cells go; its nearest existing parent tells the free disk space.  parameters : per particle.
     """
-    needs = estimate(resolved)
+    needs = estimate(resolved, parameters)
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
     dimensions = ", ".join(extra_axes(resolved)) or "none"
     refuse_large(
@@ -102,15 +107,21 @@ def check(resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool 
 
 
 def check_cell(
-    cell: Cell, *, replicates: int = 1, snapshots: int = 1, jobs: int = 1, allow_large: bool = False
+    cell: Cell,
+    *,
+    replicates: int = 1,
+    snapshots: int = 1,
+    jobs: int = 1,
+    allow_large: bool = False,
+    parameters: int = PARAMETERS,
 ) -> Estimate:
     """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be."""
     resolved = resolve(
         ("cell", {"n": [cell.n], "replicates": replicates, "horizon": cell.horizon, "batch_size": cell.batch_size}),
         ("cell", {"scheme": list(cell.schemes)}),
     )
-    one = estimate(resolved)
-    kept = 8 * PARAMETERS * len(cell.schemes) * cell.n * max(replicates, snapshots)
+    one = estimate(resolved, parameters)
+    kept = 8 * parameters * len(cell.schemes) * cell.n * max(replicates, snapshots)
     needs = Estimate(one.cells, 0, one.memory + 2 * kept, one.seconds)
     refuse_large(needs, jobs=jobs, free=kept, note=f"n = {cell.n}", allow=allow_large)
     return needs

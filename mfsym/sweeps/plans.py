@@ -8,7 +8,7 @@ from typing import Any
 
 from mfsym.configurations.cells import Cell, expand
 from mfsym.configurations.layers import Resolved, resolve
-from mfsym.configurations.preflight import Estimate, human_bytes, human_seconds
+from mfsym.configurations.preflight import PARAMETERS, Estimate, human_bytes, human_seconds
 from mfsym.errors import MfsymError, StoreError
 from mfsym.stores.archives import Archive
 from mfsym.stores.folders import Folder, load_cell, read_config, read_failure
@@ -75,6 +75,15 @@ def recorded(folder: Folder) -> Resolved:
 def is_diverged(archive: Archive) -> bool:
     """Whether any scheme of a cell diverged."""
     return bool((archive.arrays["status"] == "diverged").any())
+
+
+def parameters_of(problem: str, digest: str) -> int:
+    """Parameters per particle of the unit of a problem file, or of the reference problem (no name)."""
+    if not problem:
+        return PARAMETERS
+    from mfsym.problems import load_problem
+
+    return load_problem(problem, digest).unit.p
 
 
 def cells_of(resolved: Resolved, shard: Shard = Shard()) -> list[Cell]:

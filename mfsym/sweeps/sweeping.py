@@ -13,7 +13,7 @@ from mfsym.errors import StoreError
 from mfsym.stores.datasets import content_digest, open_result, save
 from mfsym.stores.folders import Folder, adopt_config, discard, folder_of, locked, refuse_change
 from mfsym.sweeps.collection import collect
-from mfsym.sweeps.plans import Shard, State, cells_of, inspect
+from mfsym.sweeps.plans import Shard, State, cells_of, inspect, parameters_of
 from mfsym.sweeps.runs import How, Summary, run
 
 if TYPE_CHECKING:
@@ -34,11 +34,18 @@ class Options:
 def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Estimate, State]:
     """What a sweep would need and what is done already; writes nothing. Raises as ``execute`` would."""
     folder = folder_of(out)
-    needs = check(resolved, folder.root, jobs=options.how.jobs, allow_large=options.allow_large)
+    needs = _check(resolved, folder, options)
     if not options.overwrite:
         refuse_change(folder, resolved.tables())
     cells = cells_of(resolved, options.shard)
     return needs, State(missing=cells) if options.overwrite else inspect(folder, cells)
+
+
+def _check(resolved: Resolved, folder: Folder, options: Options) -> Estimate:
+    """The estimate of the sweep, refused if it is too large."""
+    parameters = parameters_of(resolved.values["problem"], resolved.values["problem_digest"])
+    how, large = options.how, options.allow_large
+    return check(resolved, folder.root, jobs=how.jobs, allow_large=large, parameters=parameters)
 
 
 def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
@@ -48,7 +55,7 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
     cannot be written.
     """
     folder = folder_of(out)
-    check(resolved, folder.root, jobs=options.how.jobs, allow_large=options.allow_large)
+    _check(resolved, folder, options)
     if not options.overwrite:
         refuse_change(folder, resolved.tables())
     folder.make()

@@ -161,6 +161,9 @@ def test_the_estimate_grows_with_the_grid() -> None:
     assert large.seconds > 2 * small.seconds
     assert large.disk > 2 * small.disk
     assert str(large.cells) in large.describe()
+    wide = estimate(load(assignments=["n=100"], environment={}), parameters=400)
+    assert wide.seconds > 50 * small.seconds
+    assert wide.disk > 10 * small.disk
 
 
 @pytest.mark.parametrize(
@@ -189,6 +192,9 @@ def test_bad_scheme_lists_are_refused(text: str) -> None:
         parse_schemes(text)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sims").glob("*.toml")), ids=lambda path: path.stem)
+GRIDS = [path for path in sorted((ROOT / "sims").glob("*.toml")) if "[sweep]" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
 def test_every_grid_of_the_repository_resolves_and_fits(path: Path, tmp_path: Path) -> None:
     assert check(load(path, environment={}), tmp_path).cells >= 1
