@@ -95,6 +95,15 @@ CONTENDERS: dict[str, Entry] = {
     "jax-replicates": Entry(
         "JAX scan, 10 replicates, all cores", "benchmarks.peers_jax", "Jax", CORES, needs="jax", replicates=10
     ),
+    "jax-plain-replicates": Entry(
+        "JAX scan, plain form, 10 replicates",
+        "benchmarks.peers_jax",
+        "Jax",
+        CORES,
+        needs="jax",
+        replicates=10,
+        options={"plain": True},
+    ),
     "torch": Entry("PyTorch, all cores", "benchmarks.peers_torch", "Torch", CORES, needs="torch"),
     "numpy": Entry("NumPy, all cores", "benchmarks.peers_numpy", "NumPy", CORES),
 }
