@@ -78,7 +78,8 @@ def _emd2(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 def _emd2_lazy(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     import ot
 
-    return float(ot.lp.emd2_lazy(a, b, numItermax=10**7)), float("nan")
+    found = ot.lp.emd2_lazy(a, b, numItermax=10**7, return_matrix=False)
+    return float(found[0] if isinstance(found, tuple) else found), float("nan")
 
 
 def _scipy(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

@@ -21,10 +21,10 @@ from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
 from mfsym.transport.results import FloatArray, IntArray
 
 LISTED = 16
-"""Columns on a row's list."""
+"""Columns on a row's list, once that is renewed."""
 
 NEAR = 8
-"""Neighbours of an atom that make pairs for the Sinkhorn sweeps."""
+"""Columns on it at first, and neighbours of an atom that make pairs for the Sinkhorn sweeps."""
 
 MIDDLE = 4
 """Entry of a list whose distance from the first is a row's local scale."""
@@ -108,8 +108,8 @@ def near(problem: Problem) -> bool:
     return bool(np.minimum(arriving, market.demand).sum() >= NEARLY_ALL * market.demand.sum())
 
 
-def renew_lists(problem: Problem, k: int = LISTED) -> None:
-    """Search all lists anew after duals may have risen."""
+def renew_lists(problem: Problem, k: int = NEAR) -> None:
+    """Search all lists anew after duals may have risen; those that prove too short are searched longer later."""
     fit_bounds(problem.columns)
     renew_all(k, problem)
 
@@ -150,11 +150,11 @@ def _sweep(problem: Problem, task: Transport) -> float:
     back = problem_of(task.y, rows, task.demand, task.supply, NEAR)
     value = -np.inf
     for temperatures in TEMPERATURES:
-        renew_lists(problem, NEAR)
+        renew_lists(problem)
         value = max(value, _listed_dual_value(problem, task))
         scale = local_scale(problem)
         rows.v[:] = _spans(problem)[0]
-        renew_lists(back, NEAR)
+        renew_lists(back)
         problem.columns.v[:] = _spans(back)[0]
         pairs = _joined(_pairs(problem), _pairs(back))
         for temperature in temperatures:
