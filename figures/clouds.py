@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from style import (
     STARTS,
@@ -55,6 +56,7 @@ def cloud_figure(panels: Sequence[Panel], labels: tuple[str, str], slots: int = 
         lower = figure.add_axes(((left + 0.04) / width, 0.5 / height, inner / width, inner / height))
         draw_side(lower, panel.frame, panel.clouds, half)
         lower.set_xlabel(labels[0])
+        lower.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
         lower.tick_params(labelleft=k == 0)
         if k == 0:
             lower.set_ylabel(labels[1])

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from clouds import Panel, cloud_figure
 from matplotlib.figure import Figure
-from style import columns_of, main, needed, number, training_sentence, write_caption
+from style import columns_of, main, needed, number, parameters, training_sentence, write_caption
 
 from mfsym.plotting import TEACHER, Mark, frame_of
 
@@ -40,9 +41,21 @@ def draw(dataset: Any) -> Figure:
         figure,
         f"Discovery of $E^G$ with N = {before.shape[1]} particles: each step starts in $E_j$ (grey) and trains freely.",
         "RMD²: to the projection on $E_j$. $E_j$ is left when the statistic of the rule exceeds its threshold.",
+        _answer(dataset),
         training_sentence(dataset),
     )
     return figure
+
+
+def _answer(dataset: Any) -> str:
+    """The rule, what it averages, and how far the last E_j is from E^G where that is known."""
+    known, angle = parameters(dataset), float(dataset.attrs.get("angle", "nan"))
+    parts = [f"Rule: {known['rule']}"] if "rule" in known else []
+    counts = {name: known.get(name, 1) for name in ("trainings", "snapshots")}
+    if known.get("rule") == "paper" and max(counts.values()) > 1:
+        parts.append(f"averaged over {counts['trainings']} trainings of {counts['snapshots']} snapshots")
+    parts += [f"angle of the last $E_j$ to $E^G$: {number(float(f'{angle:.1e}'))} rad"] if np.isfinite(angle) else []
+    return "; ".join(parts) + "." if parts else ""
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from style import WIDTH, letter, main, needed, training_sentence, write_caption
+from style import STARTS, TEACHERS, WIDTH, letter, main, needed, parameters, training_sentence, write_caption
 
 from mfsym.plotting import SCHEMES, TEACHER, TEXT_SIZE
 
@@ -46,10 +46,19 @@ def draw(dataset: Any) -> Figure:
         letter(axes, k)
     panels[0].set_ylabel("second coordinate in $E^G$")
     bar = figure.colorbar(field, ax=panels, fraction=0.04, pad=0.01)
-    bar.set_label(r"$\log_{10}$ speed")
+    bar.set_label(r"$\log_{10}$ speed, $|z|$ per unit of $t$")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-    write_caption(figure, "Lines: where a particle goes, given the law at that time.", training_sentence(dataset))
+    write_caption(figure, *_reading(dataset), training_sentence(dataset))
     return figure
+
+
+def _reading(dataset: Any) -> list[str]:
+    """What the lines, the squares and the flow are."""
+    known = parameters(dataset)
+    words = [STARTS.get(known.get("init", ""), ""), TEACHERS.get(known.get("teacher", ""), "")]
+    flow = ", ".join(["Mean-field flow", *filter(None, words), f"N = {dataset.sizes['particle']} particles"])
+    squares = "Squares: the teacher, projected on $E^G$." if "teacher_fixed" in dataset else ""
+    return ["Lines: where a particle goes, given the law at that time.", squares, f"{flow}:"]
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ class Search:
     """What a discovery is run with.
 
     n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
-    delta : threshold of the paper's rule.  replicates : trainings per step of the robust rule, at least 4.
+    delta : threshold of the paper's rule.  trainings, snapshots : over which that averages its residual, 1 and 1 in the
+    paper; snapshots are evenly spaced over the second half of a training, the last at its end.
+    replicates : trainings per step of the robust rule, at least 4.
     max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
     """
 
@@ -60,6 +62,8 @@ class Search:
     beta: float = 1e-6
     batch_size: int = 20
     delta: float = 1e-2
+    trainings: int = 1
+    snapshots: int = 1
     replicates: int = 8
     max_steps: int | None = None
     start: Subspace | None = None
@@ -69,8 +73,11 @@ class Search:
     def __post_init__(self) -> None:
         if self.replicates < 4:
             raise MfsymError(f"the robust rule needs at least 4 replicates to calibrate itself, got {self.replicates}")
-        if self.n < 1 or not self.horizon > 0:
-            raise MfsymError(f"n must be at least 1 and the horizon positive, got {self.n} and {self.horizon}")
+        if min(self.n, self.trainings, self.snapshots) < 1 or not self.horizon > 0:
+            raise MfsymError(
+                "n, trainings and snapshots must be at least 1 and the horizon positive, got "
+                f"{self.n}, {self.trainings}, {self.snapshots} and {self.horizon}"
+            )
 
 
 @dataclass(frozen=True)
@@ -124,14 +131,15 @@ class _Trial:
         key = stream_key(search.seed, "init", search.replicate * _STRIDE + index)
         self.start = subspace.project(gaussian(key, search.n, unit.p))
 
-    def train(self, number: int) -> Floats:
-        """Particles (N, p) of training ``number``; MfsymError if it diverged."""
+    def train(self, number: int, snapshots: int = 1) -> Floats:
+        """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
         label = (self.search.replicate * _STRIDE + self.index) * _STRIDE + number
         state = self.dynamics.init(self.start, self.search.seed, label)
-        after = self.dynamics.step(state, round(self.search.horizon * self.search.n))
-        if after.status != "ok":
+        times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
+        states = list(self.dynamics.flow(state, times))
+        if states[-1].status != "ok":
             raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
-        return np.asarray(after.z, dtype=np.float64)
+        return np.stack([np.asarray(each.z, dtype=np.float64) for each in states])
 
 
 class _FreeSGD(NoisySGD):
@@ -155,13 +163,19 @@ class _FreeSGD(NoisySGD):
 
 
 def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
-    """The paper's rule: leave E_j if RMD^2 > delta, along the mean residual (section 4.2)."""
+    """The paper's rule: leave E_j if RMD^2 > delta, along the mean residual (section 4.2).
+
+    RMD^2 is a mean over ``search.trainings`` trainings from the same particles, the mean residual also over snapshots.
+    With symmetric data its expectation lies in E^G for any number of samples: averages remove only its noise.
+    """
     trial = _Trial(unit, data, search, subspace, len(trace))
-    after = trial.train(0)
-    residual = after - subspace.project(after)
-    value = rmd2_si(after, subspace)
-    added = _mean_direction(residual, value > search.delta)
-    return _step(trial.start, after, subspace, value, search.delta, residual.T @ residual / len(after), added)
+    clouds = np.stack([trial.train(number, search.snapshots) for number in range(search.trainings)])
+    residuals = clouds - subspace.project(clouds.reshape(-1, unit.p)).reshape(clouds.shape)
+    ends = residuals[:, -1].reshape(-1, unit.p)
+    value = float(np.mean([rmd2_si(z, subspace) for z in clouds[:, -1]]))
+    added = _direction(residuals.mean(axis=(0, 1, 2)), value > search.delta)
+    step = _step(trial.start, clouds[0, -1], subspace, value, search.delta, ends.T @ ends / len(ends), added)
+    return replace(step, rmd2=value)
 
 
 def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
@@ -173,7 +187,7 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
     not a reason to leave either.
     """
     trial = _Trial(unit, data, search, subspace, len(trace))
-    clouds = [trial.train(number) for number in range(search.replicates)]
+    clouds = [trial.train(number)[-1] for number in range(search.replicates)]
     residuals = np.stack([z - subspace.project(z) for z in clouds])
     moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
     agreed = between(moments, np.ones(search.replicates))
@@ -201,7 +215,7 @@ def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace
     """The paper's rule on the population flow: the mean residual, without sampling noise."""
     before, after, moment = _population_residual(unit, data, search, subspace)
     value = rmd2_si(after, subspace)
-    added = _mean_direction(after - subspace.project(after), value > search.delta)
+    added = _direction((after - subspace.project(after)).mean(axis=0), value > search.delta)
     return _step(before, after, subspace, value, search.delta, moment, added)
 
 
@@ -215,11 +229,10 @@ def _population_residual(unit: Unit, data: Data, search: Search, subspace: Subsp
     return before, after, residual.T @ residual / len(after)
 
 
-def _mean_direction(residual: Floats, leaves: bool) -> Floats:
-    """(p, 1) direction of the mean residual, or (p, 0) where E_j is kept or the mean vanishes."""
-    mean = residual.mean(axis=0)
+def _direction(mean: Floats, leaves: bool) -> Floats:
+    """(p, 1) direction of a mean residual (p,), or (p, 0) where E_j is kept or the mean vanishes."""
     length = float(np.linalg.norm(mean))
-    return (mean / length)[:, None] if leaves and length > 0.0 else np.zeros((residual.shape[1], 0))
+    return (mean / length)[:, None] if leaves and length > 0.0 else np.zeros((len(mean), 0))
 
 
 RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, Trace], Step]] = MappingProxyType(

@@ -26,6 +26,9 @@ from mfsym.variables import annotate
 if TYPE_CHECKING:
     import xarray as xr
 
+SAMPLED = ("batch_size", "dtype", "replicate")
+"""Parameters of a training that its limit does not have."""
+
 
 def flow(
     teacher: str | Teacher = "wi",
@@ -108,7 +111,8 @@ def phase_portrait(
     if len(teacher):
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
-    attrs = attributes("mfsym phase", {**cell.to_dict(), "n": inside.shape[1]}, cell.seed)
+    config = {key: value for key, value in cell.to_dict().items() if key not in SAMPLED} | {"n": inside.shape[1]}
+    attrs = attributes("mfsym phase", config, cell.seed)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

@@ -40,6 +40,8 @@ search_options = with_options(
     click.option("--beta", type=Number(0.0), help="Temperature of the noise.  [default: 1e-6]"),
     click.option("--batch-size", type=COUNT, help="Samples B per step.  [default: 20]"),
     click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
+    click.option("--trainings", type=COUNT, help="Over which the paper's rule averages.  [default: 1]"),
+    click.option("--snapshots", type=COUNT, help="Of each, over which the paper's rule averages.  [default: 1]"),
     click.option("--replicates", type=click.IntRange(min=4), help="Of the robust rule.  [default: 8]"),
     click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
 )

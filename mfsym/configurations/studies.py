@@ -36,11 +36,13 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beta: NonNegative | None = None
     batch_size: Batch | None = None
     delta: NonNegative | None = None
+    trainings: Count | None = None
+    snapshots: Count | None = None
     replicates: Count | None = None
 
     def search(self) -> dict[str, Any]:
         """The keyword arguments of ``Search`` that the case or its problem states."""
-        keys = (*SEARCHED, "delta", "replicates", "seed")
+        keys = (*SEARCHED, "delta", "trainings", "snapshots", "replicates", "seed")
         stated = {key: value for key in keys if (value := getattr(self, key)) is not None}
         return preferred(self.problem) | stated
 

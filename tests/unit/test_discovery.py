@@ -8,6 +8,7 @@ import pytest
 from mfsym.datasets import SampleData
 from mfsym.discovery import (
     Search,
+    _Trial,
     angle_between,
     between,
     containment_angle,
@@ -125,7 +126,23 @@ def test_a_search_may_start_from_a_known_subspace():
     assert found.subspace is start
 
 
-@pytest.mark.parametrize(("options", "message"), [({"replicates": 2}, "replicates"), ({"horizon": 0.0}, "horizon")])
+@compiled
+def test_the_paper_rule_averages_over_trainings_and_snapshots():
+    teacher = reference_teacher("wi")
+    search = Search(**{**SMALL.__dict__, "trainings": 3, "snapshots": 2, "max_steps": 1})
+    (step,) = discover(teacher.unit, teacher, "paper", search).steps
+    trial = _Trial(teacher.unit, teacher, search, step.subspace, 0)
+    mean = np.mean([trial.train(number, 2) for number in range(3)], axis=(0, 1, 2))
+    assert np.abs(step.added[:, 0] - mean / np.linalg.norm(mean)).max() <= ALGEBRA
+    assert np.array_equal(trial.train(0, 2)[-1], trial.train(0)[-1])
+    (alone,) = discover(teacher.unit, teacher, "paper", Search(**{**SMALL.__dict__, "max_steps": 1})).steps
+    assert np.abs(step.added - alone.added).max() > ALGEBRA
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"replicates": 2}, "replicates"), ({"horizon": 0.0}, "horizon"), ({"trainings": 0}, "trainings")],
+)
 def test_searches_refuse(options, message):
     with pytest.raises(MfsymError, match=message):
         Search(**options)
