@@ -1,4 +1,4 @@
-"""Small matrices are decomposed thousands of times here: threads of the linear algebra would only wait for each other."""
+"""Small matrices are decomposed thousands of times here: threads of the linear algebra would only wait."""
 
 import os
 
