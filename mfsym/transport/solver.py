@@ -26,8 +26,11 @@ from mfsym.transport.turns import flat_axes
 FEW = 4
 """Columns searched where prices move by more than a list spans, so that a longer one would not last."""
 
-FIRST, LAST, UP, DOWN = 0.1, 1e-3, 8.0, 5.0
+FIRST, LAST, UP, DOWN = 0.1, 1e-4, 8.0, 5.0
 """Epsilon of the first and the last auction in local scales, and the factors by which it goes up and down."""
+
+WARM = 1e-2
+"""The first epsilon after a warm start."""
 
 LEFT = 1e-3
 """Share of the rows that may be left waiting when epsilon starts to go down."""
@@ -72,7 +75,7 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
         if axes is not None:
             ordered, problem, order_x, order_y = laid_out(turned(task, axes))
         set_start(problem, ordered, None if start is None else start[order_y], descend)
-    iterations = descend(problem)
+    iterations = descend(problem, FIRST if start is None else WARM)
     u, gap = _finish_exactly(problem)
     cells = np.flatnonzero(problem.market.flow > 0)
     solution_u, solution_v = np.empty(u.size), np.empty(problem.columns.v.size)
@@ -89,7 +92,7 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     )
 
 
-def descend(problem: Problem) -> int:
+def descend(problem: Problem, epsilon: float = FIRST) -> int:
     """Auctions from the first epsilon up as far as needed and down to the last; returns the number of bids.
 
     An auction that leaves many rows waiting says that more mass than fits was drawn to some place: its prices must
@@ -97,7 +100,7 @@ def descend(problem: Problem) -> int:
     """
     n = problem.x.shape[0]
     scale, patience = local_scale(problem), int(PATIENCE * n) + 50
-    epsilon, rising, bids = FIRST, True, 0
+    rising, bids = True, 0
     while True:
         k = LISTED if epsilon <= 0.5 else FEW
         release(epsilon * scale, LISTED, problem)
@@ -123,7 +126,6 @@ def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
     """Close the last epsilon: every row placed on a tight column. Returns the rows' duals and the total gap."""
     n, m = problem.x.shape[0], problem.columns.v.size
     forest = forest_of(n, m)
-    _counted(finish(SHARE, LISTED, problem, forest))
     _recentre(problem)
     release(0.0, LISTED, problem)
     auction(0.0, LISTED, False, problem.x.shape[0] + 50, problem)
