@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym import executors
-from mfsym.accelerate import compiling
+from mfsym.accelerate import JIT_DISABLED, compiling
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import single_cell
 from mfsym.dynamics import NoisySGD, State
@@ -367,6 +367,8 @@ def make_ready(cell: Cell) -> None:
     """Have the kernels that a cell needs compiled, by this process or by another one that is at it already.
 
     Two steps of a small cell of the same kind, once per process and kind: workers that start together on an empty
-    cache compile once, not once each.
+    cache compile once, not once each. Nothing is compiled with the JIT off.
     """
+    if JIT_DISABLED:
+        return
     _ready(cell.unit, cell.dtype, cell.problem, cell.problem_digest)

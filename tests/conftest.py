@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mfsym.accelerate import JIT_DISABLED
 from mfsym.cli import cli
 from mfsym.configurations import Cell
 from mfsym.experiments import make_ready
@@ -41,8 +40,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> None:
     """The kernels of the reference experiment are compiled before any test measures seconds or sends a signal."""
-    if not JIT_DISABLED:
-        make_ready(Cell())
+    make_ready(Cell())
 
 
 @pytest.fixture
