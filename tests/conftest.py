@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from mfsym.accelerate import JIT_DISABLED
 from mfsym.cli import cli
 from mfsym.configurations import Cell
 from mfsym.experiments import make_ready
+from tests import naive
 
 SMALL_SWEEP = """
 [sweep]
@@ -41,6 +43,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _compiled_once() -> None:
     """The kernels of the reference experiment are compiled before any test measures seconds or sends a signal."""
     make_ready(Cell())
+
+
+@pytest.fixture(autouse=True)
+def _vectorised_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the JIT off units predict by their twin in NumPy; the tests of kernels call kernels by name."""
+    if JIT_DISABLED:
+        monkeypatch.setattr("mfsym.units.shallow.predict", naive.predict)
 
 
 @pytest.fixture
