@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 @click.option("--scheme", type=click.Choice(SCHEMES), help="Training scheme.  [default: vanilla]")
 @click.option("--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Where laws are compared.")
 @click.option(
-    "--limit-n",
-    type=COUNT,
-    default=1000,
-    show_default=True,
-    help="Particles of the limit's cloud; W2 is fastest where it divides N.",
+    "--limit-n", type=COUNT, default=1000, show_default=True, help="Particles of the limit; a multiple of N is fast."
 )
 @accuracy_options
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
@@ -83,13 +79,8 @@ def converge(
     values = resolved.values
     cell = _one_point(resolved)
     replicates = values["replicates"] if values["replicates"] > 1 else 20
-    check_cell(
-        cell,
-        parameters=parameters_of(cell.problem, cell.problem_digest),
-        replicates=replicates,
-        jobs=jobs,
-        allow_large=allow_large,
-    )
+    p = parameters_of(cell.problem, cell.problem_digest)
+    check_cell(cell, parameters=p, replicates=replicates, jobs=jobs, allow_large=allow_large)
     from mfsym.convergence import Study, slope_records, slope_table
     from mfsym.convergence import converge as measure
     from mfsym.experiments import problem_of
