@@ -96,7 +96,7 @@ def _lapjv(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     from scipy.spatial.distance import cdist
 
     cost = cdist(a, b, "sqeuclidean")
-    columns = lapjv.lapjv(cost)[0]
+    columns = lapjv.lapjv(cost, force_doubles=True)[0]
     return float(cost[np.arange(len(a)), columns].mean()), float("nan")
 
 

@@ -16,7 +16,7 @@ from mfsym.kernels.ot_market import evict, give, held, take
 from mfsym.kernels.ot_problem import Problem
 from mfsym.kernels.ot_scaling import Pairs, sweep
 from mfsym.kernels.ot_search import nearest
-from mfsym.kernels.ot_slopes import fit_bounds, solve_in_place
+from mfsym.kernels.ot_slopes import feature, fit_bounds, frame_of_box, normal_equations, rest_of_dual, solve_in_place
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import w2
 from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, problem_of
@@ -157,6 +157,30 @@ def test_linear_systems_are_solved():
     expected = np.linalg.solve(matrix, right)
     solve_in_place(5, matrix, right)
     assert np.abs(right - expected).max() <= ALGEBRA
+
+
+def test_curves_and_slopes_are_least_squares_fits():
+    """On the root, whose fit looks at every second atom or fewer: the same as a dense solution."""
+    problem, _ = _problem()
+    columns = problem.columns
+    atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)[:N]
+    duals = columns.v[columns.column[:N]]
+    middle, width = np.array([frame_of_box(0, axis, columns) for axis in range(P)]).T
+    scaled = (atoms - middle) / width
+    table = np.hstack([scaled, scaled**2])
+    assert np.abs([[feature(t, a, 0, columns) for a in range(2 * P)] for t in range(N)] - table).max() <= ROUNDOFF
+    rest = [rest_of_dual(t, P, 0, columns) for t in range(N)]
+    assert np.abs(rest - (duals - np.square(atoms) @ columns.curve[0])).max() <= ROUNDOFF
+    step = -(-N // 64)
+    features = 2 * P if N >= 4 * (2 * P + 1) else P
+    matrix, right, centre = np.empty((2 * P, 2 * P)), np.empty(2 * P), np.empty(2 * P)
+    normal_equations(0, columns, features, centre, matrix, right)
+    chosen = table[::step, :features]
+    target = duals[::step] if features > P else np.array(rest)[::step]
+    centred = chosen - chosen.mean(axis=0)
+    expected = centred.T @ centred
+    assert np.abs(np.tril(matrix[:features, :features] - expected, -1)).max() <= ROUNDOFF * np.abs(expected).max()
+    assert np.abs(right[:features] - centred.T @ (target - target.mean())).max() <= ALGEBRA
 
 
 def test_moves_on_the_market_keep_its_books():
