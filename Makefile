@@ -30,8 +30,8 @@ test: $(VENV)/.test ## the tests, under 10 minutes
 test-all: $(VENV)/.test ## also the tests marked slow
 	$(BIN)/python -m pytest -q -m "not torture" $(PYTEST_ARGS)
 
-coverage: $(VENV)/.test ## line coverage with the JIT off, at least 90 %
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+coverage: $(VENV)/.test ## line coverage of the unit tests with the JIT off, at least 90 %: a quarter of an hour
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS) tests/unit
 
 torture: $(VENV)/.torture ## kills, injected faults, bit flips, soaks: an hour
 	$(BIN)/python -m pytest -q -m torture tests/integration $(PYTEST_ARGS)

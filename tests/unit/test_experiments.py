@@ -25,6 +25,7 @@ from mfsym.stores.archives import arrays_digest
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.variables import validate
+from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
 SMALL = Cell(n=8, horizon=0.5, alpha=5.0, schemes=("vanilla", "fa", "ea"))
@@ -95,6 +96,7 @@ def test_compare_stacks_cells_over_replicates() -> None:
             np.testing.assert_array_equal(both[name].sel(replicate=r).values, arrays[name])
 
 
+@compiled
 def test_compare_gives_the_same_on_two_workers() -> None:
     parameters = {"init": "si", "n": 8, "horizon": 0.5, "alpha": 5.0}
     one = compare("wi", replicates=2, schemes=("vanilla",), jobs=1, **parameters)
