@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mfsym.accelerate import available_threads
 from mfsym.dynamics import NoisySGD
 from mfsym.groups import cyclic
 from mfsym.streams import normals, stream_key
@@ -34,10 +35,10 @@ def make_unit() -> MLPUnit:
     return MLPUnit("tanh", swap, swap, [hidden, hidden])
 
 
-def ours(unit: MLPUnit, teacher: Teacher, z: np.ndarray) -> Callable[[int], np.ndarray]:
-    """Runs that many steps of mfsym on one thread; returns the particles."""
+def ours(unit: MLPUnit, teacher: Teacher, z: np.ndarray, threads: int = 1) -> Callable[[int], np.ndarray]:
+    """Runs that many steps of mfsym on so many threads; returns the particles."""
     options = {"alpha": ALPHA, "tau": TAU, "beta": BETA, "batch_size": BATCH}
-    dynamics = NoisySGD(unit, "vanilla", teacher, **options)
+    dynamics = NoisySGD(unit, "vanilla", teacher, threads=threads, **options)
 
     def run(steps: int) -> np.ndarray:
         return np.asarray(dynamics.step(dynamics.init(z), steps).z)
@@ -119,6 +120,7 @@ def compare(n: int) -> dict[str, tuple[float, float]]:
     z = 0.25 * normals(KEY, 1, n, unit.p)
     runs: dict[str, Callable[[int], object]] = {
         "mfsym, one thread": ours(unit, teacher, z),
+        "mfsym, all cores": ours(unit, teacher, z, available_threads()),
     }
     runs |= {f"jax, {name}": run for name, run in jax_runs(teacher, z).items()}
     steps = max(10, 50_000 // n)
