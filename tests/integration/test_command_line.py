@@ -141,11 +141,15 @@ def test_a_signal_ends_a_sweep_in_five_seconds_without_orphans(
     assert not [path for path in cells.iterdir() if path.suffix != ".npz"]
 
 
-def test_killed_workers_cost_nothing_but_time(small_sweep: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("replicates", "kills"), [(2, 2), pytest.param(10, 3, marks=pytest.mark.torture)], ids=["8 cells", "40 cells"]
+)
+def test_killed_workers_cost_nothing_but_time(replicates: int, kills: int, small_sweep: Path, tmp_path: Path) -> None:
+    longer = ["--set", "n=4,200", "--set", "horizon=20", "--replicates", replicates]
     out = tmp_path / "a.nc"
-    process = start("sweep", small_sweep, "-o", out, "-j", 2, "--set", "n=4,200", "--set", "horizon=20")
+    process = start("sweep", small_sweep, "-o", out, "-j", 2, *longer)
     killed = 0
-    while process.poll() is None and killed < 2:
+    while process.poll() is None and killed < kills:
         workers = [pid for pid in group_members(process.pid) if _is_worker(pid)]
         if workers:
             os.kill(workers[-1], signal.SIGKILL)
@@ -153,9 +157,10 @@ def test_killed_workers_cost_nothing_but_time(small_sweep: Path, tmp_path: Path)
         time.sleep(0.3)
     assert process.wait(timeout=300) == 0, process.communicate()[1]
     process.communicate()
-    assert killed == 2
+    assert killed == kills
     straight = tmp_path / "b.nc"
-    assert run("sweep", small_sweep, "-o", straight, "--set", "n=4,200", "--set", "horizon=20").returncode == 0
+    assert run("sweep", small_sweep, "-o", straight, *longer).returncode == 0
+    assert len(list(folder_of(out).cells.glob("*.npz"))) == 4 * replicates
     digests = {json.loads(run("verify", path, "--format", "json").stdout)["digest"] for path in (out, straight)}
     assert len(digests) == 1
 
