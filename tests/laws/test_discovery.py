@@ -38,9 +38,14 @@ def test_the_oracle_finds_the_fixed_subspace_to_rounding(problem):
 
 
 @compiled
-def test_the_paper_rule_finds_the_reference_subspace_without_sampling_noise():
+@pytest.mark.parametrize(
+    ("rule", "search"),
+    [("paper-oracle", REFERENCE.oracle), ("robust", REFERENCE.search)],
+    ids=["paper-oracle", "robust"],
+)
+def test_the_reference_subspace_is_found_by_the_paper_s_rule_without_noise_and_by_the_robust_rule(rule, search):
     unit = REFERENCE.teacher.unit
-    found = discover(unit, REFERENCE.teacher, "paper-oracle", REFERENCE.oracle)
+    found = discover(unit, REFERENCE.teacher, rule, search)
     assert [step.subspace.dimension for step in found.steps] == [0, 1, 2]
     assert angle_between(found.subspace, unit.fixed_subspace) < FOUND
 
@@ -50,14 +55,6 @@ def test_the_oracle_leaves_the_fixed_subspace_when_the_data_are_not_symmetric():
     unit = PROBLEMS[1].teacher.unit
     found = discover(unit, asymmetric_teacher(unit, 2.0), "oracle", Search(n=8, horizon=2.0, alpha=5.0))
     assert containment_angle(found.subspace, unit.fixed_subspace) > FOUND
-
-
-@compiled
-def test_the_robust_rule_finds_the_fixed_subspace_of_the_reference_problem():
-    unit = REFERENCE.teacher.unit
-    found = discover(unit, REFERENCE.teacher, "robust", REFERENCE.search)
-    assert [step.subspace.dimension for step in found.steps] == [0, 1, 2]
-    assert angle_between(found.subspace, unit.fixed_subspace) < FOUND
 
 
 @compiled
