@@ -29,7 +29,9 @@ from llvmlite import ir as _ir  # type: ignore[import-untyped]
 from numba import config as _config
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
+from numba.extending import models as _models
 from numba.extending import overload as _overload
+from numba.extending import register_model as _register_model
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -139,6 +141,14 @@ def exact(function: F) -> F:
     return _compile()(function)
 
 
+def exact_part(function: F) -> F:
+    """As ``exact``, for a few lines that are always inlined: a call that passes packs of arrays costs many of them."""
+    if JIT_DISABLED:
+        return function
+    inlined: F = numba.njit(error_model="numpy", forceinline=True)(function)
+    return inlined
+
+
 def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[F], F]:
     """Let the types of the arguments choose the code that is compiled in place of a call to the decorated function.
 
@@ -166,8 +176,20 @@ def is_single(value_type: Any) -> bool:
     return bool(value_type == numba.types.float32)
 
 
-ir, cgutils, types, intrinsic = _ir, _cgutils, numba.types, _intrinsic
-"""What ``kernels/vectors.py`` and ``kernels/gates.py`` write instructions with."""
+ir, cgutils, types, intrinsic, overload = _ir, _cgutils, numba.types, _intrinsic, _overload
+"""What ``kernels/vectors.py``, ``kernels/lanes.py`` and ``kernels/gates.py`` write instructions with."""
+
+
+def primitive(name: str, llvm_type: Any) -> Any:
+    """A new type of value in compiled code, held as one value of the given LLVM type."""
+    kind = type(name, (numba.types.Type,), {})
+
+    class Model(_models.PrimitiveModel):  # type: ignore[misc]
+        def __init__(self, manager: Any, fe_type: Any) -> None:
+            super().__init__(manager, fe_type, llvm_type)
+
+    _register_model(kind)(Model)
+    return kind(name)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from mfsym.kernels.ot_bounds import tighten
 from mfsym.kernels.ot_lists import best_value, renew
 from mfsym.kernels.ot_market import evict, give, held, take, wait
 from mfsym.kernels.ot_problem import Problem
-from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.kernels.ot_slopes import fit_bounds, show_dual
 
 TIE = 1e-14
 """A rise of price below this, relative to the row's value, counts as none."""
@@ -58,6 +58,7 @@ def raise_own(i: int, value: float, problem: Problem) -> None:
         j = lists.column[t]
         if lists.cost[t] - v[j] < value and held(i, j, market) == market.demand[j]:
             v[j] = lists.cost[t] - value
+            show_dual(j, problem.columns)
 
 
 @exact
@@ -72,7 +73,7 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
     """
     columns, lists, market = problem.columns, problem.lists, problem.market
     v, row, free, deficit = columns.v, market.row, market.free, market.deficit
-    splits = row.size > v.size
+    splits, one = row.size > v.size, columns.place.shape[1] == 1
     bids, aside, since, last, fewest = 0, 0, 0, 0, market.top[0] + 1
     while market.top[0] > aside and bids < last + patience and not (splits and market.spare[0] < 0):
         if market.top[0] - aside < fewest:
@@ -102,8 +103,12 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
             continue
         if raised < np.inf:
             v[j] -= raised
+            if one:
+                columns.worth[columns.place[j, 0]] = v[j]
+            else:
+                show_dual(j, columns)
             if sharp:
-                tighten(j, columns)
+                tighten(j, columns, problem.found.lane)
         if splits:
             split_bid(i, j, lists.cost[place], second + epsilon, problem)
         else:

@@ -13,97 +13,101 @@ where it is drawn from one spot |y|^2 - v is (curve 1). Duals only decrease, so 
 from __future__ import annotations
 
 import numpy as np
-from numpy import uintp as U
 
-from mfsym.accelerate import exact
+from mfsym.accelerate import exact, exact_part
+from mfsym.kernels.lanes import eight, keep, least, most, spread
 from mfsym.kernels.ot_problem import Columns, Floats
+from mfsym.kernels.ot_tree import at
 
 INFLATION = 1e-14
 """Relative amount by which a level is raised against the rounding of the bound."""
 
-
-@exact
-def coordinate(t: int, axis: int, p: int) -> int:
-    """Where a coordinate of the atom number t of the tree stands among the points."""
-    return ((t >> 3) * p + axis) * 8 + (t & 7)
+NO_CURVE = 1e-250
+"""Stands for curves that do not bend down, whose highest value is at an end."""
 
 
-@exact
-def node_bound(x: Floats, columns: Columns, h: int) -> float:
-    """A lower bound on c_ij - v_j over the atoms of node h; inf where it has none to look at."""
-    if columns.opened[h] == 0:
-        return np.inf
-    total, node = -columns.level[h], U(h)
-    for a in range(x.size):
-        axis = U(a)
-        slope = columns.slope[node, axis]
-        y = (x[axis] + 0.5 * slope) * columns.stretch[node, axis]
-        y = min(max(y, columns.low[node, axis]), columns.high[node, axis])
-        difference = x[axis] - y
-        total += difference * difference - (columns.curve[node, axis] * y + slope) * y
+@exact_part
+def child_bounds(x: Floats, h: int, columns: Columns) -> Floats:
+    """Lower bounds on c_ij - v_j over the atoms of node h's eight children, as lanes; inf where none is open."""
+    p = x.size
+    total = 0.0 - eight(columns.offer, 8 * h)
+    for axis in range(p):
+        o, z = 8 * (h * p + axis), x[axis]
+        slope = eight(columns.slope, o)
+        y = (z + 0.5 * slope) * eight(columns.stretch, o)
+        y = least(most(y, eight(columns.low, o)), eight(columns.high, o))
+        difference = z - y
+        total += difference * difference - (eight(columns.curve, o) * y + slope) * y
     return total
 
 
 @exact
-def level_of_atoms(h: int, columns: Columns) -> float:
-    """The smallest level that curve and slope of node h allow under the present duals."""
-    level, size, p = -np.inf, 0.0, columns.slope.shape[1]
-    for t in range(columns.start[h], columns.stop[h]):
-        rest = columns.v[columns.column[t]]
-        size = max(size, abs(rest))
+def level_of_atoms(h: int, columns: Columns, lane: Floats) -> float:
+    """The smallest level that curve and slope of node h allow under the present duals. lane : (16,) to work in."""
+    p = columns.low.size // columns.level.size
+    level, size = spread(-np.inf), spread(0.0)
+    for o in range(columns.begin[h - 1], columns.end[h - 1], 8):
+        rest = eight(columns.worth, o)
         for axis in range(p):
-            y = columns.points[coordinate(t, axis, p)]
-            part = (columns.curve[h, axis] * y + columns.slope[h, axis]) * y
-            size = max(size, abs(part))
+            here, y = at(h - 1, axis, p), eight(columns.points, o * p + 8 * axis)
+            part = (columns.curve[here] * y + columns.slope[here]) * y
+            size = most(size, most(part, 0.0 - part))
             rest -= part
-        level = max(level, rest)
-    return level + INFLATION * size
+        level = most(level, rest)
+    return raised(level, size, lane)
+
+
+@exact_part
+def highest(curve: Floats, slope: Floats, low: Floats, high: Floats) -> Floats:
+    """The maximum of (curve y + slope) y over low <= y <= high, lane by lane."""
+    top = least(most(0.5 * slope / most(0.0 - curve, NO_CURVE), low), high)
+    best = most((curve * low + slope) * low, (curve * high + slope) * high)
+    return most(best, (curve * top + slope) * top)
 
 
 @exact
-def highest(curve: float, slope: float, low: float, high: float) -> float:
-    """The maximum of (curve y + slope) y over low <= y <= high."""
-    best = max((curve * low + slope) * low, (curve * high + slope) * high)
-    if curve < 0.0:
-        y = min(max(-0.5 * slope / curve, low), high)
-        best = max(best, (curve * y + slope) * y)
-    return best
-
-
-@exact
-def level_of_children(h: int, columns: Columns) -> float:
+def level_of_children(h: int, columns: Columns, lane: Floats) -> float:
     """A level for node h from its children's: the most by which their bounds exceed its own in their boxes."""
-    level, size = -np.inf, 0.0
-    for child in range(2 * h + 1, 2 * h + 3):
-        if columns.stop[child] > columns.start[child]:
-            rest = columns.level[child]
-            size = max(size, abs(rest))
-            for axis in range(columns.slope.shape[1]):
-                bend = columns.curve[child, axis] - columns.curve[h, axis]
-                tilt = columns.slope[child, axis] - columns.slope[h, axis]
-                part = highest(bend, tilt, columns.low[child, axis], columns.high[child, axis])
-                size = max(size, abs(part))
-                rest += part
-            level = max(level, rest)
-    return level + INFLATION * size
+    p = columns.low.size // columns.level.size
+    rest, size = eight(columns.level, 8 * h), spread(0.0)
+    for axis in range(p):
+        here, o = at(h - 1, axis, p), 8 * (h * p + axis)
+        bend = eight(columns.curve, o) - columns.curve[here]
+        tilt = eight(columns.slope, o) - columns.slope[here]
+        part = highest(bend, tilt, eight(columns.low, o), eight(columns.high, o))
+        size = most(size, most(part, 0.0 - part))
+        rest += part
+    return raised(rest, size, lane)
+
+
+@exact_part
+def raised(level: Floats, size: Floats, lane: Floats) -> float:
+    """The largest lane of a level, raised against the rounding of sums of terms up to ``size``."""
+    keep(lane, 0, level)
+    keep(lane, 8, size)
+    largest, terms = lane[0], lane[8]
+    for t in range(1, 8):
+        largest, terms = max(largest, lane[t]), max(terms, lane[8 + t])
+    return largest + INFLATION * (abs(largest) + terms)
 
 
 @exact
-def refresh_levels(columns: Columns) -> None:
-    """Lower every node's level as far as its curve and slope allow."""
-    for h in range(columns.start.size):
-        columns.level[h] = level_of_atoms(h, columns)
+def refresh_levels(columns: Columns, lane: Floats) -> None:
+    """Lower every node's level as far as its curve and slope allow. All columns must be open."""
+    for h in range(1, columns.level.size + 1):
+        columns.level[h - 1] = level_of_atoms(h, columns, lane) if columns.atoms[h - 1] > 0 else -np.inf
+        columns.offer[h - 1] = columns.level[h - 1]
 
 
 @exact
-def tighten(j: int, columns: Columns) -> None:
+def tighten(j: int, columns: Columns, lane: Floats) -> None:
     """Lower the levels of the nodes above column j after its dual has decreased."""
     for t in range(columns.place.shape[1]):
-        h = columns.leaf[columns.place[j, t] >> 3]
-        level = level_of_atoms(h, columns)
-        while level < columns.level[h]:
-            columns.level[h] = level
+        h = columns.first + columns.place[j, t] // (8 * columns.octets)
+        level = level_of_atoms(h, columns, lane)
+        while level < columns.level[h - 1]:
+            columns.level[h - 1] = columns.offer[h - 1] = level
+            h = (h - 1) >> 3
             if h == 0:
                 break
-            h = (h - 1) >> 1
-            level = level_of_children(h, columns)
+            level = level_of_children(h, columns, lane)

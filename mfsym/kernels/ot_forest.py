@@ -49,13 +49,31 @@ class Forest(NamedTuple):
 
 
 @exact
-def count_open(j: int, by: int, columns: Columns) -> None:
-    """Add ``by`` to the number of open atoms of every node above column j."""
+def close_column(j: int, columns: Columns) -> None:
+    """Let searches pass column j by, and every node without an open atom."""
     for t in range(columns.place.shape[1]):
-        h = columns.leaf[columns.place[j, t] >> 3]
-        while h >= 0:
-            columns.opened[h] += by
-            h = ((h + 1) >> 1) - 1
+        columns.worth[columns.place[j, t]] = -np.inf
+        h = columns.first + columns.place[j, t] // (8 * columns.octets)
+        while h > 0:
+            columns.opened[h - 1] -= 1
+            if columns.opened[h - 1] > 0:
+                break
+            columns.offer[h - 1] = -np.inf
+            h = (h - 1) >> 3
+
+
+@exact
+def open_column(j: int, columns: Columns) -> None:
+    """Let searches find column j again, at its present dual."""
+    for t in range(columns.place.shape[1]):
+        columns.worth[columns.place[j, t]] = columns.v[j]
+        h = columns.first + columns.place[j, t] // (8 * columns.octets)
+        while h > 0:
+            columns.opened[h - 1] += 1
+            if columns.opened[h - 1] > 1:
+                break
+            columns.offer[h - 1] = columns.level[h - 1]
+            h = (h - 1) >> 3
 
 
 @exact
@@ -128,8 +146,7 @@ def grow(wanted: int, problem: Problem, forest: Forest) -> float:
             continue
         forest.passed[forest.length[1]] = j
         forest.length[1] += 1
-        columns.closed[j] = 1
-        count_open(j, -1, columns)
+        close_column(j, columns)
         root = forest.root[forest.via[j]]
         mass = min(market.free[j], forest.need[root])
         if mass > 0:
@@ -179,8 +196,7 @@ def harvest(last: float, problem: Problem, forest: Forest) -> bool:
     for t in range(forest.length[1]):
         j = forest.passed[t]
         columns.v[j] -= last - forest.distance[j]
-        columns.closed[j] = 0
-        count_open(j, 1, columns)
+        open_column(j, columns)
     waiting, noted = 0, True
     for t in range(forest.length[3]):
         j = forest.target[t]

@@ -19,26 +19,34 @@ Flags = NDArray[np.uint8]
 
 
 class Columns(NamedTuple):
-    """The columns' atoms as a kd-tree with eight atoms a leaf, their duals, and bounds on the duals per node.
+    """The columns' atoms in a tree of eight children a node, their duals, and bounds on the duals per node.
+
+    Node 0 is the root, node h has children 8 h + 1 .. 8 h + 8, and the leaves are the nodes from ``first`` on; leaf l
+    holds the places l r .. (l + 1) r - 1 with r = 8 ``octets``. What is kept per node lies as ``at(h - 1, axis, p)``
+    tells (the root has nothing), so that the eight children of a node are read at once, as the atoms of an octet are.
+    Places left over in a leaf hold a copy of its first atom, column -1, of worth -inf.
 
     On every node h, v_j <= sum_a (curve_ha y_ja + slope_ha) y_ja + level_h holds for all its atoms y_j.
     """
 
-    points: Floats  # (leaves p 8,) leaf by leaf, axis by axis: eight atoms in tree order, padded with inf
-    column: Numbers  # (leaves 8,) the column of each atom, padded with 0
-    leaf: Numbers  # (leaves,) node of each leaf
-    start: Ints  # (H,) first atom of the node
-    stop: Ints  # (H,) one past its last
-    low: Floats  # (H, p) its box
-    high: Floats  # (H, p)
+    points: Floats  # (places p,) see ``at``
+    column: Numbers  # (places,) the column of each atom
+    worth: Floats  # (places,) its dual; -inf where searches pass it by
     v: Floats  # (M,) duals
-    curve: Floats  # (H, p) below 1
-    slope: Floats  # (H, p)
-    level: Floats  # (H,)
-    stretch: Floats  # (H, p) 1 / (1 - curve)
-    place: Numbers  # (M, K) where a column's atoms stand in the tree order
-    closed: Flags  # (M,) 1 where searches pass the column by
-    opened: Numbers  # (H,) atoms of the node whose columns are not closed
+    place: Numbers  # (M, K) where a column's atoms stand
+    first: int  # number of the first leaf
+    octets: int  # per leaf
+    begin: Ints  # (nodes,) first place below a node
+    end: Ints  # (nodes,) one past its last
+    atoms: Numbers  # (nodes,) atoms among them
+    low: Floats  # (nodes p,) its box
+    high: Floats  # (nodes p,)
+    curve: Floats  # (nodes p,) below 1
+    slope: Floats  # (nodes p,)
+    stretch: Floats  # (nodes p,) 1 / (1 - curve)
+    level: Floats  # (nodes,)
+    offer: Floats  # (nodes,) the level while any of its atoms is open, otherwise -inf
+    opened: Numbers  # (nodes,) children that are open, of a leaf atoms
 
 
 class Lists(NamedTuple):
@@ -81,7 +89,7 @@ class Found(NamedTuple):
     column: Numbers  # (k_max,)
     node: Ints  # stack of nodes
     bound: Floats  # their bounds
-    lane: Floats  # (8,) costs of a leaf
+    lane: Floats  # (16,) values and costs of an octet
 
 
 class Problem(NamedTuple):

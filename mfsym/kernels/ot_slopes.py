@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.accelerate import exact
-from mfsym.kernels.ot_bounds import coordinate, refresh_levels
+from mfsym.kernels.ot_bounds import refresh_levels
 from mfsym.kernels.ot_problem import Columns, Floats
+from mfsym.kernels.ot_tree import at
 
 RIDGE = 1e-6
 """Relative weight that keeps the fit of a flat cloud finite."""
@@ -27,81 +28,104 @@ CURVES = (-4.0, 0.98)
 
 @exact
 def fit_bounds(columns: Columns) -> None:
-    """New curves and slopes, and levels."""
-    p = columns.low.shape[1]
+    """New curves and slopes, and levels, for the present duals. All columns must be open."""
+    nodes = columns.level.size
+    p = columns.low.size // nodes
     matrix, right, centre = np.empty((2 * p, 2 * p)), np.empty(2 * p), np.empty(2 * p)
-    for h in range(columns.start.size):
-        above, count = max((h - 1) >> 1, 0), columns.stop[h] - columns.start[h]
+    show_duals(columns)
+    for h in range(1, nodes + 1):
+        above, count = (h - 1) >> 3, columns.atoms[h - 1]
         for axis in range(p):
-            columns.curve[h, axis] = columns.curve[above, axis] if h > 0 else 0.0
-            columns.slope[h, axis] = columns.slope[above, axis] if h > 0 else 0.0
+            here, there = at(h - 1, axis, p), at(above - 1, axis, p)
+            columns.curve[here] = columns.curve[there] if above > 0 else 0.0
+            columns.slope[here] = columns.slope[there] if above > 0 else 0.0
         features = 2 * p if count >= 4 * (2 * p + 1) else p
         if count >= 2 * (p + 1):
             normal_equations(h, columns, features, centre, matrix, right)
             solve_in_place(features, matrix, right)
             for axis in range(p):
-                middle, width = frame_of_box(h, axis, columns)
+                here = at(h - 1, axis, p)
+                middle, width = frame_of_box(here, columns)
                 if features > p:
                     curve = right[p + axis] / (width * width)
-                    columns.curve[h, axis] = min(max(curve, CURVES[0]), CURVES[1])
-                    columns.slope[h, axis] = right[axis] / width - 2.0 * columns.curve[h, axis] * middle
+                    columns.curve[here] = min(max(curve, CURVES[0]), CURVES[1])
+                    columns.slope[here] = right[axis] / width - 2.0 * columns.curve[here] * middle
                 else:
-                    columns.slope[h, axis] = right[axis] / width
+                    columns.slope[here] = right[axis] / width
         for axis in range(p):
-            columns.stretch[h, axis] = 1.0 / (1.0 - columns.curve[h, axis])
-    refresh_levels(columns)
+            here = at(h - 1, axis, p)
+            columns.stretch[here] = 1.0 / (1.0 - columns.curve[here])
+    refresh_levels(columns, np.empty(16))
 
 
 @exact
-def frame_of_box(h: int, axis: int, columns: Columns) -> tuple[float, float]:
-    """Middle and half width of a node's box along an axis; 1 for a width of zero."""
-    low, high = columns.low[h, axis], columns.high[h, axis]
+def show_duals(columns: Columns) -> None:
+    """Copy the duals to where the leaves' searches read them."""
+    for t in range(columns.column.size):
+        columns.worth[t] = columns.v[columns.column[t]] if columns.column[t] >= 0 else -np.inf
+
+
+@exact
+def show_dual(j: int, columns: Columns) -> None:
+    """As ``show_duals`` for one column."""
+    for t in range(columns.place.shape[1]):
+        columns.worth[columns.place[j, t]] = columns.v[j]
+
+
+@exact
+def frame_of_box(here: int, columns: Columns) -> tuple[float, float]:
+    """Middle and half width of a node's box along an axis; 1 for a width of zero. here : as ``at`` tells."""
+    low, high = columns.low[here], columns.high[here]
     return 0.5 * (low + high), 0.5 * (high - low) if high > low else 1.0
 
 
 @exact
 def feature(t: int, a: int, h: int, columns: Columns) -> float:
-    """Feature number a of atom t in the frame of node h: s_a, or s_(a - p)^2 from a = p on."""
-    p = columns.low.shape[1]
+    """Feature number a of the atom at place t in the frame of node h: s_a, or s_(a - p)^2 from a = p on."""
+    p = columns.low.size // columns.level.size
     axis = a if a < p else a - p
-    middle, width = frame_of_box(h, axis, columns)
-    scaled = (columns.points[coordinate(t, axis, p)] - middle) / width
+    middle, width = frame_of_box(at(h - 1, axis, p), columns)
+    scaled = (columns.points[at(t, axis, p)] - middle) / width
     return scaled if a < p else scaled * scaled
 
 
 @exact
 def rest_of_dual(t: int, features: int, h: int, columns: Columns) -> float:
-    """The dual of atom t, less the node's curve where that is not fitted."""
-    p = columns.low.shape[1]
-    rest = columns.v[columns.column[t]]
+    """The dual of the atom at place t, less the node's curve where that is not fitted."""
+    p = columns.low.size // columns.level.size
+    rest = columns.worth[t]
     if features == p:
         for axis in range(p):
-            y = columns.points[coordinate(t, axis, p)]
-            rest -= columns.curve[h, axis] * y * y
+            y = columns.points[at(t, axis, p)]
+            rest -= columns.curve[at(h - 1, axis, p)] * y * y
     return rest
 
 
 @exact
 def normal_equations(h: int, columns: Columns, features: int, centre: Floats, matrix: Floats, right: Floats) -> None:
     """Covariance of the features on node h (lower triangle, with its ridge), and their covariance with the duals."""
-    begin, end = columns.start[h], columns.stop[h]
+    begin, end = columns.begin[h - 1], columns.end[h - 1]
     step = (end - begin + SAMPLE - 1) // SAMPLE
-    count = (end - begin + step - 1) // step
-    row, mean = np.empty(features), 0.0
+    row, mean, count = np.empty(features), 0.0, 0
     centre[:features] = 0.0
     right[:features] = 0.0
     matrix[:features, :features] = 0.0
     for t in range(begin, end, step):
-        mean += rest_of_dual(t, features, h, columns) / count
-        for a in range(features):
-            centre[a] += feature(t, a, h, columns) / count
+        if columns.column[t] >= 0:
+            count += 1
+            mean += rest_of_dual(t, features, h, columns)
+            for a in range(features):
+                centre[a] += feature(t, a, h, columns)
+    mean /= count
+    centre[:features] /= count
     for t in range(begin, end, step):
-        value = rest_of_dual(t, features, h, columns) - mean
-        for a in range(features):
-            row[a] = feature(t, a, h, columns) - centre[a]
-            right[a] += row[a] * value
-            for b in range(a + 1):
-                matrix[a, b] += row[a] * row[b]
+        if columns.column[t] >= 0:
+            value = rest_of_dual(t, features, h, columns) - mean
+            for a in range(features):
+                row[a] = feature(t, a, h, columns) - centre[a]
+                right[a] += row[a] * value
+                for b in range(a + 1):
+                    matrix[a, b] += row[a] * row[b]
     trace = 0.0
     for a in range(features):
         trace += matrix[a, a]

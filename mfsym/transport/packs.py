@@ -7,8 +7,11 @@ import numpy as np
 from mfsym.kernels.ot_forest import Forest
 from mfsym.kernels.ot_heap import Heap
 from mfsym.kernels.ot_problem import Columns, Found, Lists, Market, Problem
-from mfsym.kernels.ot_tree import LEAF, tree_order
+from mfsym.kernels.ot_tree import Span, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.transport.results import FloatArray, IntArray
+
+LEAF = 16
+"""Atoms in a leaf, at most."""
 
 SPARE = 4
 """Spare cells per row and column of a problem whose masses may split."""
@@ -17,14 +20,17 @@ FURTHEST = 256
 """Columns that one search of a shortest-path round finds at most."""
 
 
-def depth_of(count: int) -> int:
-    """Levels below the root of a tree over so many atoms."""
-    return max(0, int(np.ceil(np.log2(max(1, -(-count // LEAF))))))
+def leaves_of(count: int) -> tuple[int, int]:
+    """Number of leaves of a tree over so many atoms, and of those below a child of its root: a power of eight."""
+    least, top = -(-count // LEAF), 1
+    while 8 * top < least:
+        top *= 8
+    return -(-least // top) * top, top
 
 
 def order_of(atoms: FloatArray) -> IntArray:
     """Atoms (N, p) in the order of a kd-tree: neighbours in space stand near each other."""
-    order: IntArray = tree_order(atoms, depth_of(atoms.shape[0]))[0]
+    order: IntArray = tree_order(atoms, *leaves_of(atoms.shape[0]))
     return order
 
 
@@ -35,40 +41,58 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
     ordered : whether the atoms stand in a good order already, to be kept.
     """
     order = np.arange(atoms.shape[0]) if ordered else order_of(atoms)
-    points, column = atoms[order], np.arange(atoms.shape[0])
-    images = 1
+    points, column, images = atoms[order], np.arange(atoms.shape[0]), 1
     if matrices is not None:
         images = matrices.shape[0]
         points = np.ascontiguousarray(np.einsum("kab,jb->jka", matrices, points).reshape(-1, atoms.shape[1]))
         column = np.repeat(column, images)
     count, p = points.shape
-    inner, start, stop, low, high = tree_order(points, depth_of(count))
-    leaves = -(-count // LEAF)
-    padded = np.full((leaves * LEAF, p), np.inf)
-    padded[:count] = points[inner]
-    owner = np.zeros(leaves * LEAF, dtype=np.int32)
-    owner[:count] = column[inner]
-    last = np.arange(start.size // 2, start.size)
-    last = last[stop[last] > start[last]]
-    place = np.argsort(owner[:count], kind="stable").reshape(-1, images).astype(np.int32)
+    leaves, top = leaves_of(count)
+    octets = -(-(-(-count // leaves)) // 8)
+    flat, owner = np.zeros(leaves * 8 * octets * p), np.zeros(leaves * 8 * octets, dtype=np.int32)
+    fill_leaves(points, tree_order(points, leaves, top), leaves, 8 * octets, flat, owner)
+    first = (8 * top - 1) // 7
+    nodes = -(-(first - 1 + leaves) // 8) * 8
+    span = Span(np.zeros(nodes, dtype=np.int64), np.zeros(nodes, dtype=np.int64), np.zeros(nodes, dtype=np.int32))
+    low, high = np.zeros(nodes * p), np.zeros(nodes * p)
+    bound_leaves(flat, owner, first, 8 * octets, span, low, high)
+    bound_parents(first, span, low, high)
+    held = np.flatnonzero(owner >= 0)
+    owner[held] = column[owner[held]]
+    place = held[np.argsort(owner[held], kind="stable")].reshape(-1, images).astype(np.int32)
     columns = Columns(
-        points=padded.reshape(leaves, LEAF, p).transpose(0, 2, 1).reshape(-1),
+        points=flat,
         column=owner,
-        leaf=last[np.argsort(start[last])].astype(np.int32),
-        start=start,
-        stop=stop,
+        worth=np.where(owner >= 0, 0.0, -np.inf),
+        v=np.zeros(atoms.shape[0]),
+        place=place,
+        first=first,
+        octets=octets,
+        begin=span.begin,
+        end=span.end,
+        atoms=span.atoms,
         low=low,
         high=high,
-        v=np.zeros(atoms.shape[0]),
-        curve=np.zeros((start.size, p)),
-        slope=np.zeros((start.size, p)),
-        level=np.zeros(start.size),
-        stretch=np.ones((start.size, p)),
-        place=place,
-        closed=np.zeros(atoms.shape[0], dtype=np.uint8),
-        opened=(stop - start).astype(np.int32),
+        curve=np.zeros(nodes * p),
+        slope=np.zeros(nodes * p),
+        stretch=np.ones(nodes * p),
+        level=np.zeros(nodes),
+        offer=np.zeros(nodes),
+        opened=_children(span.atoms, first),
     )
     return columns, order
+
+
+def _children(atoms: IntArray, first: int) -> IntArray:
+    """Children with atoms of every node, of a leaf its atoms."""
+    children = atoms.copy()
+    inner = np.arange(1, first)
+    for lane in range(8):
+        child = 8 * inner + lane
+        children[inner - 1] = (0 if lane == 0 else children[inner - 1]) + (
+            (child < atoms.size) & (atoms[np.minimum(child, atoms.size - 1)] > 0)
+        )
+    return children
 
 
 def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArray, listed: int) -> Problem:
@@ -113,7 +137,7 @@ def found_of(room: int) -> Found:
         column=np.zeros(room, dtype=np.int32),
         node=np.zeros(128, dtype=np.int64),
         bound=np.zeros(128),
-        lane=np.zeros(8),
+        lane=np.zeros(16),
     )
 
 
