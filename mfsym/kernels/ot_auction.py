@@ -1,5 +1,8 @@
 """Forward auction: waiting rows bid for columns, and prices only rise (duals v only decrease).
 
+A column with free mass is taken at its price; only who drives another row out raises it. Duals then stay near 0 where
+clouds nearly coincide, and with them their rounding.
+
 Epsilon-complementarity: after its bid a row's cell is within epsilon of its best column. Bids are exact over all
 columns, not only over the listed ones, because a row bids only while its best listed value is at most tau_i.
 Bertsekas 1988 (doi:10.1007/BF02186476); for masses Bertsekas & Castañon 1989 (doi:10.1007/BF02216933).
@@ -101,18 +104,17 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
             aside += 1
             market.top[0] += 1
             continue
-        if raised < np.inf:
-            v[j] -= raised
-            if one:
-                columns.worth[columns.place[j, 0]] = v[j]
-            else:
-                show_dual(j, columns)
-            if sharp:
-                tighten(j, columns, problem.found.lane)
         if splits:
-            split_bid(i, j, lists.cost[place], second + epsilon, problem)
+            split_bid(i, place, raised, second + epsilon, problem)
         else:
             if free[j] == 0:
+                v[j] -= raised if raised < np.inf else 0.0
+                if one:
+                    columns.worth[columns.place[j, 0]] = v[j]
+                else:
+                    show_dual(j, columns)
+                if sharp:
+                    tighten(j, columns, problem.found.lane)
                 loser = row[j]
                 deficit[loser] = 1
                 market.waiting[market.top[0]] = loser
@@ -127,16 +129,22 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
 
 
 @exact
-def split_bid(i: int, j: int, cost: float, value: float, problem: Problem) -> None:
-    """Row i takes what it lacks of column j as far as it does not hold it yet; j is then worth ``value`` to it."""
-    market = problem.market
+def split_bid(i: int, place: int, raised: float, value: float, problem: Problem) -> None:
+    """Row i takes what it lacks of the column at ``place`` on its list, as far as it does not hold it yet.
+
+    Where that is not free, the column's dual falls by ``raised``; it is then worth ``value`` to row i.
+    """
+    market, columns = problem.market, problem.columns
+    j = problem.lists.column[place]
     mass = min(market.deficit[i], market.demand[j] - held(i, j, market))
     if market.deficit[i] > mass:
         wait(i, market)
-    if value < np.inf:
+    if market.free[j] < mass and raised < np.inf:
+        columns.v[j] -= raised
+        show_dual(j, columns)
         raise_own(i, value, problem)
     evict(j, mass, i, market)
-    give(i, j, mass, cost, market)
+    give(i, j, mass, problem.lists.cost[place], market)
 
 
 @exact

@@ -12,7 +12,6 @@ from numpy import uintp as U
 from mfsym.accelerate import exact
 from mfsym.kernels.ot_problem import Floats, Lists, Problem
 from mfsym.kernels.ot_search import nearest
-from mfsym.kernels.ot_tree import at
 
 
 @exact
@@ -24,8 +23,6 @@ def renew(i: int, k: int, problem: Problem) -> None:
     cutoff = np.inf
     if lists.size[i] >= k:
         cutoff = extreme(i, columns.v, lists, -1.0)
-    elif i > 0 and lists.size[i - 1] >= k:
-        cutoff = dearest(i, i - 1, k, problem)
     count = nearest(problem.x[i], columns, k, cutoff, found)
     begin = lists.start[i]
     for t in range(count):
@@ -43,21 +40,6 @@ def extreme(i: int, v: Floats, lists: Lists, sign: float) -> float:
         t = begin + U(s)
         best = min(best, sign * (lists.cost[t] - v[U(lists.column[t])]))
     return sign * best
-
-
-@exact
-def dearest(i: int, neighbour: int, k: int, problem: Problem) -> float:
-    """The largest c_ij - v_j of row i over the first k columns on another row's list; bounds row i's k-th of all."""
-    columns, x = problem.columns, problem.x
-    begin, p, worst = problem.lists.start[neighbour], problem.x.shape[1], -np.inf
-    for t in range(begin, begin + k):
-        j = problem.lists.column[t]
-        cost = 0.0
-        for axis in range(p):
-            difference = x[i, axis] - columns.points[at(columns.place[j, 0], axis, p)]
-            cost += difference * difference
-        worst = max(worst, cost - columns.v[j])
-    return worst
 
 
 @exact

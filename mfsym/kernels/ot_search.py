@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy import uintp as U  # unsigned indices spare the compiled code the test for negative ones
 
 from mfsym.accelerate import exact
 from mfsym.kernels.lanes import below, eight, keep, lowest, spread
@@ -35,9 +36,9 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
     top, count = 1, 0
     while top > 0:
         top -= 1
-        if bound[top] > cutoff:
+        if bound[U(top)] > cutoff:
             continue
-        h = node[top]
+        h = node[U(top)]
         if h < columns.first:
             bounds = child_bounds(x, h, columns)
             near, base = below(bounds, cutoff), top
@@ -45,18 +46,18 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
             while near != 0:
                 t = lowest(near)
                 near &= near - 1
-                place, least = top, lane[t]
-                while place > base and bound[place - 1] < least:
-                    bound[place], node[place] = bound[place - 1], node[place - 1]
+                place, least = top, lane[U(t)]
+                while place > base and bound[U(place - 1)] < least:
+                    bound[U(place)], node[U(place)] = bound[U(place - 1)], node[U(place - 1)]
                     place -= 1
-                bound[place], node[place] = least, 8 * h + 1 + t
+                bound[U(place)], node[U(place)] = least, 8 * h + 1 + t
                 top += 1
             continue
         leaf = 8 * columns.octets * (h - columns.first)
         for first in range(leaf, leaf + 8 * columns.octets, 8):
             cost = spread(0.0)
             for axis in range(p):
-                difference = x[axis] - eight(points, first * p + 8 * axis)
+                difference = x[U(axis)] - eight(points, first * p + 8 * axis)
                 cost += difference * difference
             value = cost - eight(worth, first)
             near = below(value, cutoff)
@@ -67,25 +68,25 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
             while near != 0:
                 t = lowest(near)
                 near &= near - 1
-                least = lane[t]
+                least = lane[U(t)]
                 if least > cutoff or (least == cutoff and count == k):
                     continue
-                column = number[first + t]
+                column = number[U(first + t)]
                 place = place_of(column, least, count, k, found) if several else min(count, k - 1)
                 if place < 0:
                     continue
                 if place == count:
                     count += 1
-                while place > 0 and values[place - 1] > least:
-                    values[place], costs[place], numbers[place] = (
-                        values[place - 1],
-                        costs[place - 1],
-                        numbers[place - 1],
+                while place > 0 and values[U(place - 1)] > least:
+                    values[U(place)], costs[U(place)], numbers[U(place)] = (
+                        values[U(place - 1)],
+                        costs[U(place - 1)],
+                        numbers[U(place - 1)],
                     )
                     place -= 1
-                values[place], costs[place], numbers[place] = least, lane[8 + t], column
+                values[U(place)], costs[U(place)], numbers[U(place)] = least, lane[U(8 + t)], column
                 if count == k:
-                    cutoff = min(cutoff, values[k - 1])
+                    cutoff = min(cutoff, values[U(k - 1)])
     return count
 
 

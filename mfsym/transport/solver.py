@@ -26,7 +26,7 @@ from mfsym.transport.turns import flat_axes
 FEW = 4
 """Columns searched where prices move by more than a list spans, so that a longer one would not last."""
 
-FIRST, LAST, UP, DOWN = 0.1, 1e-4, 8.0, 5.0
+FIRST, LAST, UP, DOWN = 0.1, 1e-3, 8.0, 10.0
 """Epsilon of the first and the last auction in local scales, and the factors by which it goes up and down."""
 
 WARM = 1e-2
