@@ -14,7 +14,6 @@ import numpy as np
 from numpy import uintp as U
 
 from mfsym.accelerate import exact
-from mfsym.kernels.ot_bounds import tighten
 from mfsym.kernels.ot_lists import best_value, renew
 from mfsym.kernels.ot_market import evict, give, held, take, wait
 from mfsym.kernels.ot_problem import Problem
@@ -22,6 +21,9 @@ from mfsym.kernels.ot_slopes import fit_bounds, show_dual
 
 TIE = 1e-14
 """A rise of price below this, relative to the row's value, counts as none."""
+
+LEAST = 500
+"""Evictions in a chain that are allowed in any case."""
 
 
 @exact
@@ -65,24 +67,24 @@ def raise_own(i: int, value: float, problem: Problem) -> None:
 
 
 @exact
-def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem) -> int:
-    """Let the waiting rows bid until none waits, or ``patience`` bids brought no new low of their number.
+def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
+    """Let the waiting rows bid until none waits but those that stand aside.
 
-    sharp : keep the bounds on the duals sharp bid by bid, where prices move so far that most bids need a search.
-
-    With epsilon = 0 a row whose two best columns tie, so that its bid would raise no price, stands aside unless the
-    column is free. It also ends where the cells run low. Returns the number of bids. Whole masses are placed in the
+    A row stands aside whose two best columns tie at epsilon = 0, so that its bid would raise no price, and one that
+    comes last in a chain of ``patience`` evictions which did not end on a free column: where more mass than fits was
+    drawn to some place, its prices would have to fall far. It also ends where the cells run low. Returns the number of bids. Whole masses are placed in the
     loop itself, because calls that pass packs would cost more than the bids.
     """
     columns, lists, market = problem.columns, problem.lists, problem.market
     v, row, free, deficit = columns.v, market.row, market.free, market.deficit
     splits, one = row.size > v.size, columns.place.shape[1] == 1
-    bids, aside, since, last, fewest = 0, 0, 0, 0, market.top[0] + 1
-    while market.top[0] > aside and bids < last + patience and not (splits and market.spare[0] < 0):
-        if market.top[0] - aside < fewest:
-            fewest, last = market.top[0] - aside, bids
+    bids, aside, since, chain, fewest = 0, 0, 0, 0, market.top[0] + 1
+    while market.top[0] > aside and not (splits and market.spare[0] < 0):
         market.top[0] -= 1
         i = market.waiting[market.top[0]]
+        if market.top[0] - aside < fewest:
+            fewest, chain = market.top[0] - aside, 0
+        chain += 1
         place, first, second = -1, np.inf, np.inf
         if not splits:
             begin = U(lists.start[i])
@@ -98,7 +100,9 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
         bids += 1
         j = lists.column[place]
         raised = second - first + epsilon
-        if raised <= TIE * abs(second) and free[j] == 0:
+        if free[j] == 0 and (chain > patience or raised <= TIE * abs(second)):
+            if chain > patience:
+                patience = max(patience // 2, LEAST)
             market.waiting[market.top[0]] = market.waiting[aside]
             market.waiting[aside] = i
             aside += 1
@@ -106,21 +110,22 @@ def auction(epsilon: float, k: int, sharp: bool, patience: int, problem: Problem
             continue
         if splits:
             split_bid(i, place, raised, second + epsilon, problem)
+            problem.u[i] = best_value(i, k, problem)
         else:
             if free[j] == 0:
-                v[j] -= raised if raised < np.inf else 0.0
+                if raised < np.inf:
+                    v[j] -= raised
+                    first = second
                 if one:
                     columns.worth[columns.place[j, 0]] = v[j]
                 else:
                     show_dual(j, columns)
-                if sharp:
-                    tighten(j, columns, problem.found.lane)
                 loser = row[j]
                 deficit[loser] = 1
                 market.waiting[market.top[0]] = loser
                 market.top[0] += 1
             row[j], market.flow[j], market.cost[j] = i, 1, lists.cost[place]
-            free[j], deficit[i] = 0, 0
+            free[j], deficit[i], problem.u[i] = 0, 0, first
         since += 1
         if since > v.size:
             fit_bounds(columns)
@@ -152,7 +157,7 @@ def release(epsilon: float, k: int, problem: Problem) -> None:
     """Take back every cell that is further than epsilon from its row's best column; its row starts to wait."""
     market, v = problem.market, problem.columns.v
     n = problem.x.shape[0]
-    best = np.empty(n)
+    best = problem.u
     for i in range(n):
         best[i] = best_value(i, k, problem)
     for j in range(v.size):

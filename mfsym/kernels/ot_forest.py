@@ -25,7 +25,8 @@ from mfsym.kernels.ot_problem import Columns, Floats, Ints, Lists, Market, Numbe
 from mfsym.kernels.ot_search import nearest
 from mfsym.kernels.ot_slopes import fit_bounds
 
-FIRST = 16
+FIRST = 4
+GOALS = 128
 """Columns that a row's first search beyond its list is to find."""
 
 
@@ -46,6 +47,7 @@ class Forest(NamedTuple):
     rows: Numbers  # (N,) rows reached
     asked: Numbers  # (N,) columns that the row's next search is to find
     length: Ints  # (4,) lengths of reached, passed, rows, target
+    goals: Floats  # (GOALS,) smallest distances at which columns with free mass were seen, in order
 
 
 @exact
@@ -77,14 +79,31 @@ def open_column(j: int, columns: Columns) -> None:
 
 
 @exact
-def offer(i: int, now: float, numbers: Numbers, costs: Floats, v: Floats, forest: Forest) -> None:
-    """Offer columns, given with their costs, the way through row i."""
-    height = forest.height[i]
+def note_goal(before: float, distance: float, goals: Floats) -> None:
+    """Enter the distance of a column with free mass among the smallest, in place of an earlier one of that column."""
+    last = goals.size - 1
+    place = last
+    while place > 0 and goals[place] != before:
+        place -= 1
+    place = place if goals[place] == before else last
+    while place > 0 and goals[place - 1] > distance:
+        goals[place] = goals[place - 1]
+        place -= 1
+    goals[place] = distance
+
+
+@exact
+def offer(i: int, now: float, numbers: Numbers, costs: Floats, market: Market, v: Floats, forest: Forest) -> None:
+    """Offer columns, given with their costs, the way through row i, as far as they lie within the furthest goal."""
+    height, goals = forest.height[i], forest.goals
+    last = goals.size - 1
     for s in range(numbers.size):
         t = U(s)
         j = U(numbers[t])
         distance = max(height + costs[t] - v[j], now)
-        if distance < forest.distance[j]:
+        if distance < forest.distance[j] and distance <= goals[last]:
+            if market.free[j] > 0:
+                note_goal(forest.distance[j], distance, goals)
             if forest.distance[j] == np.inf:
                 forest.reached[forest.length[0]] = numbers[t]
                 forest.length[0] += 1
@@ -93,12 +112,14 @@ def offer(i: int, now: float, numbers: Numbers, costs: Floats, v: Floats, forest
 
 
 @exact
-def relax(i: int, now: float, v: Floats, lists: Lists, forest: Forest) -> None:
+def relax(i: int, now: float, problem: Problem, forest: Forest) -> None:
     """Offer row i's listed columns the way through it; its virtual item stands for the others."""
+    lists, v = problem.lists, problem.columns.v
     begin, end = lists.start[i], lists.start[i] + lists.size[i]
-    offer(i, now, lists.column[begin:end], lists.cost[begin:end], v, forest)
-    if lists.tau[i] < np.inf:
-        push(v.size + i, max(forest.height[i] + lists.tau[i], now), forest.heap)
+    offer(i, now, lists.column[begin:end], lists.cost[begin:end], problem.market, v, forest)
+    further = forest.height[i] + lists.tau[i]
+    if further < np.inf and further <= forest.goals[-1]:
+        push(v.size + i, max(further, now), forest.heap)
 
 
 @exact
@@ -116,8 +137,8 @@ def look_further(i: int, now: float, problem: Problem, forest: Forest) -> None:
     columns, found = problem.columns, problem.found
     k = min(forest.asked[i], found.value.size)
     forest.asked[i] = min(2 * k, found.value.size)
-    count = nearest(problem.x[i], columns, k, np.inf, found)
-    offer(i, now, found.column[:count], found.cost[:count], columns.v, forest)
+    count = nearest(problem.x[i], columns, k, forest.goals[-1] - forest.height[i], found)
+    offer(i, now, found.column[:count], found.cost[:count], problem.market, columns.v, forest)
     if count == k:
         push(columns.v.size + i, max(forest.height[i] + found.value[count - 1], now), forest.heap)
 
@@ -128,17 +149,20 @@ def plant(k: int, problem: Problem, forest: Forest) -> None:
     market = problem.market
     for t in range(market.top[0]):
         i = market.waiting[t]
-        reach(i, -1, i, -best_value(i, k, problem), forest)
+        problem.u[i] = best_value(i, k, problem)
+        reach(i, -1, i, -problem.u[i], forest)
         forest.need[i] = market.deficit[i]
-        relax(i, 0.0, problem.columns.v, problem.lists, forest)
+        relax(i, 0.0, problem, forest)
 
 
 @exact
 def grow(wanted: int, problem: Problem, forest: Forest) -> float:
     """Grow the trees until they met ``wanted`` units of free mass that they need; returns the last distance."""
-    columns, lists, market, heap = problem.columns, problem.lists, problem.market, forest.heap
+    columns, market, heap = problem.columns, problem.market, forest.heap
     now, met = 0.0, 0
     while heap.size[0] > 0 and met < wanted:
+        if heap.key[heap.item[0]] > forest.goals[-1]:
+            break
         j = pop(heap)
         now = heap.key[j]
         if j >= columns.v.size:
@@ -158,8 +182,8 @@ def grow(wanted: int, problem: Problem, forest: Forest) -> float:
         while cell >= 0 and market.flow[cell] > 0:
             i = market.row[cell]
             if forest.entry[i] == -2:
-                reach(i, j, root, now - (market.cost[cell] - columns.v[j]), forest)
-                relax(i, now, columns.v, lists, forest)
+                reach(i, j, root, now - problem.u[i], forest)
+                relax(i, now, problem, forest)
             cell = market.chain[cell]
     return now
 
@@ -197,6 +221,9 @@ def harvest(last: float, problem: Problem, forest: Forest) -> bool:
         j = forest.passed[t]
         columns.v[j] -= last - forest.distance[j]
         open_column(j, columns)
+    for t in range(forest.length[2]):
+        i = forest.rows[t]
+        problem.u[i] = last - forest.height[i]
     waiting, noted = 0, True
     for t in range(forest.length[3]):
         j = forest.target[t]
@@ -234,11 +261,14 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
     market, columns = problem.market, problem.columns
     rounds, since = 0, 0
     while market.top[0] > 0:
-        plant(k, problem, forest)
         wanted = 0
         for t in range(market.top[0]):
             wanted += market.deficit[market.waiting[t]]
-        last = grow(max(1, int(share * wanted)), problem, forest)
+        wanted = max(1, int(share * wanted))
+        forest.goals[:] = np.inf
+        forest.goals[: max(0, GOALS - wanted)] = -np.inf
+        plant(k, problem, forest)
+        last = grow(wanted, problem, forest)
         rounds, since = rounds + 1, since + forest.length[1]
         noted = harvest(last, problem, forest)
         forget(forest)

@@ -96,6 +96,7 @@ class Problem(NamedTuple):
     """All of it."""
 
     x: Floats  # (N, p) rows
+    u: Floats  # (N,) their duals, at most min_j c_ij - v_j
     columns: Columns
     lists: Lists
     market: Market

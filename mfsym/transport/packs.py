@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfsym.kernels.ot_forest import Forest
+from mfsym.kernels.ot_forest import GOALS, Forest
 from mfsym.kernels.ot_heap import Heap
 from mfsym.kernels.ot_problem import Columns, Found, Lists, Market, Problem
 from mfsym.kernels.ot_tree import Span, bound_leaves, bound_parents, fill_leaves, tree_order
@@ -126,7 +126,7 @@ def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArr
         waiting=np.arange(n - 1, -1, -1, dtype=np.int32),
         top=np.array([n]),
     )
-    return Problem(x, columns, lists, market, found_of(max(int(room.max()), min(m, FURTHEST))))
+    return Problem(x, np.zeros(n), columns, lists, market, found_of(max(int(room.max()), min(m, FURTHEST))))
 
 
 def found_of(room: int) -> Found:
@@ -165,4 +165,5 @@ def forest_of(n: int, m: int) -> Forest:
         rows=rows[1],
         asked=np.zeros(n, dtype=np.int32),
         length=np.zeros(4, dtype=np.int64),
+        goals=np.zeros(GOALS),
     )

@@ -35,8 +35,8 @@ WARM = 1e-2
 LEFT = 1e-3
 """Share of the rows that may be left waiting when epsilon starts to go down."""
 
-PATIENCE = 2.0
-"""Bids per row without progress after which an auction is broken off."""
+PATIENCE = 3.0
+"""Evictions per row that a chain may have at first, before it is left to the forests."""
 
 SHARE = 0.5
 """Of the trees of a forest that end a round when they met free mass."""
@@ -93,26 +93,18 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
 
 
 def descend(problem: Problem, epsilon: float = FIRST) -> int:
-    """Auctions from the first epsilon up as far as needed and down to the last; returns the number of bids.
-
-    An auction that leaves many rows waiting says that more mass than fits was drawn to some place: its prices must
-    fall by more than there is between neighbours.
-    """
-    n = problem.x.shape[0]
-    scale, patience = local_scale(problem), int(PATIENCE * n) + 50
-    rising, bids = True, 0
+    """Auctions from the first epsilon down to the last, each finished by forests; returns the number of bids."""
+    forest = forest_of(problem.x.shape[0], problem.columns.v.size)
+    scale, bids, patience = local_scale(problem), 0, int(PATIENCE * problem.x.shape[0])
     while True:
-        k = LISTED if epsilon <= 0.5 else FEW
         release(epsilon * scale, LISTED, problem)
-        bids += auction(epsilon * scale, k, k == FEW, patience, problem)
+        bids += auction(epsilon * scale, LISTED, patience, problem)
         fit_bounds(problem.columns)
-        rising = rising and int(problem.market.top[0]) > LEFT * n and epsilon < 1e12
-        if rising:
-            epsilon *= UP
-        elif epsilon <= LAST:
+        _counted(finish(SHARE, LISTED, problem, forest))
+        fit_bounds(problem.columns)
+        if epsilon <= LAST:
             return bids
-        else:
-            epsilon = max(epsilon / DOWN, LAST)
+        epsilon = max(epsilon / DOWN, LAST)
 
 
 def _counted(steps: int) -> int:
@@ -128,7 +120,7 @@ def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
     forest = forest_of(n, m)
     _recentre(problem)
     release(0.0, LISTED, problem)
-    auction(0.0, LISTED, False, problem.x.shape[0] + 50, problem)
+    auction(0.0, LISTED, problem.x.shape[0], problem)
     for _ in range(3):
         release(0.0, LISTED, problem)
         fit_bounds(problem.columns)
