@@ -184,7 +184,7 @@ def primitive(name: str, llvm_type: Any) -> Any:
     """A new type of value in compiled code, held as one value of the given LLVM type."""
     kind = type(name, (numba.types.Type,), {})
 
-    class Model(_models.PrimitiveModel):  # type: ignore[misc]
+    class Model(_models.PrimitiveModel):
         def __init__(self, manager: Any, fe_type: Any) -> None:
             super().__init__(manager, fe_type, llvm_type)
 

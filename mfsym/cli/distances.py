@@ -93,7 +93,7 @@ def tell_memory(a: NDArray[np.float64], b: NDArray[np.float64], method: str) -> 
     from mfsym.configurations.preflight import available_memory
 
     n, m = a.shape[0], b.shape[0]
-    dense = method in ("emd", "scipy", "sinkhorn")
+    dense = method in ("emd", "dense", "sinkhorn")
     needed = dense_estimate(n, m) if dense else memory_estimate(n, m, a.shape[1])
     if needed > available_memory():
         raise MfsymError(

@@ -1,7 +1,7 @@
 """Eight numbers side by side as one value, so that compiled searches look at eight atoms or eight nodes at once.
 
 Compilers find such code from loops only where the loop over the eight is the innermost one and nothing is decided in
-it; here it is said outright. ``eight(a, o)`` reads a[o:o+8]; +, -, *, / work lane by lane, and a plain number stands for
+it; here it is said outright. ``eight(a, o)`` reads a[o:o+8]; +, -, * work lane by lane, and a plain number stands for
 eight equal ones. With the JIT off lanes are arrays of eight, and the same kernels run as they are written.
 """
 
@@ -67,10 +67,11 @@ if not JIT_DISABLED:
     _operator(lambda builder, a, b: builder.fadd(a, b), operator.add, operator.iadd)
     _operator(lambda builder, a, b: builder.fsub(a, b), operator.sub, operator.isub)
     _operator(lambda builder, a, b: builder.fmul(a, b), operator.mul, operator.imul)
-    _operator(lambda builder, a, b: builder.fdiv(a, b), operator.truediv, operator.itruediv)
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    if kind.layout != "C":
+        raise TypeError(f"lanes lie in contiguous arrays, got {kind}")
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
 

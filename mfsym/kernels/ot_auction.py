@@ -71,9 +71,10 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
     """Let the waiting rows bid until none waits but those that stand aside.
 
     A row stands aside whose two best columns tie at epsilon = 0, so that its bid would raise no price, and one that
-    comes last in a chain of ``patience`` evictions which did not end on a free column: where more mass than fits was
-    drawn to some place, its prices would have to fall far. It also ends where the cells run low. Returns the number of bids. Whole masses are placed in the
-    loop itself, because calls that pass packs would cost more than the bids.
+    comes last in a chain of ``patience`` evictions (less after each such chain) which did not end on a free column:
+    where more mass than fits was drawn to some place, its prices would have to fall far. It also ends where the cells
+    run low. Returns the number of bids. Whole masses are placed in the loop itself, because calls that pass packs would
+    cost more than the bids.
     """
     columns, lists, market = problem.columns, problem.lists, problem.market
     v, row, free, deficit = columns.v, market.row, market.free, market.deficit

@@ -7,7 +7,7 @@ On node h, v_j <= sum_a (curve_ha y_ja + slope_ha) y_ja + level_h with curve_ha 
 a convex problem on an interval for each axis, solved by clipping. The bound is tight to second order in what v differs
 from such a quadratic. Where mass stays together v is nearly affine (curve 0, its gradient twice the displacement);
 where it is drawn from one spot |y|^2 - v is (curve 1). Duals only decrease, so a bound once valid stays valid;
-``tighten`` and ``refresh_levels`` keep it sharp.
+``refresh_levels`` keeps it sharp.
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from mfsym.kernels.ot_tree import at
 
 INFLATION = 1e-14
 """Relative amount by which a level is raised against the rounding of the bound."""
-
-NO_CURVE = 1e-250
-"""Stands for curves that do not bend down, whose highest value is at an end."""
 
 
 @exact_part
@@ -58,29 +55,6 @@ def level_of_atoms(h: int, columns: Columns, lane: Floats) -> float:
 
 
 @exact_part
-def highest(curve: Floats, slope: Floats, low: Floats, high: Floats) -> Floats:
-    """The maximum of (curve y + slope) y over low <= y <= high, lane by lane."""
-    top = least(most(0.5 * slope / most(0.0 - curve, NO_CURVE), low), high)
-    best = most((curve * low + slope) * low, (curve * high + slope) * high)
-    return most(best, (curve * top + slope) * top)
-
-
-@exact
-def level_of_children(h: int, columns: Columns, lane: Floats) -> float:
-    """A level for node h from its children's: the most by which their bounds exceed its own in their boxes."""
-    p = columns.low.size // columns.level.size
-    rest, size = eight(columns.level, 8 * h), spread(0.0)
-    for axis in range(p):
-        here, o = at(h - 1, axis, p), 8 * (h * p + axis)
-        bend = eight(columns.curve, o) - columns.curve[here]
-        tilt = eight(columns.slope, o) - columns.slope[here]
-        part = highest(bend, tilt, eight(columns.low, o), eight(columns.high, o))
-        size = most(size, most(part, 0.0 - part))
-        rest += part
-    return raised(rest, size, lane)
-
-
-@exact_part
 def raised(level: Floats, size: Floats, lane: Floats) -> float:
     """The largest lane of a level, raised against the rounding of sums of terms up to ``size``."""
     keep(lane, 0, level)
@@ -97,17 +71,3 @@ def refresh_levels(columns: Columns, lane: Floats) -> None:
     for h in range(1, columns.level.size + 1):
         columns.level[h - 1] = level_of_atoms(h, columns, lane) if columns.atoms[h - 1] > 0 else -np.inf
         columns.offer[h - 1] = columns.level[h - 1]
-
-
-@exact
-def tighten(j: int, columns: Columns, lane: Floats) -> None:
-    """Lower the levels of the nodes above column j after its dual has decreased."""
-    for t in range(columns.place.shape[1]):
-        h = columns.first + columns.place[j, t] // (8 * columns.octets)
-        level = level_of_atoms(h, columns, lane)
-        while level < columns.level[h - 1]:
-            columns.level[h - 1] = columns.offer[h - 1] = level
-            h = (h - 1) >> 3
-            if h == 0:
-                break
-            level = level_of_children(h, columns, lane)

@@ -1,13 +1,15 @@
-"""Forests of shortest augmenting paths: the exact finish.
+"""Forests of shortest augmenting paths: the exact finish of an auction.
 
 Dijkstra's algorithm over the reduced costs c_ij - u_i - v_j >= 0 grows from all waiting rows at once, one tree each,
-until enough mass was met in free columns. The duals of the columns passed then decrease by what they were
-nearer than the last one, which makes every path of the forest tight, and mass moves along the paths that still carry
-it (after Jonker & Volgenant 1987, doi:10.1007/BF02278710, and Hopcroft & Karp 1973, doi:10.1137/0202019).
+until enough mass was met in free columns; no way that is longer than those to the columns wanted is followed. The duals
+of the columns passed then decrease, and those of the rows rise, by what they were nearer than the last one: every path
+of the forest becomes tight, and mass moves along the paths that still carry it (after Jonker & Volgenant 1987,
+doi:10.1007/BF02278710, and Hopcroft & Karp 1973, doi:10.1137/0202019). A cell's slack c_ij - u_i - v_j stays what it
+was: cells within epsilon before are so afterwards, and the way back along them counts as nothing.
 
 Lists make it lazy. A row that is reached relaxes its listed columns only and enters a *virtual* item at distance
 tau_i - u_i for all the others. When that comes up, the row's next columns are searched among those not yet passed,
-twice as many each time. All columns are accounted for; duals only decrease, so that lists stay certificates.
+twice as many each time. All columns are accounted for; duals v only decrease, so that lists stay certificates.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from mfsym.accelerate import exact
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
 from mfsym.kernels.ot_lists import best_value
 from mfsym.kernels.ot_market import give, held, take
-from mfsym.kernels.ot_problem import Columns, Floats, Ints, Lists, Market, Numbers, Problem
+from mfsym.kernels.ot_problem import Columns, Floats, Ints, Market, Numbers, Problem
 from mfsym.kernels.ot_search import nearest
 from mfsym.kernels.ot_slopes import fit_bounds
 
 FIRST = 4
-GOALS = 128
 """Columns that a row's first search beyond its list is to find."""
+
+GOALS = 128
+"""Columns with free mass whose distances bound how far a round looks; a round ends when it met so many."""
 
 
 class Forest(NamedTuple):
@@ -144,9 +148,11 @@ def look_further(i: int, now: float, problem: Problem, forest: Forest) -> None:
 
 
 @exact
-def plant(k: int, problem: Problem, forest: Forest) -> None:
-    """Make every waiting row the root of a tree at distance 0."""
+def plant(wanted: int, k: int, problem: Problem, forest: Forest) -> None:
+    """Make every waiting row the root of a tree at distance 0, and set out for ``wanted`` columns with free mass."""
     market = problem.market
+    forest.goals[:] = np.inf
+    forest.goals[: max(0, GOALS - wanted)] = -np.inf
     for t in range(market.top[0]):
         i = market.waiting[t]
         problem.u[i] = best_value(i, k, problem)
@@ -255,8 +261,8 @@ def forget(forest: Forest) -> None:
 def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
     """Rounds until no row waits, each until ``share`` of what rows wait for is met; returns their number.
 
-    Exact where every cell is tight beforehand (``release`` with epsilon = 0). The number is negative where the cells
-    ran out.
+    No cell's slack grows: exact where every cell is tight beforehand (``release`` with epsilon = 0). The number is
+    negative where the cells ran out.
     """
     market, columns = problem.market, problem.columns
     rounds, since = 0, 0
@@ -265,9 +271,7 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
         for t in range(market.top[0]):
             wanted += market.deficit[market.waiting[t]]
         wanted = max(1, int(share * wanted))
-        forest.goals[:] = np.inf
-        forest.goals[: max(0, GOALS - wanted)] = -np.inf
-        plant(k, problem, forest)
+        plant(wanted, k, problem, forest)
         last = grow(wanted, problem, forest)
         rounds, since = rounds + 1, since + forest.length[1]
         noted = harvest(last, problem, forest)

@@ -18,11 +18,11 @@ from mfsym.transport.line import solve_on_line
 from mfsym.transport.moments import rmd2_from
 from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 
-METHODS = ("auto", "sort", "auction", "scipy", "emd", "sinkhorn", "sliced")
+METHODS = ("auto", "sort", "auction", "dense", "emd", "sinkhorn", "sliced")
 """Names that ``method`` accepts; the last two are approximations."""
 
-SMALL = 200
-"""Atoms up to which scipy's assignment is the fastest exact method here."""
+SMALL = 400
+"""Atoms up to which an assignment over the whole cost matrix is the fastest exact method."""
 
 SMALL_WEIGHTED = 10**5
 """Pairs of atoms up to which POT's network simplex is the fastest exact method for unequal counts or weights."""
@@ -54,7 +54,7 @@ def w2(
     W2^2(mu, nu) = min over couplings of E|z - z'|^2.
 
     a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
-    method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "scipy" (N = M,
+    method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "dense" (N = M,
     uniform) and "emd" (any weights) force it; "sinkhorn" and "sliced" are approximations and say so in the result.
     start : potential v (M,) of a similar problem, from which the own solver may start.
     Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached.
@@ -112,9 +112,9 @@ def _choose(a: Cloud, b: Cloud) -> str:
         return "sort"
     pairs = a.z.shape[0] * b.z.shape[0]
     if p > HIGH and pairs <= DENSE:
-        return "scipy" if _is_assignment(a, b) else "emd"
+        return "dense" if _is_assignment(a, b) else "emd"
     if _is_assignment(a, b):
-        return "scipy" if pairs <= SMALL**2 else "auction"
+        return "dense" if pairs <= SMALL**2 else "auction"
     return "emd" if pairs <= SMALL_WEIGHTED else "auction"
 
 
@@ -166,9 +166,9 @@ def _sort(a: Cloud, b: Cloud) -> W2Result:
     return W2Result(value, value, 0.0, "sort", seconds, plan, potentials, iterations=plan.rows.size)
 
 
-def _scipy(a: Cloud, b: Cloud) -> W2Result:
+def _dense(a: Cloud, b: Cloud) -> W2Result:
     if not _is_assignment(a, b):
-        raise MfsymError("method 'scipy' needs two clouds of as many atoms with uniform weights; use 'emd'")
+        raise MfsymError("method 'dense' needs two clouds of as many atoms with uniform weights; use 'emd'")
     started = time.perf_counter()
     return from_matrix(squared_distances(a.z, b.z), a, b, started)
 
@@ -187,7 +187,7 @@ def from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: st
         w2_squared=upper,
         lower_bound=min(lower, upper),
         relative_gap=relative_gap(upper, lower),
-        method="scipy" if by_assignment else "emd",
+        method="dense" if by_assignment else "emd",
         seconds=time.perf_counter() - started,
         plan=plan,
         potentials=(u, v),
@@ -195,4 +195,4 @@ def from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: st
     )
 
 
-_SOLVERS: dict[str, Callable[[Cloud, Cloud], W2Result]] = {"sort": _sort, "scipy": _scipy, "emd": _emd}
+_SOLVERS: dict[str, Callable[[Cloud, Cloud], W2Result]] = {"sort": _sort, "dense": _dense, "emd": _emd}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfsym.kernels.ot_forest import GOALS, Forest
 from mfsym.kernels.ot_heap import Heap
 from mfsym.kernels.ot_problem import Columns, Found, Lists, Market, Problem
 from mfsym.kernels.ot_tree import Span, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.transport.results import FloatArray, IntArray
+
+NumberArray = NDArray[np.int32]
 
 LEAF = 16
 """Atoms in a leaf, at most."""
@@ -48,7 +51,7 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
         column = np.repeat(column, images)
     count, p = points.shape
     leaves, top = leaves_of(count)
-    octets = -(-(-(-count // leaves)) // 8)
+    octets = (count + 8 * leaves - 1) // (8 * leaves)
     flat, owner = np.zeros(leaves * 8 * octets * p), np.zeros(leaves * 8 * octets, dtype=np.int32)
     fill_leaves(points, tree_order(points, leaves, top), leaves, 8 * octets, flat, owner)
     first = (8 * top - 1) // 7
@@ -83,15 +86,11 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
     return columns, order
 
 
-def _children(atoms: IntArray, first: int) -> IntArray:
+def _children(atoms: NumberArray, first: int) -> NumberArray:
     """Children with atoms of every node, of a leaf its atoms."""
     children = atoms.copy()
-    inner = np.arange(1, first)
-    for lane in range(8):
-        child = 8 * inner + lane
-        children[inner - 1] = (0 if lane == 0 else children[inner - 1]) + (
-            (child < atoms.size) & (atoms[np.minimum(child, atoms.size - 1)] > 0)
-        )
+    for h in range(1, first):
+        children[h - 1] = np.count_nonzero(atoms[8 * h : 8 * h + 8])
     return children
 
 

@@ -41,7 +41,7 @@ class W2Result:
     w2_squared : value in units of |z|^2; for the exact methods the cost of ``plan``, an upper bound.
     lower_bound : a feasible dual value, hence at most the true W2^2.
     relative_gap : (w2_squared - lower_bound) / w2_squared, 0 where both vanish; NaN where the method has no such proof.
-    method : "sort", "auction", "scipy", "emd" (exact), "sinkhorn", "sliced" (named approximations).
+    method : "sort", "auction", "dense", "emd" (exact), "sinkhorn", "sliced" (named approximations).
     seconds : wall time.  iterations : the method's own count of its elementary steps.
     plan : a coupling that attains w2_squared, or None.
     potentials : (u (N,), v (M,)) with u_i + v_j <= c_ij, or None.

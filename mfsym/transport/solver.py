@@ -1,8 +1,9 @@
 """Exact transport between clouds in O(N k) memory: start, epsilon-scaling auction, exact finish, certificate.
 
 1. A start for the duals (``starts``): Sinkhorn sweeps from zero or from a coarse problem, or an earlier solution.
-2. Auctions with epsilon relative to the median local scale: raised until they end with few rows waiting, then lowered.
-3. An auction with epsilon = 0, and forests of shortest augmenting paths for the rows it leaves.
+2. Auctions with falling epsilon, relative to the median local scale, and forests of shortest augmenting paths for the
+   few rows that an auction leaves because prices would have to fall far.
+3. An auction with epsilon = 0, and forests for the rows it leaves.
 4. The certificate: u = c-transform of v over all columns; each cell's slack c_ij - u_i - v_j >= 0 sums to the gap.
 """
 
@@ -23,17 +24,14 @@ from mfsym.transport.results import FloatArray, IntArray
 from mfsym.transport.starts import LISTED, Transport, laid_out, local_scale, near, renew_lists, set_start, turned
 from mfsym.transport.turns import flat_axes
 
-FEW = 4
-"""Columns searched where prices move by more than a list spans, so that a longer one would not last."""
+FIRST, LAST, DOWN = 0.1, 1e-3, 10.0
+"""Epsilon of the first and the last auction in local scales, and the factor by which it goes down.
 
-FIRST, LAST, UP, DOWN = 0.1, 1e-3, 8.0, 10.0
-"""Epsilon of the first and the last auction in local scales, and the factors by which it goes up and down."""
+Where masses split ties are common, which small bids settle slowly: the first auction is the last one there.
+"""
 
 WARM = 1e-2
 """The first epsilon after a warm start."""
-
-LEFT = 1e-3
-"""Share of the rows that may be left waiting when epsilon starts to go down."""
 
 PATIENCE = 3.0
 """Evictions per row that a chain may have at first, before it is left to the forests."""
@@ -94,17 +92,19 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
 
 def descend(problem: Problem, epsilon: float = FIRST) -> int:
     """Auctions from the first epsilon down to the last, each finished by forests; returns the number of bids."""
-    forest = forest_of(problem.x.shape[0], problem.columns.v.size)
-    scale, bids, patience = local_scale(problem), 0, int(PATIENCE * problem.x.shape[0])
+    n, m = problem.x.shape[0], problem.columns.v.size
+    scale, bids, patience = local_scale(problem), 0, int(PATIENCE * n)
+    last = FIRST if problem.market.row.size > m else LAST
+    forest = forest_of(n, m)
     while True:
         release(epsilon * scale, LISTED, problem)
         bids += auction(epsilon * scale, LISTED, patience, problem)
         fit_bounds(problem.columns)
         _counted(finish(SHARE, LISTED, problem, forest))
         fit_bounds(problem.columns)
-        if epsilon <= LAST:
+        if epsilon <= last:
             return bids
-        epsilon = max(epsilon / DOWN, LAST)
+        epsilon = max(epsilon / DOWN, last)
 
 
 def _counted(steps: int) -> int:

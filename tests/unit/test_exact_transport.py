@@ -12,12 +12,12 @@ from mfsym.kernels.ot_lists import renew_all, spans
 from mfsym.kernels.ot_market import held
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
-from mfsym.kernels.ot_tree import tree_order
+from mfsym.kernels.ot_tree import at
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import w2
 from mfsym.transport.clouds import as_cloud
 from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.packs import columns_of, depth_of, forest_of, found_of, order_of, problem_of
+from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, order_of, problem_of
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -40,26 +40,47 @@ def _problem(p: int = 3):
 
 
 @pytest.mark.parametrize("p", [1, 2, 5])
-def test_a_tree_orders_every_atom_once_and_its_boxes_hold_their_atoms(p):
-    points = normals(KEY, 4, N, p)
-    order, start, stop, low, high = tree_order(points, depth_of(N))
-    assert sorted(order) == list(range(N))
-    inside = points[order]
-    for h in range(1, start.size):
-        atoms = inside[start[h] : stop[h]]
-        assert (atoms >= low[h]).all()
-        assert (atoms <= high[h]).all()
+@pytest.mark.parametrize("n", [1, 15, 17, 130, N, 1100])
+def test_a_tree_holds_every_atom_once_in_leaves_of_even_size_and_boxes_hold_their_atoms(n, p):
+    columns, order = columns_of(normals(KEY, 4, n, p), None)
+    assert sorted(order) == list(range(n))
+    points = normals(KEY, 4, n, p)[order]
+    flat = columns.points.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p)
+    held = columns.column >= 0
+    assert sorted(columns.column[held]) == list(range(n))
+    assert np.array_equal(flat[held], points[columns.column[held]])
+    assert np.array_equal(columns.column[columns.place[:, 0]], np.arange(n))
+    low, high = (box.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p) for box in (columns.low, columns.high))
+    leaves = columns.atoms[columns.first - 1 :]
+    assert leaves[leaves > 0].max() <= leaves[leaves > 0].min() + 1 <= LEAF + 1
+    for h in np.flatnonzero(columns.atoms):
+        below = slice(columns.begin[h], columns.end[h])
+        assert held[below].sum() == columns.atoms[h]
+        assert (flat[below] >= low[h]).all()
+        assert (flat[below] <= high[h]).all()
+
+
+def test_the_children_of_a_node_share_its_atoms():
+    columns, _ = columns_of(normals(KEY, 4, 1100, 3), None)
+    for h in range(1, columns.first):
+        children = slice(8 * h, 8 * h + 8)
+        assert columns.atoms[h - 1] == columns.atoms[children].sum()
+        assert columns.opened[h - 1] == (columns.atoms[children] > 0).sum()
+        if columns.atoms[h - 1] > 0:
+            assert columns.end[h - 1] == columns.end[children].max()
 
 
 def test_bounds_on_the_duals_hold_for_every_atom_of_every_node():
     _, _, problem = _problem()
-    columns = problem.columns
-    flat = columns.points.reshape(-1, 3, 8).transpose(0, 2, 1).reshape(-1, 3)
-    for h in range(1, columns.start.size):
-        for t in range(columns.start[h], columns.stop[h]):
-            v = columns.v[columns.column[t]]
-            bound = (columns.curve[h] * flat[t] + columns.slope[h]) @ flat[t] + columns.level[h]
-            assert v <= bound + ROUNDOFF
+    columns, p = problem.columns, 3
+    flat = columns.points.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p)
+    for h in np.flatnonzero(columns.atoms):
+        curve, slope = ([each[at(h, axis, p)] for axis in range(p)] for each in (columns.curve, columns.slope))
+        for t in range(columns.begin[h], columns.end[h]):
+            if columns.column[t] >= 0:
+                v = columns.v[columns.column[t]]
+                assert columns.worth[t] == v
+                assert v <= (np.array(curve) * flat[t] + slope) @ flat[t] + columns.level[h] + ROUNDOFF
 
 
 def test_the_c_transform_is_a_minimum_over_all_columns():
@@ -87,7 +108,7 @@ def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
     renew_all(20, problem)
     before = problem.columns.v.copy()
     epsilon = 0.05
-    bids = auction(epsilon, 20, True, 50 * N, problem)
+    bids = auction(epsilon, 20, 50 * N, problem)
     assert bids >= N
     assert (problem.columns.v <= before).all()
     values = _costs(x, y) - problem.columns.v
@@ -103,7 +124,7 @@ def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
 def test_rows_dearer_than_epsilon_are_released_and_the_others_stay():
     x, y, problem = _problem()
     renew_all(20, problem)
-    auction(0.5, 20, False, 50 * N, problem)
+    auction(0.5, 20, 50 * N, problem)
     values = _costs(x, y) - problem.columns.v
     before = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
     release(0.05, 20, problem)
@@ -128,7 +149,7 @@ def test_a_forest_meets_free_mass_no_later_than_the_dearest_row_does():
     x, y, problem = _problem()
     renew_all(20, problem)
     forest = forest_of(N, N)
-    plant(4, problem, forest)
+    plant(1, 4, problem, forest)
     met = grow(1, problem, forest)
     assert met <= (_costs(x, y) - problem.columns.v).min(axis=1).max() + ALGEBRA
 

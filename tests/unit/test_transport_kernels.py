@@ -7,16 +7,27 @@ import heapq
 import numpy as np
 import pytest
 
+from mfsym.accelerate import exact
+from mfsym.kernels.lanes import keep
 from mfsym.kernels.ot_auction import auction, release
-from mfsym.kernels.ot_bounds import highest, node_bound, tighten
-from mfsym.kernels.ot_forest import finish, forget, grow, harvest, plant
+from mfsym.kernels.ot_bounds import child_bounds
+from mfsym.kernels.ot_forest import close_column, finish, forget, grow, harvest, note_goal, open_column, plant
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
 from mfsym.kernels.ot_lists import renew_all
 from mfsym.kernels.ot_market import evict, give, held, take
-from mfsym.kernels.ot_problem import Problem
+from mfsym.kernels.ot_problem import Columns, Problem
 from mfsym.kernels.ot_scaling import Pairs, sweep
 from mfsym.kernels.ot_search import nearest
-from mfsym.kernels.ot_slopes import feature, fit_bounds, frame_of_box, normal_equations, rest_of_dual, solve_in_place
+from mfsym.kernels.ot_slopes import (
+    feature,
+    fit_bounds,
+    frame_of_box,
+    normal_equations,
+    rest_of_dual,
+    show_dual,
+    solve_in_place,
+)
+from mfsym.kernels.ot_tree import at
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import w2
 from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, problem_of
@@ -77,12 +88,12 @@ def test_duals_only_decrease_and_lists_stay_certificates(masses):
     for epsilon in (0.3, 0.05, 0.0):
         release(epsilon, 10, problem)
         check()
-        auction(epsilon, 10, epsilon > 0.1, 20 * N, problem)
+        auction(epsilon, 10, 20 * N, problem)
         check()
     release(0.0, 10, problem)
     forest = forest_of(N, N)
     while problem.market.top[0] > 0:
-        plant(10, problem, forest)
+        plant(1, 10, problem, forest)
         last = grow(1, problem, forest)
         assert harvest(last, problem, forest)
         forget(forest)
@@ -114,25 +125,97 @@ def test_a_search_finds_the_smallest_values_in_order(group):
         assert nearest(problem.x[i], problem.columns, 12, cutoff, found) == 5
 
 
-def test_bounds_of_nodes_hold_for_every_atom_and_tightening_keeps_them():
+@exact
+def _bounds(x: np.ndarray, h: int, columns: Columns, out: np.ndarray) -> None:
+    keep(out, 0, child_bounds(x, h, columns))
+
+
+def test_bounds_of_children_hold_for_every_atom_also_after_duals_have_fallen():
     problem, _ = _problem()
-    columns = problem.columns
+    columns, bounds = problem.columns, np.empty(8)
     atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)
     for j in range(0, N, 5):
         columns.v[j] -= 0.1 * (j % 7)
-        tighten(j, columns)
+        show_dual(j, columns)
     for i in range(0, N, 11):
-        for h in range(columns.start.size):
-            inside = slice(columns.start[h], columns.stop[h])
-            if columns.stop[h] > columns.start[h]:
-                values = _costs(problem.x[i : i + 1], atoms[inside])[0] - columns.v[columns.column[inside]]
-                assert node_bound(problem.x[i], columns, h) <= values.min() + ROUNDOFF
+        for h in range(columns.first):
+            _bounds(problem.x[i], h, columns, bounds)
+            for child in range(8 * h, min(8 * h + 8, columns.atoms.size)):
+                if columns.atoms[child] == 0:
+                    assert bounds[child - 8 * h] == np.inf
+                    continue
+                below = slice(columns.begin[child], columns.end[child])
+                values = _costs(problem.x[i : i + 1], atoms[below])[0] - columns.worth[below]
+                assert bounds[child - 8 * h] <= values.min() + ROUNDOFF
 
 
-@pytest.mark.parametrize(("curve", "slope"), [(1.0, -2.0), (-1.0, 0.4), (-2.0, 9.0), (0.0, 1.0)])
-def test_the_highest_value_of_a_quadratic_on_an_interval(curve, slope):
-    y = np.linspace(-1.0, 2.0, 30001)
-    assert highest(curve, slope, -1.0, 2.0) == pytest.approx(((curve * y + slope) * y).max(), abs=ALGEBRA**0.5)
+@pytest.mark.parametrize("group", [None, np.array([np.eye(P), -np.eye(P)])])
+def test_searches_pass_closed_columns_by_until_they_are_opened(group):
+    problem, costs = _problem(group)
+    columns, found = problem.columns, found_of(N)
+    level, opened = columns.level.copy(), columns.opened.copy()
+    closed = np.arange(0, N, 2)
+    for j in closed:
+        close_column(j, columns)
+    values = costs - columns.v
+    values[:, closed] = np.inf
+    for i in range(0, N, 9):
+        count = nearest(problem.x[i], columns, N, np.inf, found)
+        assert count == N - closed.size
+        assert np.array_equal(found.column[:count], np.argsort(values[i])[:count])
+    for j in range(1, N, 2):
+        close_column(j, columns)
+    assert nearest(problem.x[0], columns, N, np.inf, found) == 0
+    assert (columns.offer == -np.inf).all()
+    for j in range(N):
+        open_column(j, columns)
+    assert np.array_equal(columns.offer, level)
+    assert np.array_equal(columns.opened, opened)
+    assert nearest(problem.x[0], columns, N, np.inf, found) == N
+
+
+@pytest.mark.parametrize("epsilon", [0.2, 0.01])
+def test_forests_place_every_row_and_let_no_cell_be_further_than_epsilon_from_its_best(epsilon):
+    problem, costs = _problem()
+    release(epsilon, 10, problem)
+    auction(epsilon, 10, 3, problem)
+    assert problem.market.top[0] > 0
+    assert finish(0.5, 10, problem, forest_of(N, N)) > 0
+    values = costs - problem.columns.v
+    best = values.min(axis=1)
+    assert (problem.u <= best + ALGEBRA).all()
+    placed = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
+    assert len(placed) == N
+    assert max(values[i, j] - best[i] for i, j in placed) <= epsilon + ALGEBRA
+    _assert_lists_certify(problem, costs)
+
+
+def test_a_row_that_ends_no_chain_stands_aside_and_the_others_are_still_placed():
+    """Two places far apart with one row too many at the first: prices there would have to fall by the distance."""
+    x = np.vstack([normals(KEY, 60, N // 2 + 1, P), 100.0 + normals(KEY, 61, N - N // 2 - 1, P)])
+    y = np.vstack([normals(KEY, 62, N // 2, P), 100.0 + normals(KEY, 63, N - N // 2, P)])
+    columns, _ = columns_of(y, None)
+    fit_bounds(columns)
+    ones = np.ones(N, dtype=np.int64)
+    problem = problem_of(np.ascontiguousarray(x[order_of(x)]), columns, ones, ones.copy(), 10)
+    release(0.3, 10, problem)
+    assert auction(0.3, 10, 20 * N, problem) < 50 * N
+    assert problem.market.top[0] == 1
+
+
+def test_goals_are_the_smallest_distances_one_for_each_column():
+    goals, distances = np.full(4, np.inf), {}
+    for step in range(200):
+        column = int(uniforms(KEY, 50 + step, 1, 1)[0, 0] * 9)
+        distance = distances.get(column, 10.0) * (1.0 - 0.1 * uniforms(KEY, 400 + step, 1, 1)[0, 0])
+        before = distances.get(column, np.inf)
+        distances[column] = distance
+        if distance <= goals[-1]:
+            note_goal(before, distance, goals)
+        smallest = np.sort(list(distances.values()))[:4]
+        assert goals[-1] >= smallest[-1]
+        assert len(set(goals[np.isfinite(goals)])) == np.isfinite(goals).sum()
+    assert np.array_equal(goals, smallest)
 
 
 def test_the_heap_gives_items_in_the_order_of_a_sorted_list():
@@ -160,27 +243,31 @@ def test_linear_systems_are_solved():
 
 
 def test_curves_and_slopes_are_least_squares_fits():
-    """On the root, whose fit looks at every second atom or fewer: the same as a dense solution."""
+    """On the largest node, whose fit looks at every second place or fewer: the same as a dense solution."""
     problem, _ = _problem()
     columns = problem.columns
-    atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)[:N]
-    duals = columns.v[columns.column[:N]]
-    middle, width = np.array([frame_of_box(0, axis, columns) for axis in range(P)]).T
-    scaled = (atoms - middle) / width
-    table = np.hstack([scaled, scaled**2])
-    assert np.abs([[feature(t, a, 0, columns) for a in range(2 * P)] for t in range(N)] - table).max() <= ROUNDOFF
-    rest = [rest_of_dual(t, P, 0, columns) for t in range(N)]
-    assert np.abs(rest - (duals - np.square(atoms) @ columns.curve[0])).max() <= ROUNDOFF
-    step = -(-N // 64)
-    features = 2 * P if N >= 4 * (2 * P + 1) else P
-    matrix, right, centre = np.empty((2 * P, 2 * P)), np.empty(2 * P), np.empty(2 * P)
-    normal_equations(0, columns, features, centre, matrix, right)
-    chosen = table[::step, :features]
-    target = duals[::step] if features > P else np.array(rest)[::step]
-    centred = chosen - chosen.mean(axis=0)
-    expected = centred.T @ centred
-    assert np.abs(np.tril(matrix[:features, :features] - expected, -1)).max() <= ROUNDOFF * np.abs(expected).max()
-    assert np.abs(right[:features] - centred.T @ (target - target.mean())).max() <= ALGEBRA
+    h = 1 + int(np.argmax(columns.atoms))
+    begin, end, here = columns.begin[h - 1], columns.end[h - 1], [at(h - 1, axis, P) for axis in range(P)]
+    atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)[begin:end]
+    kept = columns.column[begin:end] >= 0
+    middle, width = np.array([frame_of_box(place, columns) for place in here]).T
+    table = np.hstack([(atoms - middle) / width, ((atoms - middle) / width) ** 2])
+    found = [[feature(t, a, h, columns) for a in range(2 * P)] for t in range(begin, end)]
+    assert np.abs(found - table).max() <= ROUNDOFF
+    duals = np.where(kept, columns.v[columns.column[begin:end]], 0.0)
+    rest = np.array([rest_of_dual(t, P, h, columns) for t in range(begin, end)])
+    curve = columns.curve[here]
+    assert np.abs((rest - (duals - np.square(atoms) @ curve))[kept]).max() <= ROUNDOFF
+    step = -(-(end - begin) // 64)
+    chosen = np.flatnonzero(kept[::step]) * step
+    for features, target in ((P, rest), (2 * P, duals)):
+        matrix, right, centre = np.empty((2 * P, 2 * P)), np.empty(2 * P), np.empty(2 * P)
+        normal_equations(h, columns, features, centre, matrix, right)
+        centred = table[chosen, :features] - table[chosen, :features].mean(axis=0)
+        expected = centred.T @ centred
+        difference = np.tril(matrix[:features, :features] - expected, -1)
+        assert np.abs(difference).max() <= ROUNDOFF * np.abs(expected).max()
+        assert np.abs(right[:features] - centred.T @ (target[chosen] - target[chosen].mean())).max() <= ALGEBRA
 
 
 def test_moves_on_the_market_keep_its_books():

@@ -102,13 +102,13 @@ def test_marginals_of_the_plan_are_the_weights(problem):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-@pytest.mark.parametrize("method", ["auto", "auction", "scipy", "emd"])
+@pytest.mark.parametrize("method", ["auto", "auction", "dense", "emd"])
 def test_one_atom_and_few_atoms(n, method):
     a, b = normals(KEY, 1, n, 3), normals(KEY, 2, n, 3)
     _assert_optimal(w2(a, b, method=method), _reference(a, b, None, None), a, b)
 
 
-@pytest.mark.parametrize("method", ["auto", "auction", "sort", "scipy", "emd", "sinkhorn", "sliced"])
+@pytest.mark.parametrize("method", ["auto", "auction", "sort", "dense", "emd", "sinkhorn", "sliced"])
 @pytest.mark.parametrize(
     ("a", "words"),
     [

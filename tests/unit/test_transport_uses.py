@@ -30,10 +30,10 @@ def _clouds(steps: int = 3) -> np.ndarray:
 
 def test_a_warm_start_changes_the_work_and_not_the_value():
     a, b = normals(KEY, 20, N, 3), normals(KEY, 21, N, 3)
-    cold = w2(a, b)
+    cold = w2(a, b, method="auction")
     assert cold.potentials is not None
-    warm = w2(a, b, start=cold.potentials[1])
-    wrong = w2(a, b, start=normals(KEY, 22, 1, N)[0])
+    warm = w2(a, b, method="auction", start=cold.potentials[1])
+    wrong = w2(a, b, method="auction", start=normals(KEY, 22, 1, N)[0])
     assert warm.method == cold.method == "auction"
     assert warm.iterations < cold.iterations
     for each in (warm, wrong):
@@ -43,9 +43,9 @@ def test_a_warm_start_changes_the_work_and_not_the_value():
 @pytest.mark.parametrize("shift", [0.0, 100.0])
 def test_warm_starts_fit_clouds_that_are_shifted(shift):
     a, b = normals(KEY, 23, N, 3) + shift, normals(KEY, 24, N, 3)
-    cold = w2(a, b)
+    cold = w2(a, b, method="auction")
     assert cold.potentials is not None
-    assert w2(a, b, start=cold.potentials[1]).iterations < cold.iterations
+    assert w2(a, b, method="auction", start=cold.potentials[1]).iterations < cold.iterations
 
 
 def test_distances_along_a_run_are_those_of_its_clouds():
@@ -141,7 +141,7 @@ def test_the_command_follows_a_run(mfsym, files, tmp_path):
 def test_the_command_refuses_in_one_line(mfsym, files, tmp_path, monkeypatch):
     a, b = files
     _refused(mfsym("distance", a, b, "--method", "sort"), "p = 1")
-    _refused(mfsym("distance", a, b, "--method", "scipy"), "as many atoms")
+    _refused(mfsym("distance", a, b, "--method", "dense"), "as many atoms")
     _refused(mfsym("distance", a, b, "--method", "sliced", "--plan", tmp_path / "x.npz"), "finds no plan")
     _refused(mfsym("distance", a, b, "--plan", tmp_path / "x.txt"), ".npz")
     _refused(mfsym("distance", a, "--to", "si", "--plan", tmp_path / "x.npz"), "two clouds")

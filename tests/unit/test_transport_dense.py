@@ -1,0 +1,96 @@
+"""Eight numbers side by side against arrays, and the assignment over a whole matrix against another solver."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from mfsym.accelerate import JIT_DISABLED, exact
+from mfsym.errors import TransportFailed
+from mfsym.kernels.lanes import below, eight, keep, least, lowest, most, spread
+from mfsym.streams import normals, stream_key
+from mfsym.transport.dense import solve_assignment, squared_distances
+from tests.tolerances import ALGEBRA, ROUNDOFF
+
+KEY = stream_key(19, "teacher")
+
+
+@exact
+def _formula(a: np.ndarray, x: float, out: np.ndarray) -> int:
+    total = spread(x) - eight(a, 0)
+    total += 2.0 * eight(a, 8) * eight(a, 16) - x
+    total = least(most(total, -1.0), eight(a, 16) + 1.0)
+    keep(out, 8, total)
+    return below(total, eight(a, 0))
+
+
+def test_lanes_are_arrays_of_eight():
+    a, out = normals(KEY, 1, 24, 1)[:, 0].copy(), np.zeros(16)
+    marks = _formula(a, 0.3, out)
+    expected = np.minimum(np.maximum(0.3 - a[:8] + (2.0 * a[8:16] * a[16:] - 0.3), -1.0), a[16:] + 1.0)
+    assert np.abs(out[8:] - expected).max() <= ROUNDOFF
+    assert (out[:8] == 0.0).all()
+    assert marks == sum(1 << t for t in range(8) if expected[t] <= a[t])
+
+
+@pytest.mark.skipif(JIT_DISABLED, reason="arrays of any layout do without compiled code")
+def test_lanes_of_other_than_contiguous_arrays_are_refused():
+    with pytest.raises(TypeError, match="contiguous"):
+        _formula(np.zeros(48)[::2], 0.3, np.zeros(16))
+
+
+@exact
+def _marks(a: np.ndarray, bound: float) -> int:
+    return below(eight(a, 0), bound)
+
+
+@exact
+def _lowest(mask: int) -> int:
+    return lowest(mask)
+
+
+def test_nan_is_below_nothing_and_infinity_below_itself():
+    a = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 0.0, 2.0])
+    assert _marks(a, 0.0) == 0b01101100
+    assert _marks(a, np.inf) == 0b11111110
+    assert _marks(a, np.nan) == 0
+
+
+@pytest.mark.parametrize("mask", [1, 2, 12, 128, 255])
+def test_the_lowest_bit(mask):
+    assert 2 ** _lowest(mask) == mask & -mask
+
+
+CLOUDS = {
+    "independent": lambda n: (normals(KEY, 2, n, 3), normals(KEY, 3, n, 3)),
+    "near": lambda n: (normals(KEY, 2, n, 3), normals(KEY, 2, n, 3) + 0.05 * normals(KEY, 3, n, 3)),
+    "ties": lambda n: (np.round(normals(KEY, 2, n, 2)), np.round(normals(KEY, 3, n, 2))),
+    "equal": lambda n: (np.ones((n, 2)), np.zeros((n, 2))),
+    "coinciding": lambda n: (normals(KEY, 2, n, 2), normals(KEY, 2, n, 2)[::-1]),
+}
+
+
+@pytest.mark.parametrize("family", CLOUDS)
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 33, 120])
+def test_assignments_are_optimal_and_their_potentials_prove_it(family, n):
+    cost = squared_distances(*CLOUDS[family](n))
+    plan, (u, v), _ = solve_assignment(cost)
+    assert sorted(plan.columns) == list(range(n))
+    rows, columns = linear_sum_assignment(cost)
+    best = cost[rows, columns].sum()
+    assert cost[plan.rows, plan.columns].sum() == pytest.approx(best, rel=ALGEBRA, abs=ALGEBRA)
+    assert (u[:, None] + v <= cost + ALGEBRA).all()
+    assert u.sum() + v.sum() == pytest.approx(best, rel=ALGEBRA, abs=ALGEBRA)
+
+
+def test_a_matching_of_whole_costs_that_only_long_paths_improve():
+    """c_ij = (i + 1)(j + 1): rows and columns pair in opposite order, against what every row would take by itself."""
+    grid = np.arange(1.0, 41.0)
+    plan, _, _ = solve_assignment(grid[:, None] * grid)
+    assert np.array_equal(plan.columns, np.arange(40)[::-1])
+
+
+def test_infinite_costs_are_refused():
+    with pytest.raises(TransportFailed, match="finite"):
+        solve_assignment(np.array([[np.inf, 1.0], [1.0, 2.0]]))
