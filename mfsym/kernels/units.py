@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import kernel
-from mfsym.kernels.activations import planar_rows, slopes_row, sum_row, sum_slopes_row, values_slopes_row
+from mfsym.accelerate import inner, kernel
+from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
+from mfsym.kernels.planar import planar_kept, planar_pull, planar_sums
 from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
 
 MATRIX, UV = 0, 1
@@ -54,6 +55,15 @@ def tape_rows(unit: int, c: int, samples: int) -> int:
     return samples * (c if unit == MATRIX else 2)
 
 
+@inner
+def _add_four(phi: Any, m: Any, j: Any, sums: Any) -> None:
+    """phi[m + s, j] += sums[s] for s = 0..3."""
+    phi[m, j] += sums[0]
+    phi[m + 1, j] += sums[1]
+    phi[m + 2, j] += sums[2]
+    phi[m + 3, j] += sums[3]
+
+
 @kernel
 def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any) -> None:
     """Add sum_i weights_i sigma(x_m, z_i) over the block at z[o:] to phi (M, c), and write the tape at tape[q:].
@@ -67,11 +77,7 @@ def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape:
         for j in range(c):
             for m in range(0, M, 4):
                 if d == 2:
-                    t0, t1, t2, t3 = planar_rows(activation, z, o, x, m, tape, q, weights)
-                    phi[m, j] += t0
-                    phi[m + 1, j] += t1
-                    phi[m + 2, j] += t2
-                    phi[m + 3, j] += t3
+                    _add_four(phi, m, j, planar_kept(activation, z, o, x, m, tape, q, weights))
                     q += np.uintp(4) * L
                     continue
                 preactivations(z, o, L, x, m, tape, q)
@@ -101,6 +107,9 @@ def predict_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, scrat
     if code == 0:
         for j in range(c):
             for m in range(0, M, 4):
+                if d == 2:
+                    _add_four(phi, m, j, planar_sums(activation, z, o, x, m, weights))
+                    continue
                 preactivations(z, o, L, x, m, scratch, at)
                 for s in range(4):
                     phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
@@ -171,6 +180,9 @@ def recompute_block(unit: Any, z: Any, o: Any, L: Any, x: Any, r: Any, scratch: 
         clear(g, at, np.uintp(c * d) * L)
         for j in range(c):
             for m in range(0, M, 4):
+                if d == 2:
+                    planar_pull(activation, z, o, L, x, m, r, j, g, at)
+                    continue
                 preactivations(z, o, L, x, m, scratch, start)
                 for s in range(4):
                     slopes_row(activation, scratch, np.uintp(s) * L, L)

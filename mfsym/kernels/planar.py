@@ -1,0 +1,130 @@
+"""Passes of the matrix unit for inputs in the plane (d = 2): four samples at once, everything between in registers.
+
+Each does in one loop over the lanes what the general passes of ``kernels.units`` do row by row, for one row j of the
+particles' matrices: z[o:] holds its two entries, row (j, 0) and row (j, 1), of n lanes each. x : (M, 2). The samples
+are m .. m + 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import inner, kernel
+from mfsym.kernels.activations import ERF, IDENTITY, RELU, SIGMOID, SOFTPLUS, TANH, gain, of_scaled
+from mfsym.kernels.elementary import like
+
+
+@inner
+def _scaled_inputs(kind: Any, x: Any, m: Any) -> Any:
+    """The eight coordinates of the samples, times the gain of the activation."""
+    by = gain(kind, x[m, 0])
+    first, second = (by * x[m, 0], by * x[m, 1]), (by * x[m + 1, 0], by * x[m + 1, 1])
+    third, fourth = (by * x[m + 2, 0], by * x[m + 2, 1]), (by * x[m + 3, 0], by * x[m + 3, 1])
+    return first, second, third, fourth
+
+
+@inner
+def _kept_of(kind: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
+    n = np.uintp(weights.shape[0])
+    zero = like(z[o], 0.0)
+    t0, t1, t2, t3 = zero, zero, zero, zero
+    o1, q1, q2, q3 = o + n, q + n, q + n + n, q + n + n + n
+    (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+    for lane in range(n):
+        i = np.uintp(lane)
+        w, z0, z1 = weights[i], z[o + i], z[o1 + i]
+        s0, d0 = of_scaled(kind, z0 * x00 + z1 * x01)
+        s1, d1 = of_scaled(kind, z0 * x10 + z1 * x11)
+        s2, d2 = of_scaled(kind, z0 * x20 + z1 * x21)
+        s3, d3 = of_scaled(kind, z0 * x30 + z1 * x31)
+        t0 += w * s0
+        t1 += w * s1
+        t2 += w * s2
+        t3 += w * s3
+        tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i] = d0, d1, d2, d3
+    return t0, t1, t2, t3
+
+
+@inner
+def _sums_of(kind: Any, z: Any, o: Any, x: Any, m: Any, weights: Any) -> Any:
+    n = np.uintp(weights.shape[0])
+    zero = like(z[o], 0.0)
+    t0, t1, t2, t3 = zero, zero, zero, zero
+    o1 = o + n
+    (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+    for lane in range(n):
+        i = np.uintp(lane)
+        w, z0, z1 = weights[i], z[o + i], z[o1 + i]
+        t0 += w * of_scaled(kind, z0 * x00 + z1 * x01)[0]
+        t1 += w * of_scaled(kind, z0 * x10 + z1 * x11)[0]
+        t2 += w * of_scaled(kind, z0 * x20 + z1 * x21)[0]
+        t3 += w * of_scaled(kind, z0 * x30 + z1 * x31)[0]
+    return t0, t1, t2, t3
+
+
+@inner
+def _pull_of(kind: Any, z: Any, o: Any, n: Any, x: Any, m: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    o1, q1 = o + n, q + n
+    (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+    r0, r1, r2, r3 = r[m, j], r[m + 1, j], r[m + 2, j], r[m + 3, j]
+    a0, a1, a2, a3 = r0 * x[m, 0], r1 * x[m + 1, 0], r2 * x[m + 2, 0], r3 * x[m + 3, 0]
+    b0, b1, b2, b3 = r0 * x[m, 1], r1 * x[m + 1, 1], r2 * x[m + 2, 1], r3 * x[m + 3, 1]
+    for lane in range(n):
+        i = np.uintp(lane)
+        z0, z1 = z[o + i], z[o1 + i]
+        d0 = of_scaled(kind, z0 * x00 + z1 * x01)[1]
+        d1 = of_scaled(kind, z0 * x10 + z1 * x11)[1]
+        d2 = of_scaled(kind, z0 * x20 + z1 * x21)[1]
+        d3 = of_scaled(kind, z0 * x30 + z1 * x31)[1]
+        g[q + i] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
+        g[q1 + i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
+
+
+@kernel
+def planar_kept(code: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
+    """The four sums of weights_i s(a_i) over the n = weights.size lanes; s'(a) goes to tape[q : q + 4 n]."""
+    if code == 0:
+        return _kept_of(SIGMOID, z, o, x, m, tape, q, weights)
+    if code == 1:
+        return _kept_of(TANH, z, o, x, m, tape, q, weights)
+    if code == 2:
+        return _kept_of(RELU, z, o, x, m, tape, q, weights)
+    if code == 3:
+        return _kept_of(SOFTPLUS, z, o, x, m, tape, q, weights)
+    if code == 4:
+        return _kept_of(ERF, z, o, x, m, tape, q, weights)
+    return _kept_of(IDENTITY, z, o, x, m, tape, q, weights)
+
+
+@kernel
+def planar_sums(code: Any, z: Any, o: Any, x: Any, m: Any, weights: Any) -> Any:
+    """The four sums of weights_i s(a_i) over the n = weights.size lanes."""
+    if code == 0:
+        return _sums_of(SIGMOID, z, o, x, m, weights)
+    if code == 1:
+        return _sums_of(TANH, z, o, x, m, weights)
+    if code == 2:
+        return _sums_of(RELU, z, o, x, m, weights)
+    if code == 3:
+        return _sums_of(SOFTPLUS, z, o, x, m, weights)
+    if code == 4:
+        return _sums_of(ERF, z, o, x, m, weights)
+    return _sums_of(IDENTITY, z, o, x, m, weights)
+
+
+@kernel
+def planar_pull(code: Any, z: Any, o: Any, n: Any, x: Any, m: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    """Add s'(a_sk) r[m + s, j] x[m + s, k], summed over the samples s, to g[q + k n :][:n] for k = 0, 1. r : (M, c)."""
+    if code == 0:
+        return _pull_of(SIGMOID, z, o, n, x, m, r, j, g, q)
+    if code == 1:
+        return _pull_of(TANH, z, o, n, x, m, r, j, g, q)
+    if code == 2:
+        return _pull_of(RELU, z, o, n, x, m, r, j, g, q)
+    if code == 3:
+        return _pull_of(SOFTPLUS, z, o, n, x, m, r, j, g, q)
+    if code == 4:
+        return _pull_of(ERF, z, o, n, x, m, r, j, g, q)
+    return _pull_of(IDENTITY, z, o, n, x, m, r, j, g, q)
