@@ -37,7 +37,7 @@ from mfsym.kernels.units import (
 
 __all__ = ["Batches", "Motion", "Shape", "Workspace", "advance", "plan", "workspace"]
 
-KEPT_TAPE_BYTES = 1 << 22
+KEPT_TAPE_BYTES = 1 << 23
 
 
 class Shape(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import inner, kernel
+from mfsym.accelerate import kernel
 from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
 from mfsym.kernels.planar import planar_kept, planar_pull, planar_sums
@@ -55,15 +55,6 @@ def tape_rows(unit: int, c: int, samples: int) -> int:
     return samples * (c if unit == MATRIX else 2)
 
 
-@inner
-def _add_four(phi: Any, m: Any, j: Any, sums: Any) -> None:
-    """phi[m + s, j] += sums[s] for s = 0..3."""
-    phi[m, j] += sums[0]
-    phi[m + 1, j] += sums[1]
-    phi[m + 2, j] += sums[2]
-    phi[m + 3, j] += sums[3]
-
-
 @kernel
 def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any) -> None:
     """Add sum_i weights_i sigma(x_m, z_i) over the block at z[o:] to phi (M, c), and write the tape at tape[q:].
@@ -75,15 +66,15 @@ def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape:
     c = phi.shape[1]
     if code == 0:
         for j in range(c):
-            for m in range(0, M, 4):
-                if d == 2:
-                    _add_four(phi, m, j, planar_kept(activation, z, o, x, m, tape, q, weights))
-                    q += np.uintp(4) * L
-                    continue
-                preactivations(z, o, L, x, m, tape, q)
-                for s in range(4):
-                    phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
-                    q += L
+            if d == 2:
+                planar_kept(activation, z, o, x, weights, tape, q, phi, j)
+                q += np.uintp(M) * L
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, tape, q)
+                    for s in range(4):
+                        phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
+                        q += L
             o += np.uintp(d) * L
     else:
         v = o + np.uintp(d) * L
@@ -106,13 +97,13 @@ def predict_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, scrat
     at = np.uintp(0)
     if code == 0:
         for j in range(c):
-            for m in range(0, M, 4):
-                if d == 2:
-                    _add_four(phi, m, j, planar_sums(activation, z, o, x, m, weights))
-                    continue
-                preactivations(z, o, L, x, m, scratch, at)
-                for s in range(4):
-                    phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
+            if d == 2:
+                planar_sums(activation, z, o, x, weights, phi, j)
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, scratch, at)
+                    for s in range(4):
+                        phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
             o += np.uintp(d) * L
     else:
         v = o + np.uintp(d) * L
@@ -179,14 +170,14 @@ def recompute_block(unit: Any, z: Any, o: Any, L: Any, x: Any, r: Any, scratch: 
     if code == 0:
         clear(g, at, np.uintp(c * d) * L)
         for j in range(c):
-            for m in range(0, M, 4):
-                if d == 2:
-                    planar_pull(activation, z, o, L, x, m, r, j, g, at)
-                    continue
-                preactivations(z, o, L, x, m, scratch, start)
-                for s in range(4):
-                    slopes_row(activation, scratch, np.uintp(s) * L, L)
-                accumulate(g, at, L, scratch, start, x, r, m, j)
+            if d == 2:
+                planar_pull(activation, z, o, L, x, r, j, g, at)
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, scratch, start)
+                    for s in range(4):
+                        slopes_row(activation, scratch, np.uintp(s) * L, L)
+                    accumulate(g, at, L, scratch, start, x, r, m, j)
             o += np.uintp(d) * L
             at += np.uintp(d) * L
     else:
