@@ -131,6 +131,17 @@ def sequence_normals(key, first, count, m):
     return streams.sequence_normals(key, first, count, m)
 
 
+# images
+
+
+def images_of(nodes, x, out):
+    out[:] = np.einsum("kij,nj->nki", nodes, x)
+
+
+def image_of_each(matrices, x, out):
+    out[:] = np.einsum("nij,nj->ni", matrices, x)
+
+
 # units
 
 
