@@ -49,8 +49,9 @@ def _slopes_alone(y: Any, q: Any, phi: Any, r: Any, loss: Any) -> Any:
     check = zero
     for b in range(B):
         for j in range(c):
-            check += phi[b, j] * zero
-            r[b, j] = phi[b, j] - y[b, j] if loss == QUADRATIC else phi[b, j]
+            e = phi[b, j] - y[b, j] if loss == QUADRATIC else phi[b, j]
+            check += e * zero
+            r[b, j] = e
         if loss != QUADRATIC:
             half_slopes(loss, r[b], y[b])
         factor = two * q[b]
