@@ -133,6 +133,11 @@ def planar_pull(code, z, o, n, x, r, j, g, q):
     g[q : q + 2 * n] += ((x * r[:, j, None]).T @ slopes).ravel()
 
 
+def planar_pull_kept(tape, q, n, x, r, j, g, at):
+    slopes = np.float64(tape[q : q + len(x) * n]).reshape(len(x), n)
+    g[at : at + 2 * n] += ((x * r[:, j, None]).T @ slopes).ravel()
+
+
 # noise
 
 

@@ -33,6 +33,14 @@ def _add_four(phi: Any, m: Any, j: Any, t0: Any, t1: Any, t2: Any, t3: Any) -> N
 
 
 @inner
+def _pulled_inputs(x: Any, r: Any, m: Any, j: Any) -> Any:
+    """r[m + s, j] x[m + s, k] for s = 0..3: those of k = 0, those of k = 1."""
+    r0, r1, r2, r3 = r[m, j], r[m + 1, j], r[m + 2, j], r[m + 3, j]
+    first = (r0 * x[m, 0], r1 * x[m + 1, 0], r2 * x[m + 2, 0], r3 * x[m + 3, 0])
+    return first, (r0 * x[m, 1], r1 * x[m + 1, 1], r2 * x[m + 2, 1], r3 * x[m + 3, 1])
+
+
+@inner
 def _kept_of(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
     n = np.uintp(weights.shape[0])
     zero, o1 = like(z[o], 0.0), o + n
@@ -78,9 +86,7 @@ def _pull_of(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, 
     o1, q1 = o + n, q + n
     for m in range(0, x.shape[0], 4):
         (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
-        r0, r1, r2, r3 = r[m, j], r[m + 1, j], r[m + 2, j], r[m + 3, j]
-        a0, a1, a2, a3 = r0 * x[m, 0], r1 * x[m + 1, 0], r2 * x[m + 2, 0], r3 * x[m + 3, 0]
-        b0, b1, b2, b3 = r0 * x[m, 1], r1 * x[m + 1, 1], r2 * x[m + 2, 1], r3 * x[m + 3, 1]
+        (a0, a1, a2, a3), (b0, b1, b2, b3) = _pulled_inputs(x, r, m, j)
         for lane in range(n):
             i = np.uintp(lane)
             z0, z1 = z[o + i], z[o1 + i]
@@ -141,3 +147,18 @@ def planar_pull(code: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: An
         _pull_of(ERF, z, o, n, x, r, j, g, q)
     else:
         _pull_of(IDENTITY, z, o, n, x, r, j, g, q)
+
+
+@kernel
+def planar_pull_kept(tape: Any, q: Any, n: Any, x: Any, r: Any, j: Any, g: Any, at: Any) -> None:
+    """As ``planar_pull`` to g[at:], from the slopes tape[q + m n + i] that ``planar_kept`` left."""
+    at1 = at + n
+    for m in range(0, x.shape[0], 4):
+        q1, q2, q3 = q + n, q + n + n, q + n + n + n
+        (a0, a1, a2, a3), (b0, b1, b2, b3) = _pulled_inputs(x, r, m, j)
+        for lane in range(n):
+            i = np.uintp(lane)
+            d0, d1, d2, d3 = tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i]
+            g[at + i] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
+            g[at1 + i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
+        q = q3 + n

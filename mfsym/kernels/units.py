@@ -17,7 +17,7 @@ import numpy as np
 from mfsym.accelerate import kernel
 from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
-from mfsym.kernels.planar import planar_kept, planar_pull, planar_sums
+from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums
 from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
 
 MATRIX, UV = 0, 1
@@ -148,9 +148,12 @@ def backward_block(code: Any, z: Any, o: Any, L: Any, x: Any, r: Any, tape: Any,
     if code == 0:
         clear(g, at, np.uintp(c * d) * L)
         for j in range(c):
-            for m in range(0, M, 4):
-                accumulate(g, at, L, tape, q, x, r, m, j)
-                q += np.uintp(4) * L
+            if d == 2:
+                planar_pull_kept(tape, q, L, x, r, j, g, at)
+            else:
+                for m in range(0, M, 4):
+                    accumulate(g, at, L, tape, q + np.uintp(m) * L, x, r, m, j)
+            q += np.uintp(M) * L
             at += np.uintp(d) * L
     else:
         clear(g, at, np.uintp(c + d) * L)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mfsym.kernels.planar import planar_kept, planar_pull, planar_sums
+from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums
 from mfsym.streams import normals, stream_key
 from mfsym.units import ACTIVATIONS
 from tests import naive
@@ -65,6 +65,22 @@ def test_pulls_equal_their_twin_and_add_up(code, dtype, n):
     assert (g[:BEFORE] == 5.0).all()
     assert (g[-BEFORE:] == 5.0).all()
     naive.planar_pull(code, z, BEFORE, n, x, r, 1, twin, BEFORE)
+    assert not _close(g, twin, dtype)
+
+
+@LANES
+@DTYPES
+def test_pulls_of_kept_slopes_equal_their_twin(dtype, n):
+    _, x, r, _ = _case(n, dtype)
+    tape = normals(KEY, 3, len(x) * n + BEFORE, 1)[:, 0].astype(dtype)
+    g, twin = np.full((2, 2 * n + 2 * BEFORE), 5.0, dtype)
+    for j in (2, 0):
+        planar_pull_kept(tape, np.uintp(BEFORE), np.uintp(n), x, r, j, g, np.uintp(BEFORE))
+        naive.planar_pull_kept(tape, BEFORE, n, x, r, j, twin, BEFORE)
+    assert _close(g, twin, dtype)
+    assert (g[:BEFORE] == 5.0).all()
+    assert (g[-BEFORE:] == 5.0).all()
+    naive.planar_pull_kept(tape, 0, n, x, r, 1, twin, BEFORE)
     assert not _close(g, twin, dtype)
 
 
