@@ -142,8 +142,9 @@ def _value_slope(kind: Any, a: Any) -> Any:
 
 @by_type(lambda kind, a: _value_slope)
 def value_slope(kind: Any, a: Any) -> Any:
-    """The pair (s(a), s'(a)) of one activation."""
-    return _value_slope(kind, a)
+    """The pair (s(a), s'(a)) of one activation; gain a may overflow, and saturates then."""
+    with np.errstate(over="ignore"):
+        return _value_slope(kind, a)
 
 
 @inner
