@@ -36,7 +36,7 @@ FRAME_LIMIT = 16
 DUST = 1e-14
 """Entries of projectors below this are zeros that were rounded."""
 
-CHUNK_SAMPLES = 1 << 15
+CHUNK_SAMPLES = 1 << 14
 """Samples prepared at once: bounds memory, changes no result."""
 
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
+from mfsym.kernels.images import image_of_each, images_of
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
@@ -63,9 +64,10 @@ class Orbit:
         return np.stack([model(points @ rho_x.T) @ rho_y for rho_x, rho_y in pairs])
 
     def images(self, nodes: Floats, x: Floats) -> Floats:
-        """(S, B, K, q): the images of samples x (S, B, q) under matrices (K, q, q), long loops innermost."""
-        images = np.einsum("kij,jn->nki", nodes, np.ascontiguousarray(x.reshape(-1, x.shape[2]).T), order="C")
-        return np.asarray(images).reshape(*x.shape[:2], *nodes.shape[:2])
+        """(S, B, K, q): the images of samples x (S, B, q) under matrices (K, q, q)."""
+        images = np.empty((*x.shape[:2], *nodes.shape[:2]))
+        images_of(nodes, np.ascontiguousarray(x).reshape(-1, x.shape[2]), images.reshape(-1, *nodes.shape[:2]))
+        return images
 
     def average(self, model: Model, x: ArrayLike) -> Floats:
         """Q_G model at x (Q, d): (Q, c)."""
@@ -136,16 +138,15 @@ class SampledDataAugmentation(Scheme):
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
         together = max(1, HAAR_DRAWS // batch)
-        xs, ys = np.empty_like(x), np.empty_like(y)
+        xs, ys = np.empty(x.shape), np.empty(y.shape)
         done = 0
         while done < steps:
             block, offset = divmod(first_step + done, together)
             taken = min(steps - done, together - offset, max(1, MATRIX_NUMBERS // (batch * x.shape[2] ** 2)))
             draws = self._block(tuple(key), block, together * batch)[offset * batch : (offset + taken) * batch]
             for rho, samples, moved in ((self.unit.rho_x, x, xs), (self.unit.rho_y, y, ys)):
-                part = samples[done : done + taken]
-                images = np.einsum("nij,nj->ni", rho(draws), part.reshape(-1, part.shape[2]))
-                moved[done : done + taken] = images.reshape(part.shape)
+                flat = np.ascontiguousarray(samples[done : done + taken]).reshape(-1, samples.shape[2])
+                image_of_each(rho(draws), flat, moved[done : done + taken].reshape(flat.shape))
             done += taken
         return self._plain(xs, ys)
 

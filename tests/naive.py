@@ -35,6 +35,16 @@ def exp_parts(y):
     return t, np.exp(y) / t - 1.0
 
 
+def exp2_parts(t):
+    """(u, g) with 2^t = u (1 + g) and u the nearest power of two."""
+    u = 2.0 ** np.rint(t)
+    return u, 2.0**t / u - 1.0
+
+
+def clamp(t, bound):
+    return np.clip(t, -bound, bound)
+
+
 def log1p_unit(u):
     return np.log1p(u)
 
@@ -105,6 +115,29 @@ def accumulate(g, o, L, t, q, x, r, m, j):
     g[o : o + d * L] += ((x[m : m + 4] * r[m : m + 4, j, None]).T @ t[q : q + 4 * L].reshape(4, L)).ravel()
 
 
+def planar_sums(code, z, o, x, weights, phi, j):
+    n = weights.size
+    a = np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n)
+    phi[:, j] += ACTIVATIONS[code][0](a) @ weights
+
+
+def planar_kept(code, z, o, x, weights, tape, q, phi, j):
+    n = weights.size
+    a = np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n)
+    tape[q : q + a.size] = ACTIVATIONS[code][1](a).ravel()
+    planar_sums(code, z, o, x, weights, phi, j)
+
+
+def planar_pull(code, z, o, n, x, r, j, g, q):
+    slopes = ACTIVATIONS[code][1](np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n))
+    g[q : q + 2 * n] += ((x * r[:, j, None]).T @ slopes).ravel()
+
+
+def planar_pull_kept(tape, q, n, x, r, j, g, at):
+    slopes = np.float64(tape[q : q + len(x) * n]).reshape(len(x), n)
+    g[at : at + 2 * n] += ((x * r[:, j, None]).T @ slopes).ravel()
+
+
 # noise
 
 
@@ -115,9 +148,9 @@ def normal_pair(a, b, out):
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
-def normal_group(key, step, group, pair, words, out, stride):
-    rows = 2 * streams.LANES
-    drawn = streams.normals(key, step, (group + 1) * rows, 2 * pair + 2)[group * rows :]
+def normal_group(key, step, group, pair, words, out, stride, rows=2 * streams.LANES):
+    first = group * 2 * streams.LANES
+    drawn = streams.normals(key, step, first + rows, 2 * pair + 2)[first:]
     for c in (2 * pair, 2 * pair + 1):
         out[c * stride : c * stride + rows] = drawn[:, c]
 
@@ -129,6 +162,17 @@ def fill_normals(key, step, first_group, out):
 
 def sequence_normals(key, first, count, m):
     return streams.sequence_normals(key, first, count, m)
+
+
+# images
+
+
+def images_of(nodes, x, out):
+    out[:] = np.einsum("kij,nj->nki", nodes, x)
+
+
+def image_of_each(matrices, x, out):
+    out[:] = np.einsum("nij,nj->ni", matrices, x)
 
 
 # units

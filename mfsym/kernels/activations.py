@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfsym.accelerate import by_type, inner, kernel
-from mfsym.kernels.elementary import erf_positive, exp_parts, like, log1p_unit
+from mfsym.kernels.elementary import LOG2_E, erf_positive, exp2_parts, exp_parts, like, log1p_unit
 
 
 class Sigmoid(NamedTuple):
@@ -57,46 +57,46 @@ FROM_VALUES = (0, 1, 2, 5)
 """Codes of the activations whose slope is a function of the value that costs nothing."""
 
 
-def _sigmoid(kind: Any, a: Any) -> Any:
-    one = like(a, 1.0)
-    t, g = exp_parts(-a)
-    s = one / (one + t + t * g)
-    return s, s * (one - s)
+def _sigmoid(kind: Any, t: Any) -> Any:
+    one = like(t, 1.0)
+    u, g = exp2_parts(t)
+    s = one / (one + u + u * g)
+    return s, s - s * s
 
 
-def _tanh(kind: Any, a: Any) -> Any:
-    one, two = like(a, 1.0), like(a, 2.0)
-    t, g = exp_parts(two * (like(a, 20.0) if a > like(a, 20.0) else (like(a, -20.0) if a < like(a, -20.0) else a)))
-    e = t * g + (t - one)
+def _tanh(kind: Any, t: Any) -> Any:
+    one, two = like(t, 1.0), like(t, 2.0)
+    u, g = exp2_parts(t)
+    e = u * g + (u - one)
     s = e / (e + two)
     return s, one - s * s
 
 
-def _relu(kind: Any, a: Any) -> Any:
-    zero, one = like(a, 0.0), like(a, 1.0)
-    return (zero if a < zero else a), (one if a > zero else zero)
+def _relu(kind: Any, t: Any) -> Any:
+    zero, one = like(t, 0.0), like(t, 1.0)
+    return (zero if t < zero else t), (one if t > zero else zero)
 
 
-def _softplus(kind: Any, a: Any) -> Any:
-    zero, one = like(a, 0.0), like(a, 1.0)
-    t, g = exp_parts(-abs(a))
-    u = t + t * g
-    slope = (u if a < zero else one) / (one + u)
-    return (zero if a < zero else a) + log1p_unit(u), slope
+def _softplus(kind: Any, t: Any) -> Any:
+    zero, one = like(t, 0.0), like(t, 1.0)
+    v, g = exp_parts(-abs(t))
+    u = v + v * g
+    slope = (u if t < zero else one) / (one + u)
+    return (zero if t < zero else t) + log1p_unit(u), slope
 
 
-def _erf(kind: Any, a: Any) -> Any:
-    zero, top = like(a, 0.0), like(a, 9.0)
-    x = abs(a)
+def _erf(kind: Any, t: Any) -> Any:
+    zero, top = like(t, 0.0), like(t, 9.0)
+    x = abs(t)
     x = top if x > top else x
-    t, g = exp_parts(-x * x)
-    e = t + t * g
+    v, g = exp_parts(-x * x)
+    e = v + v * g
     s = erf_positive(x, e)
-    return (-s if a < zero else s), like(a, 1.1283791670955126) * e
+    return (-s if t < zero else s), like(t, 1.1283791670955126) * e
 
 
-def _identity(kind: Any, a: Any) -> Any:
-    return a, like(a, 1.0)
+def _identity(kind: Any, t: Any) -> Any:
+    return t, like(t, 1.0)
 
 
 _BY_NAME = {
@@ -109,10 +109,42 @@ _BY_NAME = {
 }
 
 
-@by_type(lambda kind, a: _BY_NAME[kind.instance_class.__name__])
+def _sigmoid_gain(kind: Any, a: Any) -> Any:
+    return like(a, -LOG2_E)
+
+
+def _tanh_gain(kind: Any, a: Any) -> Any:
+    return like(a, 2.0 * LOG2_E)
+
+
+def _no_gain(kind: Any, a: Any) -> Any:
+    return like(a, 1.0)
+
+
+_GAINS = {"Sigmoid": _sigmoid_gain, "Tanh": _tanh_gain}
+
+
+@by_type(lambda kind, a: _GAINS.get(kind.instance_class.__name__, _no_gain))
+def gain(kind: Any, a: Any) -> Any:
+    """The number, in the precision of a, by which the formula of an activation wants its argument multiplied."""
+    return _GAINS.get(type(kind).__name__, _no_gain)(kind, a)
+
+
+@by_type(lambda kind, t: _BY_NAME[kind.instance_class.__name__])
+def of_scaled(kind: Any, t: Any) -> Any:
+    """The pair (s(a), s'(a)) of one activation, given t = gain a."""
+    return _BY_NAME[type(kind).__name__](kind, t)
+
+
+def _value_slope(kind: Any, a: Any) -> Any:
+    return of_scaled(kind, a * gain(kind, a))
+
+
+@by_type(lambda kind, a: _value_slope)
 def value_slope(kind: Any, a: Any) -> Any:
-    """The pair (s(a), s'(a)) of one activation."""
-    return _BY_NAME[type(kind).__name__](kind, a)
+    """The pair (s(a), s'(a)) of one activation; gain a may overflow, and saturates then."""
+    with np.errstate(over="ignore"):
+        return _value_slope(kind, a)
 
 
 @inner
@@ -188,48 +220,6 @@ def sum_slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     if code == 4:
         return _sum_slopes_of(ERF, a, o, weights, n)
     return _sum_slopes_of(IDENTITY, a, o, weights, n)
-
-
-@inner
-def _planar_rows_of(kind: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
-    n = np.uintp(weights.shape[0])
-    zero = like(z[o], 0.0)
-    t0, t1, t2, t3 = zero, zero, zero, zero
-    o1, q1, q2, q3 = o + n, q + n, q + n + n, q + n + n + n
-    x00, x01, x10, x11 = x[m, 0], x[m, 1], x[m + 1, 0], x[m + 1, 1]
-    x20, x21, x30, x31 = x[m + 2, 0], x[m + 2, 1], x[m + 3, 0], x[m + 3, 1]
-    for lane in range(n):
-        i = np.uintp(lane)
-        w, z0, z1 = weights[i], z[o + i], z[o1 + i]
-        s0, d0 = value_slope(kind, z0 * x00 + z1 * x01)
-        s1, d1 = value_slope(kind, z0 * x10 + z1 * x11)
-        s2, d2 = value_slope(kind, z0 * x20 + z1 * x21)
-        s3, d3 = value_slope(kind, z0 * x30 + z1 * x31)
-        t0 += w * s0
-        t1 += w * s1
-        t2 += w * s2
-        t3 += w * s3
-        tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i] = d0, d1, d2, d3
-    return t0, t1, t2, t3
-
-
-@kernel
-def planar_rows(code: Any, z: Any, o: Any, x: Any, m: Any, tape: Any, q: Any, weights: Any) -> Any:
-    """``preactivations`` and ``sum_slopes_row`` of four samples in one pass, for inputs in the plane (d = 2).
-
-    The four sums over the n = weights.size lanes are returned, the slopes are written to tape[q : q + 4 n].
-    """
-    if code == 0:
-        return _planar_rows_of(SIGMOID, z, o, x, m, tape, q, weights)
-    if code == 1:
-        return _planar_rows_of(TANH, z, o, x, m, tape, q, weights)
-    if code == 2:
-        return _planar_rows_of(RELU, z, o, x, m, tape, q, weights)
-    if code == 3:
-        return _planar_rows_of(SOFTPLUS, z, o, x, m, tape, q, weights)
-    if code == 4:
-        return _planar_rows_of(ERF, z, o, x, m, tape, q, weights)
-    return _planar_rows_of(IDENTITY, z, o, x, m, tape, q, weights)
 
 
 @kernel

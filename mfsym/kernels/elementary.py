@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import by_type, is_single
+from mfsym.accelerate import JIT_DISABLED, by_type, cgutils, intrinsic, ir, is_single
 
 F32, I32, F64, I64 = np.float32, np.int32, np.float64, np.int64
+
+LOG2_E = 1.4426950408889634
 
 
 def _like_single(x: Any, value: Any) -> Any:
@@ -29,49 +31,82 @@ def like(x: Any, value: Any) -> Any:
     return F32(value) if isinstance(x, F32) else F64(value)
 
 
-def _exp_parts_single(y: Any) -> Any:
-    y = F32(87.0) if y > F32(87.0) else y
-    y = F32(-87.0) if y < F32(-87.0) else y
-    t = F32(y * F32(1.4426950408889634))
+if not JIT_DISABLED:
+
+    @intrinsic
+    def _limit(typing_context: Any, t: Any, bound: Any) -> Any:
+        """One instruction a side, where compilers make three of a comparison and a choice that keep NaN."""
+
+        def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            kind = values[0].type
+            suffix = "f32" if isinstance(kind, ir.FloatType) else "f64"
+            function = ir.FunctionType(kind, [kind, kind])
+            least, largest = (
+                cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.{suffix}")
+                for name in ("minimum", "maximum")
+            )
+            return builder.call(largest, [builder.call(least, values), builder.fneg(values[1])])
+
+        return t(t, t), emit
+
+
+def _clamp_compiled(t: Any, bound: Any) -> Any:
+    return _limit(t, bound)
+
+
+@by_type(lambda t, bound: _clamp_compiled)
+def clamp(t: Any, bound: Any) -> Any:
+    """t in [-bound, bound]; NaN if t is."""
+    return -bound if t < -bound else (bound if t > bound else t)
+
+
+def _exp2_parts_single(t: Any) -> Any:
+    t = clamp(t, F32(126.0))
     k = F32(np.rint(t))
     f = F32(t - k)
-    # (2^f - 1) / f on |f| <= 1/2, 7.8e-9
-    q = F32(0.0001545316294512069)
-    q = q * f + F32(0.0013390863364671234)
-    q = q * f + F32(0.009618082557277852)
-    q = q * f + F32(0.05550357114219078)
-    q = q * f + F32(0.24022650760568126)
-    q = q * f + F32(0.6931471880262288)
+    # (2^f - 1) / f on |f| <= 1/2, 9.8e-8 in 2^f
+    q = F32(0.0013386745704337955)
+    q = q * f + F32(0.009671869687736034)
+    q = q * f + F32(0.05550369620323181)
+    q = q * f + F32(0.24022234976291656)
+    q = q * f + F32(0.6931471824645996)
     scale = I32(I32(I32(k) + I32(127)) << I32(23)).view(F32)
     return scale, F32(q * f)
 
 
-def _exp_parts_double(y: Any) -> Any:
-    y = 700.0 if y > 700.0 else y
-    y = -700.0 if y < -700.0 else y
-    k = np.rint(y * 1.4426950408889634)
-    # y - k log 2 in two pieces, the first exact
-    f = ((y - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10) * 1.4426950408889634
-    # (2^f - 1) / f on |f| <= 1/2, 1.3e-17
-    q = 4.4549605981865184e-10
-    q = q * f + 7.0725859492692237e-9
-    q = q * f + 1.0178062445845774e-7
-    q = q * f + 1.3215442587921690e-6
-    q = q * f + 1.5252733829836118e-5
-    q = q * f + 1.5403530441736050e-4
-    q = q * f + 1.3333558146416935e-3
-    q = q * f + 9.6181291076068885e-3
-    q = q * f + 5.5504108664821594e-2
-    q = q * f + 0.24022650695910098
-    q = q * f + 0.69314718055994531
+def _exp2_parts_double(t: Any) -> Any:
+    t = clamp(t, 1010.0)
+    k = np.rint(t)
+    f = t - k
+    # (2^f - 1) / f on |f| <= 1/2, 4.2e-16 in 2^f
+    q = 7.0741945626131047707e-9
+    q = q * f + 1.021147625809514562e-7
+    q = q * f + 1.3215433539637458187e-6
+    q = q * f + 1.5252641589521347767e-5
+    q = q * f + 1.5403530458701168532e-4
+    q = q * f + 1.3333558259546660396e-3
+    q = q * f + 9.6181291075951075981e-3
+    q = q * f + 5.5504108664243687819e-2
+    q = q * f + 0.24022650695910120308
+    q = q * f + 0.69314718055995380822
     scale = I64(I64(I64(k) + 1023) << 52).view(F64)
     return scale, q * f
 
 
-@by_type(lambda y: _exp_parts_single if is_single(y) else _exp_parts_double)
+@by_type(lambda t: _exp2_parts_single if is_single(t) else _exp2_parts_double)
+def exp2_parts(t: Any) -> Any:
+    """The pair (u, g) with 2^t = u (1 + g), u a power of two and |g| < 0.42; t is clamped to +-126 (+-1010)."""
+    return _exp2_parts_single(t) if isinstance(t, F32) else _exp2_parts_double(t)
+
+
+def _exp_parts(y: Any) -> Any:
+    return exp2_parts(y * like(y, LOG2_E))
+
+
+@by_type(lambda y: _exp_parts)
 def exp_parts(y: Any) -> Any:
-    """The pair (t, g) with e^y = t (1 + g), t a power of two and |g| < 0.42; y is clamped to +-87 (+-700)."""
-    return _exp_parts_single(y) if isinstance(y, F32) else _exp_parts_double(y)
+    """The pair (u, g) with e^y = u (1 + g); y is clamped to +-87 (+-700)."""
+    return _exp_parts(y)
 
 
 def _log1p_unit_single(u: Any) -> Any:

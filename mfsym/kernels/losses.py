@@ -42,34 +42,75 @@ def half_slopes(loss: Any, e: Any, y: Any) -> None:
 
 
 @kernel
-def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATIC) -> Any:
-    """Write r_bk of step s to work.r (M, c) from work.phi (blocks, M, c); false if a prediction is not finite."""
-    y, rho, w = batches.y[s], batches.rho, batches.node_weights
+def _slopes_alone(y: Any, q: Any, phi: Any, r: Any, loss: Any) -> Any:
+    """``cotangents`` without orbits: one node whose matrix is the identity. y : (B, c).  q : (B,).  0, or NaN."""
+    B, c = y.shape
+    zero, two = like(phi[0, 0], 0.0), like(phi[0, 0], 2.0)
+    check = zero
+    for b in range(B):
+        for j in range(c):
+            e = phi[b, j] - y[b, j] if loss == QUADRATIC else phi[b, j]
+            check += e * zero
+            r[b, j] = e
+        if loss != QUADRATIC:
+            half_slopes(loss, r[b], y[b])
+        factor = two * q[b]
+        for j in range(c):
+            r[b, j] *= factor
+    return check
+
+
+@kernel
+def _slopes_of_orbits(y: Any, rho: Any, w: Any, q: Any, phi: Any, r: Any, loss: Any) -> Any:
+    """``cotangents`` with orbits of K nodes. y : (B, c).  rho : (K, c, c).  w : (K,).  q : (B,).  0, or NaN."""
     B, c = y.shape
     K = w.shape[0]
-    total, r = work.phi[0], work.r
-    zero = like(total[0, 0], 0.0)
-    scale = like(total[0, 0], shape.n)
-    for b in range(1, shape.blocks):
-        total += work.phi[b]
+    zero = like(phi[0, 0], 0.0)
     check = zero
     for b in range(B):
         for j in range(c):
             e = -y[b, j] if loss == QUADRATIC else zero
             for k in range(K):
+                part = zero
                 for i in range(c):
-                    e += w[k] * rho[k, i, j] * (total[b * K + k, i] / scale)
+                    part += rho[k, i, j] * phi[b * K + k, i]
+                e += w[k] * part
             check += e * zero
             r[b * K, j] = e
         if loss != QUADRATIC:
             half_slopes(loss, r[b * K], y[b])
         for j in range(c):
-            total[b * K, j] = r[b * K, j]
+            phi[b * K, j] = r[b * K, j]
         for k in range(K - 1, -1, -1):
-            factor = like(zero, 2.0) * batches.sample_weights[b] * w[k]
+            factor = like(zero, 2.0) * q[b] * w[k]
             for i in range(c):
                 value = zero
                 for j in range(c):
-                    value += rho[k, i, j] * total[b * K, j]
+                    value += rho[k, i, j] * phi[b * K, j]
                 r[b * K + k, i] = factor * value
-    return check == zero
+    return check
+
+
+@kernel
+def _is_plain(rho: Any, w: Any) -> Any:
+    """Whether there is one node, of weight 1, whose matrix is the identity."""
+    plain = w.shape[0] == 1 and w[0] == 1
+    for i in range(rho.shape[1]):
+        for j in range(rho.shape[1]):
+            plain &= rho[0, i, j] == (1 if i == j else 0)
+    return plain
+
+
+@kernel
+def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATIC) -> Any:
+    """Write r_bk of step s to work.r (M, c) from work.phi (blocks, M, c); false if a prediction is not finite."""
+    total, r, one = work.phi[0], work.r, like(work.phi[0, 0, 0], 1.0)
+    for b in range(1, shape.blocks):
+        total += work.phi[b]
+    total *= one / like(one, shape.n)
+    rho, w = batches.rho, batches.node_weights
+    if _is_plain(rho, w):
+        check = _slopes_alone(batches.y[s], batches.sample_weights, total, r, loss)
+    else:
+        check = _slopes_of_orbits(batches.y[s], rho, w, batches.sample_weights, total, r, loss)
+    return check == 0

@@ -50,8 +50,8 @@ def _pair_single(a: Any, b: Any, out: Any) -> Any:
     q = q * f + F32(1.0)
     log_u = F32(F32(shift) * F32(0.693147180559945) + q * f)
     radius = F32(np.sqrt(F32(-2.0) * log_u))
-    # the angle 2 pi b / 2^32 = (pi / 2) quadrant + t with |t| <= pi / 4
-    quadrant = U32(U32(U64(b) + U64(0x20000000)) >> U32(30))
+    # the angle 2 pi b / 2^32 = (pi / 2) quadrant + t with |t| <= pi / 4, the quadrant in the top bits of this
+    turned = U32(U64(b) + U64(0x20000000))
     t = F32(F32(U32(U32(b) << U32(2)).view(I32)) * F32(3.6572951981e-10))
     t2 = F32(t * t)
     sine = F32(-0.00019503904250840799)
@@ -62,11 +62,12 @@ def _pair_single(a: Any, b: Any, out: Any) -> Any:
     cosine = cosine * t2 + F32(0.041655014924883755)
     cosine = cosine * t2 + F32(-0.49999856419182183)
     cosine = F32(cosine * t2 + F32(0.99999997232849431))
-    first = sine if (quadrant & U32(1)) else cosine
-    second = cosine if (quadrant & U32(1)) else sine
-    first = -first if ((quadrant + U32(1)) & U32(2)) else first
-    second = -second if (quadrant & U32(2)) else second
-    return F32(radius * first), F32(radius * second)
+    odd = U32(turned << U32(1)).view(I32) < I32(0)
+    first, second = (sine, cosine) if odd else (cosine, sine)
+    sign = U32(U32(U64(turned) + U64(0x40000000)) & U32(0x80000000)).view(I32)
+    first = I32(F32(radius * first).view(I32) ^ sign).view(F32)
+    second = I32(F32(radius * second).view(I32) ^ U32(turned & U32(0x80000000)).view(I32)).view(F32)
+    return first, second
 
 
 def _pair_double(a: Any, b: Any, out: Any) -> Any:
@@ -117,26 +118,28 @@ def normal_pair(a: Any, b: Any, out: Any) -> Any:
 
 
 @kernel
-def normal_group(key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any, stride: Any) -> None:
-    """Draw coordinates 2 pair and 2 pair + 1 of the rows GROUP group ... GROUP (group + 1) - 1.
+def normal_group(
+    key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any, stride: Any, rows: Any = GROUP
+) -> None:
+    """Draw coordinates 2 pair and 2 pair + 1 of the first ``rows`` <= GROUP rows from row GROUP group on.
 
-    words : (4, LANES) uint32 scratch.  out : flat; coordinate c of these rows goes to out[c stride :][:GROUP].
+    words : (4, LANES) uint32 scratch.  out : flat; coordinate c of these rows goes to out[c stride :][:rows].
     """
+    lower, upper = min(rows, LANES), max(rows - LANES, 0)
     k0, k1, first = U64(key[0]), U64(key[1]), U64(group * LANES)
     c2, c3 = U64(step) & WORD, U64(step) >> U64(32)
-    for lane in range(LANES):
+    for lane in range(lower):
         w0, w1, w2, w3 = _philox(first + U64(lane), U64(pair), c2, c3, k0, k1)
         words[0, lane], words[1, lane] = U32(w0), U32(w1)
         words[2, lane], words[3, lane] = U32(w2), U32(w3)
-    o = np.uintp(2 * pair * stride)
-    s = np.uintp(stride)
-    for lane in range(LANES):
+    o, s = np.uintp(2 * pair * stride), np.uintp(stride)
+    for lane in range(lower):
         i = np.uintp(lane)
         x, y = normal_pair(words[0, i], words[1, i], out)
         out[o + i] = x
         out[o + s + i] = y
-    o = np.uintp(2 * pair * stride + LANES)
-    for lane in range(LANES):
+    o += np.uintp(LANES)
+    for lane in range(upper):
         i = np.uintp(lane)
         x, y = normal_pair(words[2, i], words[3, i], out)
         out[o + i] = x

@@ -37,7 +37,8 @@ from mfsym.kernels.units import (
 
 __all__ = ["Batches", "Motion", "Shape", "Workspace", "advance", "plan", "workspace"]
 
-KEPT_TAPE_BYTES = 1 << 22
+KEPT_TAPE_BYTES = 1 << 23
+"""Up to this size writing and reading a tape is faster than running the forward pass again."""
 
 
 class Shape(NamedTuple):

@@ -100,8 +100,9 @@ def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) ->
     stride = normals.shape[0] // (2 * pairs)
     for group in range(stride // GROUP):
         at = block * shape.lanes // GROUP + group
+        rows, out = min(GROUP, shape.lanes - group * GROUP), normals[group * GROUP :]
         for pair in range(pairs):
-            normal_group(motion.key, motion.step + s, at, pair, work.words[thread], normals[group * GROUP :], stride)
+            normal_group(motion.key, motion.step + s, at, pair, work.words[thread], out, stride, rows)
 
 
 @kernel

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from mfsym.accelerate import kernel
-from mfsym.kernels.activations import planar_rows, slopes_row, sum_row, sum_slopes_row, values_slopes_row
+from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
+from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums
 from mfsym.kernels.rows import accumulate, axpy, clear, multiply, preactivations, weighted_dot
 
 MATRIX, UV = 0, 1
@@ -65,19 +66,15 @@ def forward_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, tape:
     c = phi.shape[1]
     if code == 0:
         for j in range(c):
-            for m in range(0, M, 4):
-                if d == 2:
-                    t0, t1, t2, t3 = planar_rows(activation, z, o, x, m, tape, q, weights)
-                    phi[m, j] += t0
-                    phi[m + 1, j] += t1
-                    phi[m + 2, j] += t2
-                    phi[m + 3, j] += t3
-                    q += np.uintp(4) * L
-                    continue
-                preactivations(z, o, L, x, m, tape, q)
-                for s in range(4):
-                    phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
-                    q += L
+            if d == 2:
+                planar_kept(activation, z, o, x, weights, tape, q, phi, j)
+                q += np.uintp(M) * L
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, tape, q)
+                    for s in range(4):
+                        phi[m + s, j] += sum_slopes_row(activation, tape, q, weights, L)
+                        q += L
             o += np.uintp(d) * L
     else:
         v = o + np.uintp(d) * L
@@ -100,10 +97,13 @@ def predict_block(unit: Any, z: Any, o: Any, L: Any, x: Any, weights: Any, scrat
     at = np.uintp(0)
     if code == 0:
         for j in range(c):
-            for m in range(0, M, 4):
-                preactivations(z, o, L, x, m, scratch, at)
-                for s in range(4):
-                    phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
+            if d == 2:
+                planar_sums(activation, z, o, x, weights, phi, j)
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, scratch, at)
+                    for s in range(4):
+                        phi[m + s, j] += sum_row(activation, scratch, np.uintp(s) * L, weights, L)
             o += np.uintp(d) * L
     else:
         v = o + np.uintp(d) * L
@@ -148,9 +148,12 @@ def backward_block(code: Any, z: Any, o: Any, L: Any, x: Any, r: Any, tape: Any,
     if code == 0:
         clear(g, at, np.uintp(c * d) * L)
         for j in range(c):
-            for m in range(0, M, 4):
-                accumulate(g, at, L, tape, q, x, r, m, j)
-                q += np.uintp(4) * L
+            if d == 2:
+                planar_pull_kept(tape, q, L, x, r, j, g, at)
+            else:
+                for m in range(0, M, 4):
+                    accumulate(g, at, L, tape, q + np.uintp(m) * L, x, r, m, j)
+            q += np.uintp(M) * L
             at += np.uintp(d) * L
     else:
         clear(g, at, np.uintp(c + d) * L)
@@ -170,11 +173,14 @@ def recompute_block(unit: Any, z: Any, o: Any, L: Any, x: Any, r: Any, scratch: 
     if code == 0:
         clear(g, at, np.uintp(c * d) * L)
         for j in range(c):
-            for m in range(0, M, 4):
-                preactivations(z, o, L, x, m, scratch, start)
-                for s in range(4):
-                    slopes_row(activation, scratch, np.uintp(s) * L, L)
-                accumulate(g, at, L, scratch, start, x, r, m, j)
+            if d == 2:
+                planar_pull(activation, z, o, L, x, r, j, g, at)
+            else:
+                for m in range(0, M, 4):
+                    preactivations(z, o, L, x, m, scratch, start)
+                    for s in range(4):
+                        slopes_row(activation, scratch, np.uintp(s) * L, L)
+                    accumulate(g, at, L, scratch, start, x, r, m, j)
             o += np.uintp(d) * L
             at += np.uintp(d) * L
     else:

@@ -12,7 +12,7 @@ import pytest
 import mfsym
 from mfsym import accelerate
 from mfsym.accelerate import by_type, exact, inner, kernel
-from mfsym.kernels import activations, elementary, rows, sgd
+from mfsym.kernels import activations, elementary, planar, rows, sgd
 from tests.sizes import compiled
 
 KERNELS = Path(activations.__file__).parent
@@ -188,6 +188,29 @@ def test_activation_rows_are_vectorised(kind, dtype):
     assert len(packed) >= 10
     for name in ("exp", "expf", "log", "logf", "log1p", "tanh", "erf"):
         assert not re.search(rf"\b{name}\b", text)
+
+
+@compiled
+@pytest.mark.skipif(not _has_wide_registers(), reason="reads x86 assembly of a processor with AVX2")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("which", ["sums", "kept", "pull"])
+def test_planar_passes_are_vectorised(which, dtype):
+    """Four polynomials on wide registers, and a clamp of one instruction a side."""
+    suffix = {"float32": "ps", "float64": "pd"}[dtype]
+    rows, x, o, n = np.ones(512, dtype), np.ones((4, 2), dtype), np.uintp(0), np.uintp(64)
+    phi, weights = np.ones((4, 1), dtype), np.ones(64, dtype)
+    arguments = {
+        "sums": (x, weights, phi, 0),
+        "kept": (x, weights, rows.copy(), o, phi, 0),
+        "pull": (n, x, phi, 0, rows.copy(), o),
+    }[which]
+    function = {"sums": planar._sums_of, "kept": planar._kept_of, "pull": planar._pull_of}[which]
+    kind = activations.SIGMOID
+    text = _assembly(function, kind, rows, o, *arguments)
+    assert len(re.findall(rf"\bvfn?m(?:add|sub)\d*{suffix}\s.*%[yz]mm", text)) >= 20
+    for side in ("min", "max"):
+        assert len(re.findall(rf"\bv{side}{suffix}\s.*%[yz]mm", text)) >= 4
+    assert not re.search(r"\bexpf?\b", text)
 
 
 @compiled

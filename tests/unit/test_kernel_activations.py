@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mfsym.accelerate import kernel
 from mfsym.kernels import activations as kernels
 from mfsym.kernels import elementary
 from mfsym.streams import normals, stream_key
@@ -145,3 +146,56 @@ def test_elementary_pieces_equal_their_twins_without_a_compiler():
             assert abs(elementary.log1p_unit(u) - naive.log1p_unit(np.float64(u))) <= tolerance
             assert abs(elementary.erf_positive(u, e) - naive.erf_positive(np.float64(u), e)) <= tolerance
         assert elementary.like(np.ones(1, dtype)[0], 2).dtype == dtype
+
+
+@kernel
+def _clamped(a, bound, out):
+    for i in range(a.size):
+        out[i] = elementary.clamp(a[i], bound)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_clamping_bounds_infinities_and_keeps_nan(dtype):
+    a = np.array([-np.inf, -126.5, -126.0, -0.0, 3.0, 126.0, 1e30, np.inf, np.nan] * 3, dtype)
+    bound = a.dtype.type(126.0)
+    out = np.empty_like(a)
+    _clamped(a, bound, out)
+    assert np.array_equal(out, naive.clamp(a, bound), equal_nan=True)
+    assert np.array_equal([elementary.clamp(value, bound) for value in a], out, equal_nan=True)
+    assert not np.array_equal(out, a, equal_nan=True)
+
+
+@kernel
+def _powers(t, u, g):
+    for i in range(t.size):
+        u[i], g[i] = elementary.exp2_parts(t[i])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_powers_of_two_are_accurate_and_saturate(dtype):
+    largest = {"float32": 126.0, "float64": 1010.0}[dtype]
+    t = np.concatenate([np.linspace(-largest, largest, POINTS), np.linspace(-0.5, 0.5, POINTS // 4)]).astype(dtype)
+    u, g = np.empty((2, t.size), dtype)
+    _powers(t, u, g)
+    exact_u, exact_g = naive.exp2_parts(t.astype(np.float64))
+    assert np.array_equal(u, exact_u)
+    assert np.abs(g - exact_g).max() <= TOLERANCE[dtype]
+    assert np.abs(g + 2.0 * TOLERANCE[dtype] - exact_g).max() > TOLERANCE[dtype]
+    ends = np.array([-np.inf, np.inf, np.nan], dtype)
+    u, g = np.empty((2, 3), dtype)
+    with np.errstate(invalid="ignore"):
+        _powers(ends, u, g)
+    assert np.array_equal(u[:2], 2.0 ** np.array([-largest, largest]))
+    assert np.array_equal(g[:2], [0.0, 0.0])
+    assert np.isnan(g[2])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=NAMES)
+def test_formulas_take_scaled_preactivations(kind):
+    for dtype, tolerance in TOLERANCE.items():
+        for a in np.array([-3.0, 0.0, 0.7], dtype):
+            by = kernels.gain(kind, a)
+            assert type(by) is type(a)
+            s, slope = kernels.of_scaled(kind, by * a)
+            exact = naive.value_slope(kind, np.float64(a))
+            assert _errors(np.float64([s, slope]), np.float64(exact)).max() <= max(tolerance, SLOPE_TOLERANCE[dtype])

@@ -65,6 +65,21 @@ def test_one_group_of_one_pair_is_drawn_and_nothing_else_is_touched(dtype):
     assert (out == 99.0).sum() == out.size - 2 * GROUP
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("rows", [16, 48, 64, 80, 112, 128])
+def test_fewer_rows_are_the_first_rows_of_the_group(dtype, rows):
+    words = np.zeros((4, noise.LANES), np.uint32)
+    out, whole, twin = np.full((3, 2 * GROUP), 99.0, dtype)
+    normal_group(KEY, 4, 2, 0, words, out, GROUP, rows)
+    normal_group(KEY, 4, 2, 0, words, whole, GROUP)
+    naive.normal_group(KEY, 4, 2, 0, words, twin, GROUP, rows)
+    drawn, all_drawn, exact = (part.reshape(2, GROUP) for part in (out, whole, twin))
+    assert np.array_equal(drawn[:, :rows], all_drawn[:, :rows])
+    assert _error(drawn[:, :rows], exact[:, :rows]) < TOLERANCE[dtype]
+    assert (drawn[:, rows:] == 99.0).all()
+    assert (all_drawn != 99.0).all()
+
+
 @pytest.mark.parametrize(("first", "count", "m"), [(0, 1, 1), (0, 300, 2), (100, 60, 3), (127, 2, 5), (3, 0, 2)])
 def test_sequences_equal_their_definition(first, count, m):
     drawn = sequence_normals(KEY, first, count, m)

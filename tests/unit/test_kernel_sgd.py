@@ -113,6 +113,27 @@ def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
         assert not sgd._cotangents(shape, batches, 0, work)
 
 
+@pytest.mark.parametrize("twisted", [False, True])
+def test_cotangents_without_orbits_are_those_of_one_node(twisted):
+    """One node of weight 1 and the identity has a shorter way; a node with any other matrix has not."""
+    shape, _, batches, motion = _problem(MATRIX, 5, 2, 3, 1, 6, 2)
+    rho = np.roll(np.eye(3), 1, axis=0) if twisted else np.eye(3)
+    batches = batches._replace(rho=rho[None].copy(), node_weights=np.ones(1))
+    work = _scratch(shape, batches, motion)
+    phi = normals(KEY, 8, 6, 3)
+    work.phi[0, :6] = shape.n * phi
+    assert sgd._cotangents(shape, batches, 1, work)
+    twin = naive.cotangents(phi.reshape(6, 1, 3), batches.y[1], *batches[2:]).reshape(6, 3)
+    assert np.abs(work.r[:6] - twin).max() < ALGEBRA
+    assert (work.r[6:] == 0.0).all()
+    assert np.abs(work.r[:6] - twin[::-1]).max() > SPLIT
+    for spoilt in (work.phi[0], batches.y[1]):
+        work.phi[0, :6] = shape.n * phi
+        spoilt[5, 2] = np.nan
+        with np.errstate(invalid="ignore"):
+            assert not sgd._cotangents(shape, batches, 1, work)
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_threads_give_the_bits_of_one_thread(code, kept):

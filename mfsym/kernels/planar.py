@@ -1,0 +1,164 @@
+"""Passes of the matrix unit for inputs in the plane (d = 2): four samples at once, everything between in registers.
+
+Each does in one loop over the lanes what the general passes of ``kernels.units`` do row by row, for row j of the
+particles' matrices: z[o:] holds the row's two entries, n lanes each. x : (M, 2), M a multiple of 4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mfsym.accelerate import inner, kernel
+from mfsym.kernels.activations import ERF, IDENTITY, RELU, SIGMOID, SOFTPLUS, TANH, gain, of_scaled
+from mfsym.kernels.elementary import like
+
+
+@inner
+def _scaled_inputs(kind: Any, x: Any, m: Any) -> Any:
+    """The eight coordinates of the samples, times the gain of the activation."""
+    by = gain(kind, x[m, 0])
+    first, second = (by * x[m, 0], by * x[m, 1]), (by * x[m + 1, 0], by * x[m + 1, 1])
+    third, fourth = (by * x[m + 2, 0], by * x[m + 2, 1]), (by * x[m + 3, 0], by * x[m + 3, 1])
+    return first, second, third, fourth
+
+
+@inner
+def _add_four(phi: Any, m: Any, j: Any, t0: Any, t1: Any, t2: Any, t3: Any) -> None:
+    phi[m, j] += t0
+    phi[m + 1, j] += t1
+    phi[m + 2, j] += t2
+    phi[m + 3, j] += t3
+
+
+@inner
+def _pulled_inputs(x: Any, r: Any, m: Any, j: Any) -> Any:
+    """r[m + s, j] x[m + s, k] for s = 0..3: those of k = 0, those of k = 1."""
+    r0, r1, r2, r3 = r[m, j], r[m + 1, j], r[m + 2, j], r[m + 3, j]
+    first = (r0 * x[m, 0], r1 * x[m + 1, 0], r2 * x[m + 2, 0], r3 * x[m + 3, 0])
+    return first, (r0 * x[m, 1], r1 * x[m + 1, 1], r2 * x[m + 2, 1], r3 * x[m + 3, 1])
+
+
+@inner
+def _kept_of(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    n = np.uintp(weights.shape[0])
+    zero, o1 = like(z[o], 0.0), o + n
+    for m in range(0, x.shape[0], 4):
+        t0, t1, t2, t3 = zero, zero, zero, zero
+        q1, q2, q3 = q + n, q + n + n, q + n + n + n
+        (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+        for lane in range(n):
+            i = np.uintp(lane)
+            w, z0, z1 = weights[i], z[o + i], z[o1 + i]
+            s0, d0 = of_scaled(kind, z0 * x00 + z1 * x01)
+            s1, d1 = of_scaled(kind, z0 * x10 + z1 * x11)
+            s2, d2 = of_scaled(kind, z0 * x20 + z1 * x21)
+            s3, d3 = of_scaled(kind, z0 * x30 + z1 * x31)
+            t0 += w * s0
+            t1 += w * s1
+            t2 += w * s2
+            t3 += w * s3
+            tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i] = d0, d1, d2, d3
+        _add_four(phi, m, j, t0, t1, t2, t3)
+        q = q3 + n
+
+
+@inner
+def _sums_of(kind: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    n = np.uintp(weights.shape[0])
+    zero, o1 = like(z[o], 0.0), o + n
+    for m in range(0, x.shape[0], 4):
+        t0, t1, t2, t3 = zero, zero, zero, zero
+        (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+        for lane in range(n):
+            i = np.uintp(lane)
+            w, z0, z1 = weights[i], z[o + i], z[o1 + i]
+            t0 += w * of_scaled(kind, z0 * x00 + z1 * x01)[0]
+            t1 += w * of_scaled(kind, z0 * x10 + z1 * x11)[0]
+            t2 += w * of_scaled(kind, z0 * x20 + z1 * x21)[0]
+            t3 += w * of_scaled(kind, z0 * x30 + z1 * x31)[0]
+        _add_four(phi, m, j, t0, t1, t2, t3)
+
+
+@inner
+def _pull_of(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    o1, q1 = o + n, q + n
+    for m in range(0, x.shape[0], 4):
+        (x00, x01), (x10, x11), (x20, x21), (x30, x31) = _scaled_inputs(kind, x, m)
+        (a0, a1, a2, a3), (b0, b1, b2, b3) = _pulled_inputs(x, r, m, j)
+        for lane in range(n):
+            i = np.uintp(lane)
+            z0, z1 = z[o + i], z[o1 + i]
+            d0 = of_scaled(kind, z0 * x00 + z1 * x01)[1]
+            d1 = of_scaled(kind, z0 * x10 + z1 * x11)[1]
+            d2 = of_scaled(kind, z0 * x20 + z1 * x21)[1]
+            d3 = of_scaled(kind, z0 * x30 + z1 * x31)[1]
+            g[q + i] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
+            g[q1 + i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
+
+
+@kernel
+def planar_kept(code: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    """As ``planar_sums``, and s'(a_mi) goes to tape[q + m n + i]."""
+    if code == 0:
+        _kept_of(SIGMOID, z, o, x, weights, tape, q, phi, j)
+    elif code == 1:
+        _kept_of(TANH, z, o, x, weights, tape, q, phi, j)
+    elif code == 2:
+        _kept_of(RELU, z, o, x, weights, tape, q, phi, j)
+    elif code == 3:
+        _kept_of(SOFTPLUS, z, o, x, weights, tape, q, phi, j)
+    elif code == 4:
+        _kept_of(ERF, z, o, x, weights, tape, q, phi, j)
+    else:
+        _kept_of(IDENTITY, z, o, x, weights, tape, q, phi, j)
+
+
+@kernel
+def planar_sums(code: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    """phi[m, j] += sum_i weights_i s(a_mi) for every sample m, over the n = weights.size lanes. phi : (M, c)."""
+    if code == 0:
+        _sums_of(SIGMOID, z, o, x, weights, phi, j)
+    elif code == 1:
+        _sums_of(TANH, z, o, x, weights, phi, j)
+    elif code == 2:
+        _sums_of(RELU, z, o, x, weights, phi, j)
+    elif code == 3:
+        _sums_of(SOFTPLUS, z, o, x, weights, phi, j)
+    elif code == 4:
+        _sums_of(ERF, z, o, x, weights, phi, j)
+    else:
+        _sums_of(IDENTITY, z, o, x, weights, phi, j)
+
+
+@kernel
+def planar_pull(code: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    """g[q + k n + i] += sum_m s'(a_mi) r[m, j] x[m, k] for k = 0, 1, i < n. r : (M, c)."""
+    if code == 0:
+        _pull_of(SIGMOID, z, o, n, x, r, j, g, q)
+    elif code == 1:
+        _pull_of(TANH, z, o, n, x, r, j, g, q)
+    elif code == 2:
+        _pull_of(RELU, z, o, n, x, r, j, g, q)
+    elif code == 3:
+        _pull_of(SOFTPLUS, z, o, n, x, r, j, g, q)
+    elif code == 4:
+        _pull_of(ERF, z, o, n, x, r, j, g, q)
+    else:
+        _pull_of(IDENTITY, z, o, n, x, r, j, g, q)
+
+
+@kernel
+def planar_pull_kept(tape: Any, q: Any, n: Any, x: Any, r: Any, j: Any, g: Any, at: Any) -> None:
+    """As ``planar_pull`` to g[at:], from the slopes tape[q + m n + i] that ``planar_kept`` left."""
+    at1 = at + n
+    for m in range(0, x.shape[0], 4):
+        q1, q2, q3 = q + n, q + n + n, q + n + n + n
+        (a0, a1, a2, a3), (b0, b1, b2, b3) = _pulled_inputs(x, r, m, j)
+        for lane in range(n):
+            i = np.uintp(lane)
+            d0, d1, d2, d3 = tape[q + i], tape[q1 + i], tape[q2 + i], tape[q3 + i]
+            g[at + i] += d0 * a0 + d1 * a1 + d2 * a2 + d3 * a3
+            g[at1 + i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
+        q = q3 + n
