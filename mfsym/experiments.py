@@ -31,7 +31,7 @@ from mfsym.schemes import Scheme
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.units import Unit
-from mfsym.variables import annotate
+from mfsym.variables import TIMINGS, annotate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +55,7 @@ CLASS_METRICS = ("accuracy", "accuracy_moved")
 class CellResult:
     """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
 
-    status, diverged_step and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds ().
+    status, diverged_step and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds, seconds_measured ().
     """
 
     cell: Cell
@@ -139,13 +139,14 @@ def _pairs(states: list[State]) -> NDArray[np.float64]:
 def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
-    problem : instead of the one that the cell names.  A pure function of its arguments, ``seconds`` apart.
+    problem : instead of the one that the cell names.  A pure function of its arguments, its times apart.
     A run that diverges has status "diverged", the step, and NaN for every metric.
     """
     started = clock.perf_counter()
     stated = problem_of(cell) if problem is None else problem
     dynamics = [dynamics_of(cell, scheme, stated) for scheme in cell.schemes]
     states = [each.step(start_of(cell, each), cell.steps) for each in dynamics]
+    trained = clock.perf_counter()
     rows = [_measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     arrays["status"] = np.array([state.status for state in states], dtype="<U8")
@@ -153,7 +154,8 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     arrays["diverged_step"] = np.array(steps, dtype=np.int64)
     arrays["rmd2_pair"] = _pairs(states)
     arrays["particles"] = np.stack([state.z for state in states])
-    arrays["seconds"] = np.array(clock.perf_counter() - started)
+    ended = clock.perf_counter()
+    arrays["seconds"], arrays["seconds_measured"] = np.array(ended - started), np.array(ended - trained)
     return CellResult(cell, arrays)
 
 
@@ -268,7 +270,8 @@ def compare_cells(
     results = _run_all(partial(run_cell, problem=problem), cells, jobs, verbosity)
     variables: dict[str, Any] = {}
     for name in results[0].arrays:
-        dims = {"rmd2_pair": ("scheme", "other"), "particles": ("scheme", "particle", "param"), "seconds": ()}
+        dims: dict[str, tuple[str, ...]] = dict.fromkeys(TIMINGS, ())
+        dims |= {"rmd2_pair": ("scheme", "other"), "particles": ("scheme", "particle", "param")}
         stacked = np.stack([result.arrays[name] for result in results])
         variables[name] = (("replicate", *dims.get(name, ("scheme",))), stacked)
     coords = {

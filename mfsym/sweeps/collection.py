@@ -18,6 +18,7 @@ from mfsym.stores.archives import Archive
 from mfsym.stores.datasets import content_digest, open_result
 from mfsym.stores.folders import Folder, folder_of, load_cell, read_failure
 from mfsym.sweeps.plans import recorded
+from mfsym.variables import TIMINGS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +56,7 @@ class _Grid:
     def dims(self, name: str) -> tuple[str, ...]:
         """Dimensions of a variable as it is stored here."""
         cells = tuple(self.dimensions)
-        return cells + {"seconds": (), "rmd2_pair": ("scheme", "other")}.get(name, ("scheme",))
+        return cells + (() if name in TIMINGS else {"rmd2_pair": ("scheme", "other")}.get(name, ("scheme",)))
 
 
 def order_dims(names: tuple[str, ...]) -> tuple[str, ...]:

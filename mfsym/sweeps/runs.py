@@ -19,10 +19,12 @@ from mfsym.stores.publishing import publish
 
 @dataclass(frozen=True)
 class Trained:
-    """A cell as its worker hands it back: the bytes of its file, and what progress says about it."""
+    """A cell as its worker hands it back: the bytes of its file, what progress says about it, and its seconds."""
 
     data: bytes
     note: str
+    training: float
+    measuring: float
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class How:
 
 @dataclass
 class Summary:
-    """What a run did: numbers of cells done now and before, and the cells that failed or diverged."""
+    """What a run did: numbers of cells done now and before, cells that failed or diverged, seconds of all workers."""
 
     ran: int = 0
     kept: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     diverged: dict[str, str] = field(default_factory=dict)
+    training: float = 0.0
+    measuring: float = 0.0
 
     def check(self) -> None:
         """Raise SweepIncomplete if a cell failed or diverged."""
@@ -64,7 +68,8 @@ def train(cell: Cell) -> Trained:
     bad = [f"{scheme} at step {step}" for scheme, status, step in _rows(cell, result.arrays) if status != "ok"]
     meta = {"identity": cell.identity, "cell": cell.to_dict(), "machine": machine(), "packages": packages()}
     note = f"diverged: {', '.join(bad)}" if (statuses == "diverged").any() else ""
-    return Trained(encode(result.arrays, meta), note)
+    total, measuring = (float(result.arrays.get(name, 0.0)) for name in ("seconds", "seconds_measured"))
+    return Trained(encode(result.arrays, meta), note, total - measuring, measuring)
 
 
 def _rows(cell: Cell, arrays: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -113,6 +118,8 @@ def _settle(folder: Folder, cell: Cell, outcome: executors.Outcome, summary: Sum
     publish(folder.cell(cell.identity), outcome.value.data)
     forget_failure(folder, cell.identity)
     summary.ran += 1
+    summary.training += outcome.value.training
+    summary.measuring += outcome.value.measuring
     if outcome.value.note:
         summary.diverged[cell.label] = outcome.value.note
     progress.cell(cell.label, outcome.value.note)

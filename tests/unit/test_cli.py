@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,7 +167,9 @@ def test_a_sweep_from_file_to_table(mfsym: Run, small_sweep: Path, tmp_path: Pat
     assert parse_json(mfsym("sweep", small_sweep, "-o", out, "--dry-run", "--format", "json"))["missing"] == 8
     assert not out.exists()
     assert not folder_of(out).root.exists()
-    assert mfsym("sweep", small_sweep, "-o", out, "-q").exit_code == 0
+    first = mfsym("sweep", small_sweep, "-o", out).stdout.splitlines()
+    assert first[0] == "8 cell(s) run, 0 kept from before"
+    assert re.fullmatch(r"\d+ s of training and \d+ s of distances and risks", first[1])
     assert mfsym("sweep", small_sweep, "-o", out).stdout == "0 cell(s) run, 8 kept from before\n"
     assert parse_json(mfsym("sweep", small_sweep, "-o", out, "--format", "json"))["kept"] == 8
     assert parse_json(mfsym("status", out, "--format", "json"))["done"] == 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -12,12 +14,12 @@ from mfsym.kernels.ot_lists import renew_all, spans
 from mfsym.kernels.ot_market import held
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
-from mfsym.kernels.ot_tree import at
+from mfsym.kernels.ot_tree import Span, at, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import w2
 from mfsym.transport.clouds import as_cloud
 from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, order_of, problem_of
+from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, leaves_of, order_of, problem_of
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -58,6 +60,43 @@ def test_a_tree_holds_every_atom_once_in_leaves_of_even_size_and_boxes_hold_thei
         assert held[below].sum() == columns.atoms[h]
         assert (flat[below] >= low[h]).all()
         assert (flat[below] <= high[h]).all()
+
+
+def test_a_tree_is_cut_as_often_as_it_has_leaves_each_time_at_the_middle_of_its_longest_side():
+    """Slow twin: the same cuts by sorting."""
+    points = normals(KEY, 5, 200, 3)
+    leaves, top = leaves_of(200)
+
+    def cut(atoms: np.ndarray, first: int, last: int) -> list[set[int]]:
+        if last - first == 1:
+            return [set(atoms)]
+        half = (last - first + top) // top // 2 * top if last - first > top else (last - first) // 2
+        count = (first + half) * 200 // leaves - first * 200 // leaves
+        axis = np.argmax(np.ptp(points[atoms], axis=0))
+        atoms = atoms[np.argsort(points[atoms, axis])]
+        return cut(atoms[:count], first, first + half) + cut(atoms[count:], first + half, last)
+
+    order = tree_order(points, leaves, top)
+    edges = np.arange(leaves + 1) * 200 // leaves
+    assert [set(order[a:b]) for a, b in itertools.pairwise(edges)] == cut(np.arange(200), 0, leaves)
+
+
+def test_leaves_are_filled_up_with_copies_and_boxes_are_those_of_their_atoms():
+    points, room, leaves = normals(KEY, 6, 20, 2), 8, 3
+    flat, owner = np.zeros(leaves * room * 2), np.zeros(leaves * room, dtype=np.int32)
+    fill_leaves(points, np.arange(20)[::-1].copy(), leaves, room, flat, owner)
+    assert list(owner[:8]) == [19, 18, 17, 16, 15, 14, -1, -1]
+    places = flat.reshape(-1, 2, 8).transpose(0, 2, 1).reshape(-1, 2)
+    assert np.array_equal(places[6:8], points[[19, 19]])
+    span = Span(np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int32))
+    low, high = np.zeros(32), np.zeros(32)
+    bound_leaves(flat, owner, 9, room, span, low, high)
+    bound_parents(9, span, low, high)
+    assert list(span.atoms) == [20, *[0] * 7, 6, 7, 7, *[0] * 5]
+    assert (span.begin[0], span.end[0]) == (0, 24)
+    for h, inside in ((0, points), (8, points[14:]), (10, points[:7])):
+        assert [low[at(h, axis, 2)] for axis in range(2)] == list(inside.min(axis=0))
+        assert [high[at(h, axis, 2)] for axis in range(2)] == list(inside.max(axis=0))
 
 
 def test_the_children_of_a_node_share_its_atoms():

@@ -24,7 +24,7 @@ from mfsym.metrics import distance2_to_si
 from mfsym.stores.archives import arrays_digest
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
-from mfsym.variables import validate
+from mfsym.variables import TIMINGS, validate
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -101,7 +101,7 @@ def test_compare_gives_the_same_on_two_workers() -> None:
     parameters = {"init": "si", "n": 8, "horizon": 0.5, "alpha": 5.0}
     one = compare("wi", replicates=2, schemes=("vanilla",), jobs=1, **parameters)
     two = compare("wi", replicates=2, schemes=("vanilla",), jobs=2, **parameters)
-    assert one.drop_vars("seconds").identical(two.drop_vars("seconds"))
+    assert one.drop_vars(TIMINGS).identical(two.drop_vars(TIMINGS))
 
 
 def test_a_teacher_may_be_an_object() -> None:

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from mfsym.accelerate import JIT_DISABLED, exact
 from mfsym.errors import TransportFailed
 from mfsym.kernels.lanes import below, eight, keep, least, lowest, most, spread
+from mfsym.kernels.ot_dense import assign
 from mfsym.streams import normals, stream_key
 from mfsym.transport.dense import solve_assignment, squared_distances
 from tests.tolerances import ALGEBRA, ROUNDOFF
@@ -89,6 +90,17 @@ def test_a_matching_of_whole_costs_that_only_long_paths_improve():
     grid = np.arange(1.0, 41.0)
     plan, _, _ = solve_assignment(grid[:, None] * grid)
     assert np.array_equal(plan.columns, np.arange(40)[::-1])
+
+
+def test_columns_past_the_last_row_stay_free():
+    """The kernel itself, on a matrix padded to a multiple of eight."""
+    cost = np.full((3, 8), np.inf)
+    cost[:, :3] = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]]
+    u, v, column, row = np.empty(3), np.empty(8), np.full(3, -1), np.full(3, -1)
+    assign(cost, v, u, column, row, np.empty((5, 8)))
+    assert list(column) == list(row) == [2, 1, 0]
+    assert (cost[:, :3] - v[:3] >= u[:, None] - ALGEBRA).all()
+    assert u.sum() + v[:3].sum() == pytest.approx(10.0, rel=ALGEBRA)
 
 
 def test_infinite_costs_are_refused():
