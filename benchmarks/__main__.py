@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
     parser.add_argument("--contenders", type=_names, help="engine: contenders, as in mfsym,c,jax")
     parser.add_argument("--rounds", type=int, help="engine: interleaved runs of each")
-    parser.add_argument("--snapshot", action="store_true", help="engine: copy table and picture to benchmarks/results")
+    parser.add_argument("--snapshot", action="store_true", help="copy tables and pictures to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - {"engine", "transport"}
@@ -44,10 +44,12 @@ def _engine(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name):
             settings = replace(settings, **{name: getattr(arguments, name)})
     engine.main(settings, arguments.out)
-    if arguments.snapshot:
-        SNAPSHOT.mkdir(exist_ok=True)
-        for name in ("engine.md", "engine.png"):
-            shutil.copyfile(arguments.out / name, SNAPSHOT / name)
+
+
+def _keep(part: str, out: Path) -> None:
+    SNAPSHOT.mkdir(exist_ok=True)
+    for name in (f"{part}.md", f"{part}.png"):
+        shutil.copyfile(out / name, SNAPSHOT / name)
 
 
 def main() -> None:
@@ -62,6 +64,8 @@ def main() -> None:
             return
         transport = importlib.import_module("benchmarks.transport")
         transport.main(quick=arguments.quick, out=arguments.out)
+    for part in parts if arguments.snapshot else ():
+        _keep(part, arguments.out)
 
 
 if __name__ == "__main__":
