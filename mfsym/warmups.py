@@ -46,7 +46,7 @@ def warm_up(say: Callable[[str], None] = lambda name: None) -> None:
 
 def _transport() -> None:
     """The exact solver on whole masses, on split masses, and between orbits."""
-    a, b = normals(KEY, 0, 600, 4), normals(KEY, 1, 600, 4)
+    a, b = normals(KEY, 0, 700, 4), normals(KEY, 1, 700, 4)
     swap = np.stack([np.eye(4), np.eye(4)[::-1]])
     w2(a, b, method="auction")
     w2(a, b[:400], method="auction")

@@ -10,11 +10,23 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.accelerate import exact, exact_part
-from mfsym.kernels.lanes import below, eight, keep, least, lowest
+from mfsym.kernels.lanes import below, eight, keep, least, lowest, spread
 from mfsym.kernels.ot_problem import Floats, Ints
 
 BIDS = 4
 """Bids per row after which the rows left are placed along shortest paths."""
+
+
+@exact
+def pair_costs(x: Floats, y: Floats, costs: Floats) -> None:
+    """costs_ij = |x_i - y_j|^2 by differences, axis by axis. x : (n, p).  y : (p, width).  costs : (n, width)."""
+    for i in range(x.shape[0]):
+        for o in range(0, y.shape[1], 8):
+            cost = spread(0.0)
+            for axis in range(x.shape[1]):
+                difference = x[i, axis] - eight(y[axis], o)
+                cost += difference * difference
+            keep(costs[i], o, cost)
 
 
 @exact_part

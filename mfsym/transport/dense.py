@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
 from mfsym.kernels.lanes import WIDTH
-from mfsym.kernels.ot_dense import assign
+from mfsym.kernels.ot_dense import assign, pair_costs
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.results import FloatArray, Plan
 
@@ -21,12 +21,12 @@ PIVOTS = 10**9
 
 def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     """|a_i - b_j|^2 as a matrix (N, M), by differences: no cancellation between nearby atoms."""
-    cost = np.zeros((a.shape[0], b.shape[0]))
-    for axis in range(a.shape[1]):
-        difference = a[:, axis, None] - b[None, :, axis]
-        difference *= difference
-        cost += difference
-    return cost
+    (m, p), width = b.shape, -(-b.shape[0] // WIDTH) * WIDTH
+    turned = np.zeros((p, width))
+    turned[:, :m] = b.T
+    costs = np.empty((a.shape[0], width))
+    pair_costs(np.ascontiguousarray(a), turned, costs)
+    return costs[:, :m]
 
 
 def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:

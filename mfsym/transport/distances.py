@@ -21,7 +21,7 @@ from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 METHODS = ("auto", "sort", "auction", "dense", "emd", "sinkhorn", "sliced")
 """Names that ``method`` accepts; the last two are approximations."""
 
-SMALL = 400
+SMALL = 600
 """Atoms up to which an assignment over the whole cost matrix is the fastest exact method."""
 
 SMALL_WEIGHTED = 10**5

@@ -34,7 +34,7 @@ GROUPS = {
 
 
 @pytest.mark.parametrize("name", GROUPS)
-@pytest.mark.parametrize("n", [FEW, sized(450, 8)])
+@pytest.mark.parametrize("n", [FEW, sized(650, 8)])
 def test_the_quotient_distance_is_that_of_the_symmetrised_clouds(name, n):
     """W2(mu^G, nu^G) = W2 on Z / G: below and above the size from which the own solver is used."""
     matrices = GROUPS[name].matrices

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from mfsym.accelerate import JIT_DISABLED, exact
 from mfsym.errors import TransportFailed
 from mfsym.kernels.lanes import below, eight, keep, least, lowest, most, spread
-from mfsym.kernels.ot_dense import assign
+from mfsym.kernels.ot_dense import assign, pair_costs
 from mfsym.streams import normals, stream_key
 from mfsym.transport.dense import solve_assignment, squared_distances
 from tests.tolerances import ALGEBRA, ROUNDOFF
@@ -70,6 +70,17 @@ CLOUDS = {
     "equal": lambda n: (np.ones((n, 2)), np.zeros((n, 2))),
     "coinciding": lambda n: (normals(KEY, 2, n, 2), normals(KEY, 2, n, 2)[::-1]),
 }
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (3, 8), (9, 5)])
+def test_squared_distances_are_sums_over_the_axes(counts):
+    a, b = normals(KEY, 4, counts[0], 3), normals(KEY, 5, counts[1], 3)
+    expected, found = np.square(a[:, None] - b).sum(axis=2), squared_distances(a, b)
+    assert found.shape == counts
+    assert np.abs(found - expected).max() <= ROUNDOFF
+    inner = np.empty((counts[0], 16))
+    pair_costs(a, np.hstack([b.T, np.zeros((3, 16 - counts[1]))]), inner)
+    assert np.array_equal(inner[:, : counts[1]], found)
 
 
 @pytest.mark.parametrize("family", CLOUDS)
