@@ -51,6 +51,19 @@ def place_of_value(values: Floats, bound: float) -> int:
     return o + lowest(below(eight(values, o), bound))
 
 
+@exact_part
+def free_place(values: Floats, bound: float, row: Ints) -> int:
+    """The first column of a value <= bound that no row holds; -1 where there is none."""
+    for o in range(0, values.size, 8):
+        marks = below(eight(values, o), bound)
+        while marks != 0:
+            j = o + lowest(marks)
+            marks &= marks - 1
+            if row[j] < 0:
+                return j
+    return -1
+
+
 @exact
 def take_free(cost: Floats, v: Floats, column: Ints, row: Ints) -> None:
     """v_j = min_i c_ij, and row i takes the first column whose cheapest row it is, if that is free."""
@@ -72,7 +85,10 @@ def take_free(cost: Floats, v: Floats, column: Ints, row: Ints) -> None:
 
 @exact
 def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: Floats) -> None:
-    """Rows left over bid for their best columns, whose duals fall to what makes the second best as good."""
+    """Rows left over bid for their best columns, whose duals fall to what makes the second best as good.
+
+    A row whose best columns tie takes a free one of them, or is left.
+    """
     n, width, bids = column.size, v.size, 0
     for start in range(n):
         i = start if column[start] < 0 else -1
@@ -88,7 +104,9 @@ def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: 
                 v[j] -= second - first
             other = row[j]
             if other >= 0 and not first < second:
-                break
+                j, other = free_place(values, first, row), -1
+                if j < 0:
+                    break
             row[j], column[i] = i, j
             if other >= 0:
                 column[other] = -1

@@ -19,25 +19,29 @@ PIVOTS = 10**9
 """Network simplex pivots allowed; POT's default of 1e5 stops 1.6-7 % above the optimum at N = 3000-5000."""
 
 
-def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """|a_i - b_j|^2 as a matrix (N, M), by differences: no cancellation between nearby atoms."""
-    (m, p), width = b.shape, -(-b.shape[0] // WIDTH) * WIDTH
-    turned = np.zeros((p, width))
+def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """|a_i - b_j|^2 as a matrix (N, M), with M filled up to a multiple of eight by columns that cost inf.
+
+    By differences: no cancellation between nearby atoms.
+    """
+    m, p = b.shape
+    turned = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
     turned[:, :m] = b.T
-    costs = np.empty((a.shape[0], width))
+    costs = np.empty((a.shape[0], turned.shape[1]))
     pair_costs(np.ascontiguousarray(a), turned, costs)
-    return costs[:, :m]
+    return costs
 
 
 def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
-    """The best matching of a square cost matrix, by shortest augmenting paths, and the potentials (u, v) they leave."""
-    if not np.isfinite(cost).all():
+    """The best matching, by shortest augmenting paths, and the potentials (u, v) they leave.
+
+    cost : (N, width), N filled up to a multiple of eight by columns that cost inf; see ``padded_distances``.
+    """
+    n, width = cost.shape
+    if not np.isfinite(cost[:, :n]).all():
         raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
-    n = cost.shape[0]
-    padded = np.full((n, -(-n // WIDTH) * WIDTH), np.inf)
-    padded[:, :n] = cost
-    u, v, columns = np.empty(n), np.empty(padded.shape[1]), np.full(n, -1)
-    assign(padded, v, u, columns, np.full(n, -1), np.empty((5, padded.shape[1])))
+    u, v, columns = np.empty(n), np.empty(width), np.full(n, -1)
+    assign(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
     return Plan(np.arange(n), columns, np.full(n, 1.0 / n)), (u, v[:n].copy()), n
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.approximations import sinkhorn, sliced
 from mfsym.transport.clouds import Cloud, pair
-from mfsym.transport.dense import cost_of, dual_value, solve_assignment, solve_network_simplex, squared_distances
+from mfsym.transport.dense import cost_of, dual_value, padded_distances, solve_assignment, solve_network_simplex
 from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.line import solve_on_line
 from mfsym.transport.moments import rmd2_from
@@ -170,18 +170,22 @@ def _dense(a: Cloud, b: Cloud) -> W2Result:
     if not _is_assignment(a, b):
         raise MfsymError("method 'dense' needs two clouds of as many atoms with uniform weights; use 'emd'")
     started = time.perf_counter()
-    return from_matrix(squared_distances(a.z, b.z), a, b, started)
+    return from_matrix(padded_distances(a.z, b.z), a, b, started)
 
 
 def _emd(a: Cloud, b: Cloud) -> W2Result:
     started = time.perf_counter()
-    return from_matrix(squared_distances(a.z, b.z), a, b, started, method="emd")
+    return from_matrix(padded_distances(a.z, b.z), a, b, started, method="emd")
 
 
 def from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: str = "auto") -> W2Result:
-    """The result for a cost matrix (N, M), by assignment where it is one and not told otherwise, else by "emd"."""
+    """The result for a cost matrix, by assignment where it is one and not told otherwise, else by "emd".
+
+    cost : (N, width), M filled up to a multiple of eight by columns that cost inf; see ``padded_distances``.
+    """
+    whole = cost[:, : b.z.shape[0]]
     by_assignment = method != "emd" and _is_assignment(a, b)
-    plan, (u, v), iterations = solve_assignment(cost) if by_assignment else solve_network_simplex(cost, a, b)
+    plan, (u, v), iterations = solve_assignment(cost) if by_assignment else solve_network_simplex(whole, a, b)
     upper, lower = cost_of(plan, cost), dual_value(u, v, a, b)
     return W2Result(
         w2_squared=upper,

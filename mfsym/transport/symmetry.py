@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from mfsym.errors import MfsymError
 from mfsym.transport.clouds import as_atoms, pair
-from mfsym.transport.dense import squared_distances
+from mfsym.transport.dense import padded_distances
 from mfsym.transport.distances import SMALL, certified, from_matrix, scale_of, w2
 from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.results import FloatArray, W2Result
@@ -71,7 +71,7 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     if first.z.shape[0] * second.z.shape[0] > SMALL**2:
         return certified(solve_by_auction(first, second, group), scale_of(first, second))
     started = time.perf_counter()
-    cost = np.min([squared_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
+    cost = np.min([padded_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
     return certified(from_matrix(cost, first, second, started), scale_of(first, second))
 
 
