@@ -19,11 +19,13 @@ PIVOTS = 10**9
 """Network simplex pivots allowed; POT's default of 1e5 stops 1.6-7 % above the optimum at N = 3000-5000."""
 
 
-def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """|a_i - b_j|^2 as a matrix (N, M), with M filled up to a multiple of eight by columns that cost inf.
+def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """|a_i - b_j|^2 as a matrix (N, M), by differences: no cancellation between nearby atoms."""
+    return np.ascontiguousarray(padded_distances(a, b)[:, : b.shape[0]])
 
-    By differences: no cancellation between nearby atoms.
-    """
+
+def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """As ``squared_distances``, with M filled up to a multiple of eight by columns that cost inf."""
     m, p = b.shape
     turned = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
     turned[:, :m] = b.T
