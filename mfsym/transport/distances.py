@@ -24,6 +24,9 @@ METHODS = ("auto", "sort", "auction", "dense", "emd", "sinkhorn", "sliced")
 SMALL = 600
 """Atoms up to which an assignment over the whole cost matrix is the fastest exact method."""
 
+SMALL_TIED = 1200
+"""The same where atoms of a cloud coincide: ties are common then, and auctions are slow to settle them."""
+
 SMALL_WEIGHTED = 10**5
 """Pairs of atoms up to which POT's network simplex is the fastest exact method for unequal counts or weights."""
 
@@ -114,8 +117,15 @@ def _choose(a: Cloud, b: Cloud) -> str:
     if p > HIGH and pairs <= DENSE:
         return "dense" if _is_assignment(a, b) else "emd"
     if _is_assignment(a, b):
-        return "dense" if pairs <= SMALL**2 else "auction"
+        count = a.z.shape[0]
+        small = count <= SMALL or (count <= SMALL_TIED and (_coincides(a.z) or _coincides(b.z)))
+        return "dense" if small else "auction"
     return "emd" if pairs <= SMALL_WEIGHTED else "auction"
+
+
+def _coincides(atoms: FloatArray) -> bool:
+    """Whether two atoms are equal in all coordinates."""
+    return np.unique(atoms @ np.sqrt(np.arange(2.0, atoms.shape[1] + 2.0))).size < atoms.shape[0]
 
 
 def _is_assignment(a: Cloud, b: Cloud) -> bool:

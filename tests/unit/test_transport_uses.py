@@ -28,6 +28,17 @@ def _clouds(steps: int = 3) -> np.ndarray:
     return normals(KEY, 1, N, 3) + np.cumsum(moves, axis=0)
 
 
+@pytest.mark.parametrize(("tied", "method"), [(True, "dense"), (False, "auction")])
+def test_clouds_of_moderate_size_are_solved_over_the_whole_matrix_only_where_atoms_coincide(tied, method):
+    n = sized(900, 610)
+    a, b = normals(KEY, 70, n, 2), normals(KEY, 71, n, 2)
+    if tied:
+        a = np.round(a)
+    result = w2(a, b)
+    assert result.method == method
+    assert result.relative_gap <= ALGEBRA
+
+
 def test_a_warm_start_changes_the_work_and_not_the_value():
     a, b = normals(KEY, 20, N, 3), normals(KEY, 21, N, 3)
     cold = w2(a, b, method="auction")
