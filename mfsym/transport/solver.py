@@ -100,8 +100,8 @@ def descend(problem: Problem, epsilon: float = FIRST) -> int:
         release(epsilon * scale, LISTED, problem)
         bids += auction(epsilon * scale, LISTED, patience, problem)
         fit_bounds(problem.columns)
-        _counted(finish(SHARE, LISTED, problem, forest))
-        fit_bounds(problem.columns)
+        if _counted(finish(SHARE, LISTED, problem, forest)) > 0:
+            fit_bounds(problem.columns)
         if epsilon <= last:
             return bids
         epsilon = max(epsilon / DOWN, last)
