@@ -36,20 +36,16 @@ static inline int32_t to_bits(float value) {
     return bits;
 }
 
-/* 1 / (1 + e^-a): 2^k by exponent bits, 2^f - 1 on |f| <= 1/2 by a polynomial of degree 6. */
+/* 1 / (1 + e^-a) = 1 / (1 + 2^(k + f)), |f| <= 1/2: 2^f = (q + f) / (q - f) with q = f coth(f log(2) / 2), even in f;
+   2^k by the exponent's bits. |a| < 87: here particles stay small, and nothing is clamped. */
 static inline float sigmoid(float a) {
     float t = a * -1.4426950408889634f;
-    t = t > 126.0f ? 126.0f : t;
-    t = t < -126.0f ? -126.0f : t;
-    float k = rintf(t), f = t - k;
-    float q = 0.0001545316294512069f;
-    q = q * f + 0.0013390863364671234f;
-    q = q * f + 0.009618082557277852f;
-    q = q * f + 0.05550357114219078f;
-    q = q * f + 0.24022650720228943f;
-    q = q * f + 0.6931471880262288f;
-    float scale = from_bits(((int32_t)k + 127) << 23);
-    return 1.0f / (1.0f + scale + scale * (q * f));
+    float k = rintf(t), f = t - k, f2 = f * f;
+    float q = -0.00092045379f;
+    q = q * f2 + 0.11552395347f;
+    q = q * f2 + 2.8853900998f;
+    float lower = q - f, upper = from_bits(to_bits(q + f) + ((int32_t)k << 23));
+    return lower / (lower + upper);
 }
 
 static inline void philox(uint64_t *c0, uint64_t *c1, uint64_t *c2, uint64_t *c3, uint64_t k0, uint64_t k1) {
@@ -247,7 +243,7 @@ void advance(const Problem *p, int64_t M, int64_t steps, uint64_t first, const f
                 }
         }
         cotangents(p, M, phi, y, r);
-        for (int64_t block = 0; block < p->blocks; block++) {
+        for (int64_t block = p->blocks - 1; block >= 0; block--) { /* the last tapes are still in the cache */
             float *q = tape + (p->kept ? block * 2 * M * L : 0);
             memset(g, 0, 4 * L * sizeof(float));
             for (int64_t j = 0; j < 2; j++)

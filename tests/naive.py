@@ -41,6 +41,21 @@ def exp2_parts(t):
     return u, 2.0**t / u - 1.0
 
 
+def logistic2(t):
+    return expit(-np.log(2.0) * t)
+
+
+def exponent(k):
+    """2^k as what is added to the bits of a number."""
+    bits, kind = (23, np.int32) if k.dtype == np.float32 else (52, np.int64)
+    return (k.astype(np.int64) * 2**bits).astype(kind)
+
+
+def tame(z, o, n, x):
+    reach = np.abs(z[o : o + 2 * n]).reshape(2, n).T @ np.abs(x).max(axis=0)
+    return bool((reach * np.log2(np.e) < (126.0 if z.dtype == np.float32 else 1010.0)).all())
+
+
 def clamp(t, bound):
     return np.clip(t, -bound, bound)
 

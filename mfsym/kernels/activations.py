@@ -11,11 +11,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfsym.accelerate import by_type, inner, kernel
-from mfsym.kernels.elementary import LOG2_E, erf_positive, exp2_parts, exp_parts, like, log1p_unit
+from mfsym.kernels.elementary import (
+    LOG2_E,
+    clamp,
+    erf_positive,
+    exp2_parts,
+    exp_parts,
+    largest_power,
+    like,
+    log1p_unit,
+    logistic2,
+)
 
 
 class Sigmoid(NamedTuple):
     """s(a) = 1 / (1 + e^-a)."""
+
+    code: int = 0
+
+
+class TameSigmoid(NamedTuple):
+    """SIGMOID where no |gain a| exceeds the largest power: the same numbers without a clamp."""
 
     code: int = 0
 
@@ -51,6 +67,7 @@ class Identity(NamedTuple):
 
 
 SIGMOID, TANH, RELU, SOFTPLUS, ERF, IDENTITY = Sigmoid(), Tanh(), Relu(), Softplus(), Erf(), Identity()
+TAME_SIGMOID = TameSigmoid()
 
 
 FROM_VALUES = (0, 1, 2, 5)
@@ -58,9 +75,12 @@ FROM_VALUES = (0, 1, 2, 5)
 
 
 def _sigmoid(kind: Any, t: Any) -> Any:
-    one = like(t, 1.0)
-    u, g = exp2_parts(t)
-    s = one / (one + u + u * g)
+    s = logistic2(clamp(t, largest_power(t)))
+    return s, s - s * s
+
+
+def _tame_sigmoid(kind: Any, t: Any) -> Any:
+    s = logistic2(t)
     return s, s - s * s
 
 
@@ -101,6 +121,7 @@ def _identity(kind: Any, t: Any) -> Any:
 
 _BY_NAME = {
     "Sigmoid": _sigmoid,
+    "TameSigmoid": _tame_sigmoid,
     "Tanh": _tanh,
     "Relu": _relu,
     "Softplus": _softplus,
@@ -121,7 +142,7 @@ def _no_gain(kind: Any, a: Any) -> Any:
     return like(a, 1.0)
 
 
-_GAINS = {"Sigmoid": _sigmoid_gain, "Tanh": _tanh_gain}
+_GAINS = {"Sigmoid": _sigmoid_gain, "TameSigmoid": _sigmoid_gain, "Tanh": _tanh_gain}
 
 
 @by_type(lambda kind, a: _GAINS.get(kind.instance_class.__name__, _no_gain))

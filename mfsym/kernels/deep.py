@@ -148,11 +148,11 @@ def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> 
 def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
     """As ``kernels.sgd.advance``."""
     threads = work.forces.shape[0]
-    mine = range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads)
+    first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
     extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
-        for block in mine:
+        for block in range(first, last):
             _forward(shape, block, z, x, work, thread)
         meet(work.gate, threads)
         if not work.finite.all():
@@ -162,7 +162,7 @@ def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any, threa
         meet(work.gate, threads)
         if not work.finite[threads]:
             return s
-        for block in mine:
+        for block in range(last - 1, first - 1, -1):
             deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
             work.finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
     return batches.x.shape[0]

@@ -60,8 +60,54 @@ def clamp(t: Any, bound: Any) -> Any:
     return -bound if t < -bound else (bound if t > bound else t)
 
 
+def _largest_single(t: Any) -> Any:
+    return F32(126.0)
+
+
+def _largest_double(t: Any) -> Any:
+    return F64(1010.0)
+
+
+@by_type(lambda t: _largest_single if is_single(t) else _largest_double)
+def largest_power(t: Any) -> Any:
+    """126 (1010): the largest t, in its precision, for which 2^t and 2^-t are made here."""
+    return _largest_single(t) if isinstance(t, F32) else _largest_double(t)
+
+
+def _magnitude_single(t: Any) -> Any:
+    return I32(F32(abs(t)).view(I32))
+
+
+def _magnitude_double(t: Any) -> Any:
+    return I64(F64(abs(t)).view(I64))
+
+
+@by_type(lambda t: _magnitude_single if is_single(t) else _magnitude_double)
+def magnitude(t: Any) -> Any:
+    """The bits of |t| as an integer: ordered as |t| is, with NaN above infinity."""
+    return _magnitude_single(t) if isinstance(t, F32) else _magnitude_double(t)
+
+
+def _exponent_single(k: Any) -> Any:
+    return I32(I32(F32(k + F32(1.5 * 2.0**23)).view(I32)) << I32(23))
+
+
+def _exponent_double(k: Any) -> Any:
+    return I64(I64(F64(k + 1.5 * 2.0**52).view(I64)) << I64(52))
+
+
+@by_type(lambda k: _exponent_single if is_single(k) else _exponent_double)
+def exponent(k: Any) -> Any:
+    """The integer that multiplies a number by 2^k when it is added to the number's bits; k whole, |k| <= 126 (1010).
+
+    Adding 1.5 * 2^23 (2^52) brings k to the low bits: double precision has no vector conversion to integers without
+    AVX-512. Of NaN, bits without meaning.
+    """
+    return _exponent_single(k) if isinstance(k, F32) else _exponent_double(k)
+
+
 def _exp2_parts_single(t: Any) -> Any:
-    t = clamp(t, F32(126.0))
+    t = clamp(t, largest_power(t))
     k = F32(np.rint(t))
     f = F32(t - k)
     # (2^f - 1) / f on |f| <= 1/2, 9.8e-8 in 2^f
@@ -70,12 +116,11 @@ def _exp2_parts_single(t: Any) -> Any:
     q = q * f + F32(0.05550369620323181)
     q = q * f + F32(0.24022234976291656)
     q = q * f + F32(0.6931471824645996)
-    scale = I32(I32(I32(k) + I32(127)) << I32(23)).view(F32)
-    return scale, F32(q * f)
+    return I32(exponent(k) + I32(0x3F800000)).view(F32), F32(q * f)
 
 
 def _exp2_parts_double(t: Any) -> Any:
-    t = clamp(t, 1010.0)
+    t = clamp(t, largest_power(t))
     k = np.rint(t)
     f = t - k
     # (2^f - 1) / f on |f| <= 1/2, 4.2e-16 in 2^f
@@ -89,14 +134,50 @@ def _exp2_parts_double(t: Any) -> Any:
     q = q * f + 5.5504108664243687819e-2
     q = q * f + 0.24022650695910120308
     q = q * f + 0.69314718055995380822
-    scale = I64(I64(I64(k) + 1023) << 52).view(F64)
-    return scale, q * f
+    return I64(exponent(k) + I64(0x3FF0000000000000)).view(F64), q * f
 
 
 @by_type(lambda t: _exp2_parts_single if is_single(t) else _exp2_parts_double)
 def exp2_parts(t: Any) -> Any:
     """The pair (u, g) with 2^t = u (1 + g), u a power of two and |g| < 0.42; t is clamped to +-126 (+-1010)."""
     return _exp2_parts_single(t) if isinstance(t, F32) else _exp2_parts_double(t)
+
+
+def _logistic2_single(t: Any) -> Any:
+    k = F32(np.rint(t))
+    f = F32(t - k)
+    # f coth(f log(2) / 2) on |f| <= 1/2, 3.1e-10 in 2^f
+    f2 = F32(f * f)
+    q = F32(-0.00092045379)
+    q = q * f2 + F32(0.11552395347)
+    q = F32(q * f2 + F32(2.8853900998))
+    lower = F32(q - f)
+    upper = I32(F32(q + f).view(I32) + exponent(k)).view(F32)
+    return F32(lower / F32(lower + upper))
+
+
+def _logistic2_double(t: Any) -> Any:
+    k = np.rint(t)
+    f = t - k
+    # f coth(f log(2) / 2) on |f| <= 1/2, 1.8e-16 in 2^f
+    f2 = f * f
+    q = -1.260511818110554e-7
+    q = q * f2 + 1.0581925618285368561e-5
+    q = q * f2 + -9.2506844894712216271e-4
+    q = q * f2 + 0.1155245300920381389
+    q = q * f2 + 2.885390081777942903
+    lower = q - f
+    upper = I64(F64(q + f).view(I64) + exponent(k)).view(F64)
+    return lower / (lower + upper)
+
+
+@by_type(lambda t: _logistic2_single if is_single(t) else _logistic2_double)
+def logistic2(t: Any) -> Any:
+    """1 / (1 + 2^t) for |t| <= 126 (1010), or NaN.
+
+    2^f = (q + f) / (q - f) with q = f coth(f log(2) / 2), even in f: half the products of a polynomial for 2^f.
+    """
+    return _logistic2_single(t) if isinstance(t, F32) else _logistic2_double(t)
 
 
 def _exp_parts(y: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mfsym.accelerate import inner, kernel
-from mfsym.kernels.activations import ERF, IDENTITY, RELU, SIGMOID, SOFTPLUS, TANH, gain, of_scaled
-from mfsym.kernels.elementary import like
+from mfsym.kernels.activations import ERF, IDENTITY, RELU, SIGMOID, SOFTPLUS, TAME_SIGMOID, TANH, gain, of_scaled
+from mfsym.kernels.elementary import largest_power, like, magnitude
 
 
 @inner
@@ -22,6 +22,25 @@ def _scaled_inputs(kind: Any, x: Any, m: Any) -> Any:
     first, second = (by * x[m, 0], by * x[m, 1]), (by * x[m + 1, 0], by * x[m + 1, 1])
     third, fourth = (by * x[m + 2, 0], by * x[m + 2, 1]), (by * x[m + 3, 0], by * x[m + 3, 1])
     return first, second, third, fourth
+
+
+@kernel
+def tame(z: Any, o: Any, n: Any, x: Any) -> Any:
+    """Whether no scaled preactivation of the sigmoid can exceed the largest power of two: |z_i| |x_m| is bounded.
+
+    Compared as bits, which vectorises, and no NaN passes.
+    """
+    by, o1 = abs(gain(SIGMOID, z[o])), o + n
+    first, second = like(by, 0.0), like(by, 0.0)
+    for m in range(x.shape[0]):
+        a, b = by * abs(x[m, 0]), by * abs(x[m, 1])
+        first, second = (a if a > first else first), (b if b > second else second)
+    top = magnitude(like(by, 0.0))
+    for lane in range(n):
+        i = np.uintp(lane)
+        reach = magnitude(abs(z[o + i]) * first + abs(z[o1 + i]) * second)
+        top = reach if reach > top else top
+    return top < magnitude(largest_power(by))
 
 
 @inner
@@ -101,7 +120,9 @@ def _pull_of(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, 
 @kernel
 def planar_kept(code: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
     """As ``planar_sums``, and s'(a_mi) goes to tape[q + m n + i]."""
-    if code == 0:
+    if code == 0 and tame(z, o, np.uintp(weights.shape[0]), x):
+        _kept_of(TAME_SIGMOID, z, o, x, weights, tape, q, phi, j)
+    elif code == 0:
         _kept_of(SIGMOID, z, o, x, weights, tape, q, phi, j)
     elif code == 1:
         _kept_of(TANH, z, o, x, weights, tape, q, phi, j)
@@ -118,7 +139,9 @@ def planar_kept(code: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: A
 @kernel
 def planar_sums(code: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
     """phi[m, j] += sum_i weights_i s(a_mi) for every sample m, over the n = weights.size lanes. phi : (M, c)."""
-    if code == 0:
+    if code == 0 and tame(z, o, np.uintp(weights.shape[0]), x):
+        _sums_of(TAME_SIGMOID, z, o, x, weights, phi, j)
+    elif code == 0:
         _sums_of(SIGMOID, z, o, x, weights, phi, j)
     elif code == 1:
         _sums_of(TANH, z, o, x, weights, phi, j)
@@ -135,7 +158,9 @@ def planar_sums(code: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: An
 @kernel
 def planar_pull(code: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
     """g[q + k n + i] += sum_m s'(a_mi) r[m, j] x[m, k] for k = 0, 1, i < n. r : (M, c)."""
-    if code == 0:
+    if code == 0 and tame(z, o, n, x):
+        _pull_of(TAME_SIGMOID, z, o, n, x, r, j, g, q)
+    elif code == 0:
         _pull_of(SIGMOID, z, o, n, x, r, j, g, q)
     elif code == 1:
         _pull_of(TANH, z, o, n, x, r, j, g, q)

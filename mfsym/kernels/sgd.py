@@ -9,7 +9,8 @@ Each step, for the lifted batch x_{bk}, y_b with node weights w_k, sample weight
 (Maass Martínez & Fontbona 2024, equation of the noisy SGD of section 2 with one lifted batch per step.)
 
 The tape of the forward pass is kept for the backward pass while it fits the cache (``KEPT_TAPE_BYTES``); past that each
-block's forward pass is run again, so memory stays proportional to one block.
+block's forward pass is run again, so memory stays proportional to one block. The backward pass goes through the blocks
+from the last to the first: the last tapes are still in the cache.
 
 Threads share the blocks: each makes the same call with its own number, and they meet twice a step (``kernels.gates``).
 Sums over particles are partial sums of one block each, added in order: their bits do not depend on the threads.
@@ -101,11 +102,11 @@ def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: An
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
     threads = work.forces.shape[0]
-    mine = range(thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads)
+    first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
     extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
-        for block in mine:
+        for block in range(first, last):
             _forward(shape, block, z, x, work, thread)
         meet(work.gate, threads)
         if not work.finite.all():
@@ -115,7 +116,7 @@ def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: An
         meet(work.gate, threads)
         if not work.finite[threads]:
             return s
-        for block in mine:
+        for block in range(last - 1, first - 1, -1):
             _pull(shape, block, z, x, work, thread)
             work.finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
     return batches.x.shape[0]

@@ -199,3 +199,57 @@ def test_formulas_take_scaled_preactivations(kind):
             s, slope = kernels.of_scaled(kind, by * a)
             exact = naive.value_slope(kind, np.float64(a))
             assert _errors(np.float64([s, slope]), np.float64(exact)).max() <= max(tolerance, SLOPE_TOLERANCE[dtype])
+
+
+@kernel
+def _logistic(t, s, e):
+    for i in range(t.size):
+        s[i] = elementary.logistic2(t[i])
+        e[i] = elementary.exponent(np.rint(t[i]))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_logistic_values_are_accurate_up_to_the_largest_power(dtype):
+    largest = {"float32": 126.0, "float64": 1010.0}[dtype]
+    t = np.concatenate([np.linspace(-largest, largest, POINTS), np.linspace(-2.0, 2.0, POINTS // 4)]).astype(dtype)
+    s, e = np.empty_like(t), np.empty(t.size, {"float32": np.int32, "float64": np.int64}[dtype])
+    _logistic(t, s, e)
+    exact = naive.logistic2(t.astype(np.float64))
+    assert np.abs(s - exact).max() <= 0.6 * TOLERANCE[dtype]
+    assert (
+        np.abs(s - naive.logistic2(t.astype(np.float64) * (1.0 + 8.0 * TOLERANCE[dtype]))).max()
+        > 0.6 * TOLERANCE[dtype]
+    )
+    assert np.array_equal(e, naive.exponent(np.rint(t)))
+    assert [elementary.logistic2(value) for value in t[::POINTS]] == list(s[::POINTS])
+    assert [elementary.exponent(np.rint(value)) for value in t[::POINTS]] == list(e[::POINTS])
+    assert elementary.largest_power(t[0]) == largest
+    assert np.isnan(elementary.logistic2(t.dtype.type(np.nan)))
+
+
+@kernel
+def _sigmoids(t, tame, clamped):
+    for i in range(t.size):
+        tame[i] = kernels.of_scaled(kernels.TAME_SIGMOID, t[i])[1]
+        clamped[i] = kernels.of_scaled(kernels.SIGMOID, t[i])[1]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_the_sigmoid_without_a_clamp_is_the_same_where_the_clamp_does_nothing(dtype):
+    t = np.linspace(-125.9, 125.9, POINTS).astype(dtype)
+    tame, clamped = np.empty((2, t.size), dtype)
+    _sigmoids(t, tame, clamped)
+    assert np.array_equal(tame, clamped)
+    far = np.array([1200.0, -1200.0], dtype)
+    with np.errstate(all="ignore"):
+        _sigmoids(far, tame[:2], clamped[:2])
+    assert not np.array_equal(tame[:2], clamped[:2])
+    assert kernels.gain(kernels.TAME_SIGMOID, t[0]) == kernels.gain(kernels.SIGMOID, t[0])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_magnitudes_are_ordered_with_nan_on_top(dtype):
+    a = np.array([0.0, -1e-30, 0.5, -1.0, 3.0, -1e30, -np.inf, np.nan], dtype)
+    bits = [int(elementary.magnitude(value)) for value in a]
+    assert bits == sorted(set(bits))
+    assert elementary.magnitude(a[3]) == elementary.magnitude(-a[3])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums
+from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums, tame
 from mfsym.streams import normals, stream_key
 from mfsym.units import ACTIVATIONS
 from tests import naive
@@ -112,3 +112,26 @@ def test_a_row_of_sums_does_not_depend_on_the_samples_beside_it(dtype):
     planar_sums(0, z, np.uintp(0), x[4:8], weights, alone, 0)
     assert np.array_equal(alone, together[4:8])
     assert not np.array_equal(alone, together[:4])
+
+
+@DTYPES
+def test_particles_are_tame_up_to_the_largest_power_and_the_passes_do_not_show_it(dtype):
+    """The sigmoid is clamped where a preactivation is large, infinite or NaN, and only there."""
+    z, x, r, weights = _case(33, dtype)
+    largest = {"float32": 126.0, "float64": 1010.0}[dtype]
+    reach = np.log2(np.e) * (np.abs(z[BEFORE:-BEFORE]).reshape(2, 33).T @ np.abs(x).max(axis=0)).max()
+    for factor, expected in ((0.999, True), (1.001, False)):
+        scaled = (z * (factor * largest / reach)).astype(dtype)
+        assert tame(scaled, np.uintp(BEFORE), np.uintp(33), x) == expected
+        assert naive.tame(scaled, BEFORE, 33, x) == expected
+        phi, twin_phi = np.ones((2, len(x), C), dtype)
+        planar_sums(0, scaled, np.uintp(BEFORE), x, weights, phi, 1)
+        naive.planar_sums(0, scaled, BEFORE, x, weights, twin_phi, 1)
+        g, twin = np.zeros((2, 66), dtype)
+        planar_pull(0, scaled, np.uintp(BEFORE), np.uintp(33), x, r, 0, g, np.uintp(0))
+        naive.planar_pull(0, scaled, BEFORE, 33, x, r, 0, twin, 0)
+        assert _close(phi, twin_phi, dtype)
+        assert _close(g, twin, dtype)
+    for value in (np.inf, -np.inf, np.nan):
+        z[BEFORE + 40] = value
+        assert not tame(z, np.uintp(BEFORE), np.uintp(33), x)
