@@ -163,7 +163,7 @@ def normal_pair(a, b, out):
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
-def normal_group(key, step, group, pair, words, out, stride, rows=2 * streams.LANES):
+def normal_rows(key, step, group, pair, words, out, stride, rows):
     first = group * 2 * streams.LANES
     drawn = streams.normals(key, step, first + rows, 2 * pair + 2)[first:]
     for c in (2 * pair, 2 * pair + 1):

@@ -18,7 +18,10 @@ F32, I32, I64, U32, U64 = np.float32, np.int32, np.int64, np.uint32, np.uint64
 LANES = _LANES
 WORD = U64(0xFFFFFFFF)
 GROUP = 2 * LANES
-"""Rows served by one call of ``normal_group``."""
+"""Rows that LANES counters serve."""
+
+AT_ONCE = 8 * GROUP
+"""Rows that ``fill_normals`` draws at once: their words stay in the first-level cache."""
 
 
 @inner
@@ -118,30 +121,26 @@ def normal_pair(a: Any, b: Any, out: Any) -> Any:
 
 
 @kernel
-def normal_group(
-    key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any, stride: Any, rows: Any = GROUP
-) -> None:
-    """Draw coordinates 2 pair and 2 pair + 1 of the first ``rows`` <= GROUP rows from row GROUP group on.
+def normal_rows(key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any, stride: Any, rows: Any) -> None:
+    """Draw coordinates 2 pair and 2 pair + 1 of the ``rows`` rows from row GROUP group on.
 
-    words : (4, LANES) uint32 scratch.  out : flat; coordinate c of these rows goes to out[c stride :][:rows].
+    words : (2, rows up to a multiple of GROUP) uint32 scratch.  out : flat; coordinate c of these rows goes to
+    out[c stride :][:rows].
     """
-    lower, upper = min(rows, LANES), max(rows - LANES, 0)
-    k0, k1, first = U64(key[0]), U64(key[1]), U64(group * LANES)
+    k0, k1 = U64(key[0]), U64(key[1])
     c2, c3 = U64(step) & WORD, U64(step) >> U64(32)
-    for lane in range(lower):
-        w0, w1, w2, w3 = _philox(first + U64(lane), U64(pair), c2, c3, k0, k1)
-        words[0, lane], words[1, lane] = U32(w0), U32(w1)
-        words[2, lane], words[3, lane] = U32(w2), U32(w3)
+    for begin in range(0, rows, GROUP):
+        first, second = np.uintp(begin), np.uintp(begin + LANES)
+        counter = U64(group * LANES + begin // 2)
+        for lane in range(min(rows - begin, LANES)):
+            i = np.uintp(lane)
+            w0, w1, w2, w3 = _philox(counter + U64(lane), U64(pair), c2, c3, k0, k1)
+            words[0, first + i], words[1, first + i] = U32(w0), U32(w1)
+            words[0, second + i], words[1, second + i] = U32(w2), U32(w3)
     o, s = np.uintp(2 * pair * stride), np.uintp(stride)
-    for lane in range(lower):
+    for lane in range(rows):
         i = np.uintp(lane)
         x, y = normal_pair(words[0, i], words[1, i], out)
-        out[o + i] = x
-        out[o + s + i] = y
-    o += np.uintp(LANES)
-    for lane in range(upper):
-        i = np.uintp(lane)
-        x, y = normal_pair(words[2, i], words[3, i], out)
         out[o + i] = x
         out[o + s + i] = y
 
@@ -149,12 +148,12 @@ def normal_group(
 @kernel
 def fill_normals(key: Any, step: Any, first_group: Any, out: Any) -> None:
     """Fill out (2 pairs, GROUP groups): [c, i] is coordinate c of row GROUP first_group + i at this step."""
-    words = np.empty((4, LANES), np.uint32)
+    words = np.empty((2, AT_ONCE), np.uint32)
     coordinates, rows = out.shape
     flat = out.reshape(-1)
-    for group in range(rows // GROUP):
+    for o in range(0, rows, AT_ONCE):
         for pair in range(coordinates // 2):
-            normal_group(key, step, first_group + group, pair, words, flat[group * GROUP :], rows)
+            normal_rows(key, step, first_group + o // GROUP, pair, words, flat[o:], rows, min(rows - o, AT_ONCE))
 
 
 def sequence_normals(key: np.ndarray, first: int, count: int, m: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from mfsym.accelerate import kernel
 from mfsym.kernels.elementary import like
 from mfsym.kernels.losses import QUADRATIC
-from mfsym.kernels.noise import GROUP, LANES, normal_group
+from mfsym.kernels.noise import GROUP, normal_rows
 from mfsym.kernels.rows import axpy, clear, decay_axpy, zero_or_nan
 
 
@@ -50,7 +50,7 @@ class Workspace(NamedTuple):
     """Scratch of a run: made once, never allocated in the time loop. T threads.
 
     tape (flat, all blocks, empty unless kept), scratch (T, .), forces (T, (2 p + 4) L), normals (T, .),
-    words (T, 4, LANES), phi (blocks, M, c), r (M, c),
+    words (T, 2, .), phi (blocks, M, c), r (M, c),
     weights (2, L): rows of ones, and of ones up to the last particle of the last block.
     gate (1,): where the threads meet.  finite (T + 1,): what each thread last moved, and the last prediction.
     """
@@ -72,15 +72,15 @@ def make_workspace(
 ) -> Workspace:
     """A Workspace for ``rows`` rows of tape per block and ``scratch`` numbers per thread."""
     L = shape.lanes
-    noise_rows = 2 * ((noise_dimension + 1) // 2)
+    noise_rows, drawn = 2 * ((noise_dimension + 1) // 2), -(-L // GROUP) * GROUP
     weights = np.ones((2, L), dtype)
     weights[1, shape.n - (shape.blocks - 1) * L :] = 0
     return Workspace(
         np.zeros(shape.blocks * rows * L if shape.kept else 0, dtype),
         np.zeros((threads, scratch), dtype),
         np.zeros((threads, (2 * shape.p + 4) * L), dtype),
-        np.zeros((threads, noise_rows * (-(-L // GROUP) * GROUP)), dtype),
-        np.zeros((threads, 4, LANES), np.uint32),
+        np.zeros((threads, noise_rows * drawn), dtype),
+        np.zeros((threads, 2, drawn), np.uint32),
         np.zeros((shape.blocks, samples, c), dtype),
         np.zeros((samples, c), dtype),
         weights,
@@ -92,17 +92,12 @@ def make_workspace(
 @kernel
 def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) -> None:
     """Normals of the block's particles at this step, one row per noise coordinate."""
-    normals = work.normals[thread]
-    m = motion.noise_map.shape[1]
-    pairs = (m + 1) // 2
-    if pairs == 0:
-        return
-    stride = normals.shape[0] // (2 * pairs)
-    for group in range(stride // GROUP):
-        at = block * shape.lanes // GROUP + group
-        rows, out = min(GROUP, shape.lanes - group * GROUP), normals[group * GROUP :]
-        for pair in range(pairs):
-            normal_group(motion.key, motion.step + s, at, pair, work.words[thread], out, stride, rows)
+    normals, words = work.normals[thread], work.words[thread]
+    pairs = (motion.noise_map.shape[1] + 1) // 2
+    for pair in range(pairs):
+        stride = normals.shape[0] // (2 * pairs)
+        at = block * shape.lanes // GROUP
+        normal_rows(motion.key, motion.step + s, at, pair, words, normals, stride, shape.lanes)
 
 
 @kernel

@@ -7,7 +7,7 @@ from scipy.stats import kstwobign, norm
 
 from mfsym import streams
 from mfsym.kernels import noise
-from mfsym.kernels.noise import GROUP, fill_normals, normal_group, sequence_normals
+from mfsym.kernels.noise import AT_ONCE, GROUP, fill_normals, normal_rows, sequence_normals
 from mfsym.streams import stream_key
 from tests import naive
 from tests.sizes import compiled, sized
@@ -55,29 +55,24 @@ def _error(out, twin):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_one_group_of_one_pair_is_drawn_and_nothing_else_is_touched(dtype):
-    words = np.zeros((4, noise.LANES), np.uint32)
-    stride = GROUP + 16
-    out, twin = np.full((2, 6 * stride), 99.0, dtype)
-    normal_group(KEY, 4, 2, 1, words, out, stride)
-    naive.normal_group(KEY, 4, 2, 1, words, twin, stride)
-    assert _error(out.reshape(6, -1)[2:4, :GROUP], twin.reshape(6, -1)[2:4, :GROUP]) < TOLERANCE[dtype]
-    assert (out == 99.0).sum() == out.size - 2 * GROUP
+@pytest.mark.parametrize("rows", [16, 48, 64, 80, 112, 128, 144, 640])
+def test_rows_of_one_pair_are_drawn_and_nothing_else_is_touched(dtype, rows):
+    words, stride = np.zeros((2, 640), np.uint32), 656
+    out, longer, twin, later = np.full((4, 6, stride), 99.0, dtype)
+    normal_rows(KEY, 4, 2, 1, words, out.reshape(-1), stride, rows)
+    normal_rows(KEY, 4, 2, 1, words, longer.reshape(-1), stride, 640)
+    naive.normal_rows(KEY, 4, 2, 1, words, twin.reshape(-1), stride, rows)
+    assert _error(out[2:4, :rows], twin[2:4, :rows]) < TOLERANCE[dtype]
+    assert np.array_equal(out[2:4, :rows], longer[2:4, :rows])
+    assert (out == 99.0).sum() == out.size - 2 * rows
+    naive.normal_rows(KEY, 4, 3, 1, words, later.reshape(-1), stride, rows)
+    assert _error(out[2:4, :rows], later[2:4, :rows]) > TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("rows", [16, 48, 64, 80, 112, 128])
-def test_fewer_rows_are_the_first_rows_of_the_group(dtype, rows):
-    words = np.zeros((4, noise.LANES), np.uint32)
-    out, whole, twin = np.full((3, 2 * GROUP), 99.0, dtype)
-    normal_group(KEY, 4, 2, 0, words, out, GROUP, rows)
-    normal_group(KEY, 4, 2, 0, words, whole, GROUP)
-    naive.normal_group(KEY, 4, 2, 0, words, twin, GROUP, rows)
-    drawn, all_drawn, exact = (part.reshape(2, GROUP) for part in (out, whole, twin))
-    assert np.array_equal(drawn[:, :rows], all_drawn[:, :rows])
-    assert _error(drawn[:, :rows], exact[:, :rows]) < TOLERANCE[dtype]
-    assert (drawn[:, rows:] == 99.0).all()
-    assert (all_drawn != 99.0).all()
+def test_many_rows_are_drawn_some_at_once():
+    whole, parts = _draws(rows=AT_ONCE + 3 * GROUP, pairs=2), _draws(rows=3 * GROUP, pairs=2, first_group=8)
+    assert np.array_equal(whole[:, AT_ONCE:], parts)
+    assert not np.array_equal(whole[:, GROUP : 4 * GROUP], parts)
 
 
 @pytest.mark.parametrize(("first", "count", "m"), [(0, 1, 1), (0, 300, 2), (100, 60, 3), (127, 2, 5), (3, 0, 2)])
