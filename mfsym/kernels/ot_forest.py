@@ -20,6 +20,7 @@ import numpy as np
 from numpy import uintp as U
 
 from mfsym.accelerate import exact
+from mfsym.kernels.ot_flow import Search, saturate
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
 from mfsym.kernels.ot_lists import best_value
 from mfsym.kernels.ot_market import give, held, take
@@ -52,6 +53,7 @@ class Forest(NamedTuple):
     asked: Numbers  # (N,) columns that the row's next search is to find
     length: Ints  # (4,) lengths of reached, passed, rows, target
     goals: Floats  # (GOALS,) smallest distances at which columns with free mass were seen, in order
+    search: Search  # for what the trees leave
 
 
 @exact
@@ -266,6 +268,9 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
     """
     market, columns = problem.market, problem.columns
     rounds, since = 0, 0
+    splits = market.row.size > columns.v.size
+    if splits and not saturate(problem, forest.search):
+        return -1
     while market.top[0] > 0:
         wanted = 0
         for t in range(market.top[0]):
@@ -276,6 +281,8 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
         rounds, since = rounds + 1, since + forest.length[1]
         noted = harvest(last, problem, forest)
         forget(forest)
+        if splits and noted:
+            noted = saturate(problem, forest.search)
         if not noted:
             return -1
         if since > columns.v.size:

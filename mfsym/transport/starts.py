@@ -1,13 +1,15 @@
 """Where the duals of a transport problem start: the better they are, the fewer bids follow.
 
-Candidates are zero, the duals of an earlier solution, and those of a coarse problem between groups of neighbouring
-atoms, solved in the same way; the one of the largest dual value is taken. Sparse Sinkhorn sweeps on pairs of atoms that
-are near as seen from the rows or from the columns then bring the dual value close to the optimum.
+Small problems start from zero, larger ones from the duals between Gaussians of the same moments where a problem between
+few groups of atoms tells that these are good, otherwise from those of a coarse problem between groups of neighbouring
+atoms, solved in the same way. The duals of an earlier solution replace them where their dual value is above that of
+zero. Sparse Sinkhorn sweeps on pairs of atoms that are near as seen from the rows or from the columns then bring the
+dual value close to the optimum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from mfsym.kernels.ot_problem import Columns, Problem
 from mfsym.kernels.ot_scaling import Pairs, sweep
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
 from mfsym.transport.results import FloatArray, IntArray
 
@@ -37,6 +40,9 @@ SWEEPS = 10
 
 GROUP, SMALLEST = 4, 200
 """Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
+
+PROBE, ALIKE = 250, 2.0
+"""Groups that tell whether clouds are like Gaussians, and what those may lose in local scales for each group."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
@@ -75,28 +81,42 @@ def turned(task: Transport, axes: FloatArray) -> Transport:
     return task._replace(x=task.x @ axes, y=task.y @ axes, matrices=matrices)
 
 
-def set_start(problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]) -> None:
+def set_start(
+    problem: Problem,
+    task: Transport,
+    start: FloatArray | None,
+    descend: Callable[[Problem], int],
+    tied: bool = False,
+) -> None:
     """Set the duals of a problem and search its lists.
 
     start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
+    tied : whether costs tie everywhere, so that duals within a few ties of the optimum will do.
     """
-    guesses = [np.zeros(problem.columns.v.size)]
-    if start is not None:
-        guesses.append(start)
-    elif min(task.supply.size, task.demand.size) >= SMALLEST:
-        guesses = [_coarse_duals(task, descend)]
-    guess = guesses[0]
-    if len(guesses) > 1:
-        guess = max(guesses, key=lambda each: _dual_value(task, problem.columns, each))
+    guess = _guess(problem, task, start, descend, tied)
     problem.columns.v[:] = guess
     value = -np.inf
     if start is None:
-        value = _sweep(problem, task)
+        value = _sweep(problem, task, TEMPERATURES[:1] if tied else TEMPERATURES)
     renew_lists(problem)
     rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
     if _listed_dual_value(problem, task) <= value - rounding:
         problem.columns.v[:] = guess
         renew_lists(problem)
+
+
+def _guess(
+    problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int], tied: bool
+) -> FloatArray:
+    """The duals that Sinkhorn sweeps are to start from, or a given start where that is better than zero."""
+    zero = np.zeros(problem.columns.v.size)
+    if start is not None:
+        return max(zero, start, key=lambda each: _dual_value(task, problem.columns, each))
+    if min(task.supply.size, task.demand.size) < SMALLEST:
+        return zero
+    if task.matrices is None and (tied or _is_gaussian(task, descend)):
+        return _gaussian(task)
+    return _coarse_duals(task, descend)
 
 
 def near(problem: Problem) -> bool:
@@ -141,7 +161,7 @@ def _listed_dual_value(problem: Problem, task: Transport) -> float:
     return float(task.supply @ _spans(problem)[0] + task.demand @ problem.columns.v)
 
 
-def _sweep(problem: Problem, task: Transport) -> float:
+def _sweep(problem: Problem, task: Transport, ladder: Sequence[Sequence[float]] = TEMPERATURES) -> float:
     """Sinkhorn sweeps from the present duals, whose dual value is returned.
 
     Before each set of temperatures every dual is raised until its column is some row's best: v_j = min_i c_ij - u_i.
@@ -149,7 +169,7 @@ def _sweep(problem: Problem, task: Transport) -> float:
     rows, _ = columns_of(task.x, task.matrices, ordered=True)
     back = problem_of(task.y, rows, task.demand, task.supply, NEAR)
     value = -np.inf
-    for temperatures in TEMPERATURES:
+    for temperatures in ladder:
         renew_lists(problem)
         value = max(value, _listed_dual_value(problem, task))
         scale = local_scale(problem)
@@ -183,11 +203,7 @@ def _joined(forth: Pairs, back: Pairs) -> Pairs:
 def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatArray:
     """Duals of the problem between groups of GROUP neighbouring atoms, extended by c-transform."""
     count = min(task.supply.size, task.demand.size) // GROUP
-    ones = np.ones(count, dtype=np.int64)
-    x, y = _grouped(task.x, task.supply, count), _grouped(task.y, task.demand, count)
-    ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
-    set_start(problem, ordered, None, descend)
-    descend(problem)
+    ordered, problem = _solved_groups(task, count, descend)
     u = np.full(count, np.inf)
     fit_bounds(problem.columns)
     c_transform(ordered.x, problem.columns, problem.found, u)
@@ -197,6 +213,34 @@ def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatAr
     v = np.full(task.demand.size, np.inf)
     c_transform(task.y, rows, found_of(1), v)
     return v
+
+
+def _gaussian(task: Transport) -> FloatArray:
+    return gaussian_duals(task.x, task.y, task.supply, task.demand)
+
+
+def _is_gaussian(task: Transport, descend: Callable[[Problem], int]) -> bool:
+    """Whether the clouds are so like Gaussians that the duals between those are a start as good as any.
+
+    Asked of a problem between few groups of atoms, whose solution takes little time.
+    """
+    if min(task.supply.size, task.demand.size) < GROUP * 2 * PROBE:
+        return False
+    small, problem = _solved_groups(task, PROBE, descend)
+    renew_lists(problem)
+    scale = local_scale(problem)
+    best = _dual_value(small, problem.columns, problem.columns.v.copy())
+    return best - _dual_value(small, problem.columns, _gaussian(small)) <= ALIKE * scale * PROBE
+
+
+def _solved_groups(task: Transport, count: int, descend: Callable[[Problem], int]) -> tuple[Transport, Problem]:
+    """The problem between so many groups of neighbouring atoms, in tree order, roughly solved."""
+    ones = np.ones(count, dtype=np.int64)
+    x, y = _grouped(task.x, task.supply, count), _grouped(task.y, task.demand, count)
+    ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
+    set_start(problem, ordered, None, descend)
+    descend(problem)
+    return ordered, problem
 
 
 def _grouped(atoms: FloatArray, units: IntArray, count: int) -> FloatArray:
