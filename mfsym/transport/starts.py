@@ -16,11 +16,12 @@ import numpy as np
 
 from mfsym.kernels.ot_lists import renew_all, spans
 from mfsym.kernels.ot_problem import Columns, Problem
-from mfsym.kernels.ot_scaling import Pairs, sweep
+from mfsym.kernels.ot_scaling import sweep
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
+from mfsym.transport.pairs import joined, pairs_of
 from mfsym.transport.results import FloatArray, IntArray
 
 LISTED = 16
@@ -35,6 +36,9 @@ MIDDLE = 4
 TEMPERATURES = ((1.0, 0.3), (0.3, 0.1, 0.03))
 """Of the Sinkhorn sweeps, in local scales: on the pairs of the start, and on those found anew."""
 
+FOUND_ONCE = (1.0, 0.3, 0.1, 0.03)
+"""The same where one set of pairs will do."""
+
 SWEEPS = 10
 """At each temperature."""
 
@@ -43,6 +47,9 @@ GROUP, SMALLEST = 4, 200
 
 PROBE, ALIKE = 250, 2.0
 """Groups that tell whether clouds are like Gaussians, and what those may lose in local scales for each group."""
+
+MANY = 8000
+"""Atoms from which large-scale differences between samples count more than a local scale, Gaussians or not."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
@@ -93,11 +100,12 @@ def set_start(
     start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
     tied : whether costs tie everywhere, so that duals within a few ties of the optimum will do.
     """
-    guess = _guess(problem, task, start, descend, tied)
+    gaussian = start is None and _starts_gaussian(task, descend, tied)
+    guess = _gaussian(task) if gaussian else _guess(problem, task, start, descend)
     problem.columns.v[:] = guess
     value = -np.inf
     if start is None:
-        value = _sweep(problem, task, TEMPERATURES[:1] if tied else TEMPERATURES)
+        value = _sweep(problem, task, _ladder(gaussian, tied))
     renew_lists(problem)
     rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
     if _listed_dual_value(problem, task) <= value - rounding:
@@ -106,17 +114,27 @@ def set_start(
 
 
 def _guess(
-    problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int], tied: bool
+    problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]
 ) -> FloatArray:
-    """The duals that Sinkhorn sweeps are to start from, or a given start where that is better than zero."""
+    """Duals of a coarse problem where none are given; zero where that would be too small, or better than given ones."""
     zero = np.zeros(problem.columns.v.size)
     if start is not None:
         return max(zero, start, key=lambda each: _dual_value(task, problem.columns, each))
-    if min(task.supply.size, task.demand.size) < SMALLEST:
-        return zero
-    if task.matrices is None and (tied or _is_gaussian(task, descend)):
-        return _gaussian(task)
-    return _coarse_duals(task, descend)
+    return zero if min(task.supply.size, task.demand.size) < SMALLEST else _coarse_duals(task, descend)
+
+
+def _ladder(gaussian: bool, tied: bool) -> Sequence[Sequence[float]]:
+    """Temperatures of the sweeps: pairs need not be found anew after a start between Gaussians, nor where costs tie."""
+    if tied:
+        return TEMPERATURES[:1]
+    return (FOUND_ONCE,) if gaussian else TEMPERATURES
+
+
+def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: bool) -> bool:
+    """Whether to start from the duals between Gaussians: ``_is_gaussian``, or no care is needed because costs tie."""
+    if task.matrices is not None or min(task.supply.size, task.demand.size) < SMALLEST:
+        return False
+    return tied or _is_gaussian(task, descend)
 
 
 def near(problem: Problem) -> bool:
@@ -176,28 +194,10 @@ def _sweep(problem: Problem, task: Transport, ladder: Sequence[Sequence[float]] 
         rows.v[:] = _spans(problem)[0]
         renew_lists(back)
         problem.columns.v[:] = _spans(back)[0]
-        pairs = _joined(_pairs(problem), _pairs(back))
+        pairs = joined(pairs_of(problem), pairs_of(back))
         for temperature in temperatures:
             sweep(temperature * scale, SWEEPS, pairs, task.supply, task.demand, problem.columns.v)
     return value
-
-
-def _pairs(problem: Problem) -> Pairs:
-    """All listed pairs of a problem."""
-    lists = problem.lists
-    size = lists.size.astype(np.int64)
-    row = np.repeat(np.arange(size.size, dtype=np.int32), size)
-    entry = np.arange(row.size) + np.repeat(lists.start[:-1] - np.cumsum(size) + size, size)
-    return Pairs(row, lists.column[entry], lists.cost[entry])
-
-
-def _joined(forth: Pairs, back: Pairs) -> Pairs:
-    """The pairs of both directions."""
-    return Pairs(
-        np.concatenate([forth.row, back.column]),
-        np.concatenate([forth.column, back.row]),
-        np.concatenate([forth.cost, back.cost]),
-    )
 
 
 def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatArray:
@@ -224,7 +224,8 @@ def _is_gaussian(task: Transport, descend: Callable[[Problem], int]) -> bool:
 
     Asked of a problem between few groups of atoms, whose solution takes little time.
     """
-    if min(task.supply.size, task.demand.size) < GROUP * 2 * PROBE:
+    count = min(task.supply.size, task.demand.size)
+    if not GROUP * 2 * PROBE <= count < MANY:
         return False
     small, problem = _solved_groups(task, PROBE, descend)
     renew_lists(problem)
