@@ -132,7 +132,9 @@ def path(i: int, cost: Floats, v: Floats, column: Ints, row: Ints, work: Floats,
                 distance[o + t] = floor[o + t] = max(values[t], last)
                 via[o + t] = i
         last = smallest(distance, lane)
-        j = place_of_value(distance, last)
+        j = free_place(distance, last, row)
+        if j < 0:
+            j = place_of_value(distance, last)
         passed[count], final[count] = j, last
         count += 1
         if row[j] < 0:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy import uintp as U
 
 from mfsym.accelerate import exact
+from mfsym.kernels.ot_flow import Search, saturate
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
 from mfsym.kernels.ot_lists import best_value
 from mfsym.kernels.ot_market import give, held, take
@@ -32,6 +33,10 @@ FIRST = 4
 
 GOALS = 128
 """Columns with free mass whose distances bound how far a round looks; a round ends when it met so many."""
+
+
+FEW = 4
+"""Units of mass that are met in one round: the last rounds see the most columns."""
 
 
 class Forest(NamedTuple):
@@ -52,6 +57,7 @@ class Forest(NamedTuple):
     asked: Numbers  # (N,) columns that the row's next search is to find
     length: Ints  # (4,) lengths of reached, passed, rows, target
     goals: Floats  # (GOALS,) smallest distances at which columns with free mass were seen, in order
+    search: Search  # for what the trees leave
 
 
 @exact
@@ -259,23 +265,29 @@ def forget(forest: Forest) -> None:
 
 @exact
 def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
-    """Rounds until no row waits, each until ``share`` of what rows wait for is met; returns their number.
+    """Rounds until no row waits, each until ``share`` of what rows wait for is met, or all of few. Returns how many.
 
     No cell's slack grows: exact where every cell is tight beforehand (``release`` with epsilon = 0). The number is
     negative where the cells ran out.
     """
     market, columns = problem.market, problem.columns
     rounds, since = 0, 0
+    splits = market.row.size > columns.v.size
+    if splits and not saturate(problem, forest.search):
+        return -1
     while market.top[0] > 0:
         wanted = 0
         for t in range(market.top[0]):
             wanted += market.deficit[market.waiting[t]]
-        wanted = max(1, int(share * wanted))
+        if wanted > FEW:
+            wanted = int(share * wanted)
         plant(wanted, k, problem, forest)
         last = grow(wanted, problem, forest)
         rounds, since = rounds + 1, since + forest.length[1]
         noted = harvest(last, problem, forest)
         forget(forest)
+        if splits and noted:
+            noted = saturate(problem, forest.search)
         if not noted:
             return -1
         if since > columns.v.size:

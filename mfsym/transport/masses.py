@@ -83,15 +83,21 @@ def merged(atoms: FloatArray, units: IntArray) -> Masses:
     keys = np.zeros(atoms.shape[0])
     for axis, weight in enumerate(weights):
         keys += weight * atoms[:, axis]
-    keys.sort()
     single = np.arange(atoms.shape[0])
-    if (keys[1:] != keys[:-1]).all():
+    order = np.argsort(keys, kind="stable")
+    fresh = np.append(True, np.diff(keys[order]) > 0.0)
+    if fresh.all():
         return Masses(atoms, units, None, single)
-    distinct, single, group = np.unique(atoms + 0.0, axis=0, return_index=True, return_inverse=True)
-    group = group.reshape(-1)
-    if distinct.shape[0] == atoms.shape[0]:
+    sorted_atoms = atoms[order]
+    if (sorted_atoms[1:] == sorted_atoms[:-1])[~fresh[1:]].all():
+        single, group = order[fresh], np.empty(order.size, dtype=np.int64)
+        group[order] = np.cumsum(fresh) - 1
+    else:
+        single, group = np.unique(atoms + 0.0, axis=0, return_index=True, return_inverse=True)[1:]
+        group = group.reshape(-1)
+    if single.size == atoms.shape[0]:
         return Masses(atoms, units, None, np.arange(atoms.shape[0]))
-    return Masses(atoms[single], np.bincount(group, units, distinct.shape[0]).astype(np.int64), group, single)
+    return Masses(atoms[single], np.bincount(group, units, single.size).astype(np.int64), group, single)
 
 
 def expanded(plan: tuple[IntArray, IntArray, IntArray], units: tuple[IntArray, IntArray], sides: list[Masses]) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.kernels.ot_flow import Search
 from mfsym.kernels.ot_forest import GOALS, Forest
 from mfsym.kernels.ot_heap import Heap
 from mfsym.kernels.ot_problem import Columns, Found, Lists, Market, Problem
@@ -97,22 +98,10 @@ def _children(atoms: NumberArray, first: int) -> NumberArray:
 def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArray, listed: int) -> Problem:
     """A problem at its start: empty lists with room for ``listed`` columns and more, every row waiting."""
     n, m = supply.size, demand.size
-    splits = bool((supply > 1).any() or (demand > 1).any())
-    wholly = (
-        np.searchsorted(np.cumsum(np.sort(demand)), supply, side="right") if splits else np.zeros(n, dtype=np.int64)
-    )
-    room = np.minimum(listed + wholly + 1, m)
-    start = np.concatenate([[0], np.cumsum(room)])
-    extra = SPARE * (n + m) + 64 if splits else 0
+    lists = lists_of(supply, demand, listed)
+    extra = SPARE * (n + m) + 64 if _splits(supply, demand) else 0
     chain = np.full(m + extra, -1, dtype=np.int32)
     chain[m:-1] = np.arange(m + 1, m + extra) if extra else ()
-    lists = Lists(
-        start,
-        np.zeros(n, dtype=np.int32),
-        np.full(n, -np.inf),
-        np.zeros(start[-1], dtype=np.int32),
-        np.zeros(start[-1]),
-    )
     market = Market(
         demand=demand,
         deficit=supply.copy(),
@@ -125,7 +114,38 @@ def problem_of(x: FloatArray, columns: Columns, supply: IntArray, demand: IntArr
         waiting=np.arange(n - 1, -1, -1, dtype=np.int32),
         top=np.array([n]),
     )
-    return Problem(x, np.zeros(n), columns, lists, market, found_of(max(int(room.max()), min(m, FURTHEST))))
+    return Problem(x, np.zeros(n), columns, lists, market, _found_for(lists, m))
+
+
+def with_room(problem: Problem, listed: int) -> Problem:
+    """A problem at its start with empty lists of another length."""
+    lists = lists_of(problem.market.deficit, problem.market.demand, listed)
+    return problem._replace(lists=lists, found=_found_for(lists, problem.columns.v.size))
+
+
+def _splits(supply: IntArray, demand: IntArray) -> bool:
+    """Whether masses may split: not where all are one unit."""
+    return bool((supply > 1).any() or (demand > 1).any())
+
+
+def lists_of(supply: IntArray, demand: IntArray, listed: int) -> Lists:
+    """Empty lists with room for ``listed`` columns and all that a row may hold wholly."""
+    n, m = supply.size, demand.size
+    wholly = np.zeros(n, dtype=np.int64)
+    if _splits(supply, demand):
+        wholly = np.searchsorted(np.cumsum(np.sort(demand)), supply, side="right")
+    start = np.concatenate([[0], np.cumsum(np.minimum(listed + wholly + 1, m))])
+    return Lists(
+        start,
+        np.zeros(n, dtype=np.int32),
+        np.full(n, -np.inf),
+        np.zeros(start[-1], dtype=np.int32),
+        np.zeros(start[-1]),
+    )
+
+
+def _found_for(lists: Lists, m: int) -> Found:
+    return found_of(max(int(np.diff(lists.start).max()), min(m, FURTHEST)))
 
 
 def found_of(room: int) -> Found:
@@ -165,4 +185,14 @@ def forest_of(n: int, m: int) -> Forest:
         asked=np.zeros(n, dtype=np.int32),
         length=np.zeros(4, dtype=np.int64),
         goals=np.zeros(GOALS),
+        search=Search(
+            fresh=np.zeros(n, dtype=np.uint8),
+            seen_row=np.zeros(n, dtype=np.uint8),
+            seen_column=np.zeros(m, dtype=np.uint8),
+            row=np.zeros(n, dtype=np.int32),
+            entry=np.zeros(n, dtype=np.int32),
+            column=np.zeros(n, dtype=np.int32),
+            cell=np.zeros(n, dtype=np.int32),
+            edge=np.zeros(n),
+        ),
     )

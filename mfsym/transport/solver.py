@@ -5,6 +5,8 @@
    few rows that an auction leaves because prices would have to fall far.
 3. An auction with epsilon = 0, and forests for the rows it leaves.
 4. The certificate: u = c-transform of v over all columns; each cell's slack c_ij - u_i - v_j >= 0 sums to the gap.
+
+Where costs tie everywhere, rough duals on the lattice of the costs replace step 2 (``lattices``).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from mfsym.kernels.ot_forest import finish
 from mfsym.kernels.ot_problem import Problem
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
-from mfsym.transport.packs import forest_of
+from mfsym.transport.lattices import TIED, lattice_unit, round_duals
+from mfsym.transport.packs import forest_of, with_room
 from mfsym.transport.results import FloatArray, IntArray
 from mfsym.transport.starts import LISTED, Transport, laid_out, local_scale, near, renew_lists, set_start, turned
 from mfsym.transport.turns import flat_axes
@@ -66,14 +69,19 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     Raises TransportFailed where the cells run out.
     """
     ordered, problem, order_x, order_y = laid_out(task)
-    if near(problem):
+    close, unit, iterations = near(problem), lattice_unit(ordered.x, problem.columns), 0
+    if unit > 0.0:
+        problem = with_room(problem, TIED)
+        _start_tied(problem, ordered, unit, close, None if start is None else start[order_y])
+    elif close:
         renew_lists(problem)
+        iterations = descend(problem, FIRST if start is None else WARM)
     else:
         axes = flat_axes(task.x, task.y)
         if axes is not None:
             ordered, problem, order_x, order_y = laid_out(turned(task, axes))
         set_start(problem, ordered, None if start is None else start[order_y], descend)
-    iterations = descend(problem, FIRST if start is None else WARM)
+        iterations = descend(problem, FIRST if start is None else WARM)
     u, gap = _finish_exactly(problem)
     cells = np.flatnonzero(problem.market.flow > 0)
     solution_u, solution_v = np.empty(u.size), np.empty(problem.columns.v.size)
@@ -88,6 +96,14 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
         gap=gap,
         iterations=iterations,
     )
+
+
+def _start_tied(problem: Problem, task: Transport, unit: float, close: bool, start: FloatArray | None) -> None:
+    """Duals on the lattice of costs that are multiples of a unit, and lists. close : whether zero ones will do."""
+    if not close:
+        set_start(problem, task, start, descend, tied=True)
+        round_duals(problem, task.y, unit)
+    renew_lists(problem, LISTED)
 
 
 def descend(problem: Problem, epsilon: float = FIRST) -> int:

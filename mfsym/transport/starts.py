@@ -1,23 +1,27 @@
 """Where the duals of a transport problem start: the better they are, the fewer bids follow.
 
-Candidates are zero, the duals of an earlier solution, and those of a coarse problem between groups of neighbouring
-atoms, solved in the same way; the one of the largest dual value is taken. Sparse Sinkhorn sweeps on pairs of atoms that
-are near as seen from the rows or from the columns then bring the dual value close to the optimum.
+Small problems start from zero, larger ones from the duals between Gaussians of the same moments where a problem between
+few groups of atoms tells that these are good, otherwise from those of a coarse problem between groups of neighbouring
+atoms, solved in the same way. The duals of an earlier solution replace them where their dual value is above that of
+zero. Sparse Sinkhorn sweeps on pairs of atoms that are near as seen from the rows or from the columns then bring the
+dual value close to the optimum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mfsym.kernels.ot_lists import renew_all, spans
 from mfsym.kernels.ot_problem import Columns, Problem
-from mfsym.kernels.ot_scaling import Pairs, sweep
+from mfsym.kernels.ot_scaling import sweep
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
+from mfsym.transport.pairs import joined, pairs_of
 from mfsym.transport.results import FloatArray, IntArray
 
 LISTED = 16
@@ -32,11 +36,20 @@ MIDDLE = 4
 TEMPERATURES = ((1.0, 0.3), (0.3, 0.1, 0.03))
 """Of the Sinkhorn sweeps, in local scales: on the pairs of the start, and on those found anew."""
 
+FOUND_ONCE = (1.0, 0.3, 0.1, 0.03)
+"""The same where one set of pairs will do."""
+
 SWEEPS = 10
 """At each temperature."""
 
 GROUP, SMALLEST = 4, 200
 """Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
+
+PROBE, ALIKE = 250, 2.0
+"""Groups that tell whether clouds are like Gaussians, and what those may lose in local scales for each group."""
+
+MANY = 8000
+"""Atoms from which large-scale differences between samples count more than a local scale, Gaussians or not."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
@@ -75,28 +88,53 @@ def turned(task: Transport, axes: FloatArray) -> Transport:
     return task._replace(x=task.x @ axes, y=task.y @ axes, matrices=matrices)
 
 
-def set_start(problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]) -> None:
+def set_start(
+    problem: Problem,
+    task: Transport,
+    start: FloatArray | None,
+    descend: Callable[[Problem], int],
+    tied: bool = False,
+) -> None:
     """Set the duals of a problem and search its lists.
 
     start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
+    tied : whether costs tie everywhere, so that duals within a few ties of the optimum will do.
     """
-    guesses = [np.zeros(problem.columns.v.size)]
-    if start is not None:
-        guesses.append(start)
-    elif min(task.supply.size, task.demand.size) >= SMALLEST:
-        guesses = [_coarse_duals(task, descend)]
-    guess = guesses[0]
-    if len(guesses) > 1:
-        guess = max(guesses, key=lambda each: _dual_value(task, problem.columns, each))
+    gaussian = start is None and _starts_gaussian(task, descend, tied)
+    guess = _gaussian(task) if gaussian else _guess(problem, task, start, descend)
     problem.columns.v[:] = guess
     value = -np.inf
     if start is None:
-        value = _sweep(problem, task)
+        value = _sweep(problem, task, _ladder(gaussian, tied))
     renew_lists(problem)
     rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
     if _listed_dual_value(problem, task) <= value - rounding:
         problem.columns.v[:] = guess
         renew_lists(problem)
+
+
+def _guess(
+    problem: Problem, task: Transport, start: FloatArray | None, descend: Callable[[Problem], int]
+) -> FloatArray:
+    """Duals of a coarse problem where none are given; zero where that would be too small, or better than given ones."""
+    zero = np.zeros(problem.columns.v.size)
+    if start is not None:
+        return max(zero, start, key=lambda each: _dual_value(task, problem.columns, each))
+    return zero if min(task.supply.size, task.demand.size) < SMALLEST else _coarse_duals(task, descend)
+
+
+def _ladder(gaussian: bool, tied: bool) -> Sequence[Sequence[float]]:
+    """Temperatures of the sweeps: pairs need not be found anew after a start between Gaussians, nor where costs tie."""
+    if tied:
+        return TEMPERATURES[:1]
+    return (FOUND_ONCE,) if gaussian else TEMPERATURES
+
+
+def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: bool) -> bool:
+    """Whether to start from the duals between Gaussians: ``_is_gaussian``, or no care is needed because costs tie."""
+    if task.matrices is not None or min(task.supply.size, task.demand.size) < SMALLEST:
+        return False
+    return tied or _is_gaussian(task, descend)
 
 
 def near(problem: Problem) -> bool:
@@ -141,7 +179,7 @@ def _listed_dual_value(problem: Problem, task: Transport) -> float:
     return float(task.supply @ _spans(problem)[0] + task.demand @ problem.columns.v)
 
 
-def _sweep(problem: Problem, task: Transport) -> float:
+def _sweep(problem: Problem, task: Transport, ladder: Sequence[Sequence[float]] = TEMPERATURES) -> float:
     """Sinkhorn sweeps from the present duals, whose dual value is returned.
 
     Before each set of temperatures every dual is raised until its column is some row's best: v_j = min_i c_ij - u_i.
@@ -149,45 +187,23 @@ def _sweep(problem: Problem, task: Transport) -> float:
     rows, _ = columns_of(task.x, task.matrices, ordered=True)
     back = problem_of(task.y, rows, task.demand, task.supply, NEAR)
     value = -np.inf
-    for temperatures in TEMPERATURES:
+    for temperatures in ladder:
         renew_lists(problem)
         value = max(value, _listed_dual_value(problem, task))
         scale = local_scale(problem)
         rows.v[:] = _spans(problem)[0]
         renew_lists(back)
         problem.columns.v[:] = _spans(back)[0]
-        pairs = _joined(_pairs(problem), _pairs(back))
+        pairs = joined(pairs_of(problem), pairs_of(back))
         for temperature in temperatures:
             sweep(temperature * scale, SWEEPS, pairs, task.supply, task.demand, problem.columns.v)
     return value
 
 
-def _pairs(problem: Problem) -> Pairs:
-    """All listed pairs of a problem."""
-    lists = problem.lists
-    size = lists.size.astype(np.int64)
-    row = np.repeat(np.arange(size.size, dtype=np.int32), size)
-    entry = np.arange(row.size) + np.repeat(lists.start[:-1] - np.cumsum(size) + size, size)
-    return Pairs(row, lists.column[entry], lists.cost[entry])
-
-
-def _joined(forth: Pairs, back: Pairs) -> Pairs:
-    """The pairs of both directions."""
-    return Pairs(
-        np.concatenate([forth.row, back.column]),
-        np.concatenate([forth.column, back.row]),
-        np.concatenate([forth.cost, back.cost]),
-    )
-
-
 def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatArray:
     """Duals of the problem between groups of GROUP neighbouring atoms, extended by c-transform."""
     count = min(task.supply.size, task.demand.size) // GROUP
-    ones = np.ones(count, dtype=np.int64)
-    x, y = _grouped(task.x, task.supply, count), _grouped(task.y, task.demand, count)
-    ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
-    set_start(problem, ordered, None, descend)
-    descend(problem)
+    ordered, problem = _solved_groups(task, count, descend)
     u = np.full(count, np.inf)
     fit_bounds(problem.columns)
     c_transform(ordered.x, problem.columns, problem.found, u)
@@ -197,6 +213,35 @@ def _coarse_duals(task: Transport, descend: Callable[[Problem], int]) -> FloatAr
     v = np.full(task.demand.size, np.inf)
     c_transform(task.y, rows, found_of(1), v)
     return v
+
+
+def _gaussian(task: Transport) -> FloatArray:
+    return gaussian_duals(task.x, task.y, task.supply, task.demand)
+
+
+def _is_gaussian(task: Transport, descend: Callable[[Problem], int]) -> bool:
+    """Whether the clouds are so like Gaussians that the duals between those are a start as good as any.
+
+    Asked of a problem between few groups of atoms, whose solution takes little time.
+    """
+    count = min(task.supply.size, task.demand.size)
+    if not GROUP * 2 * PROBE <= count < MANY:
+        return False
+    small, problem = _solved_groups(task, PROBE, descend)
+    renew_lists(problem)
+    scale = local_scale(problem)
+    best = _dual_value(small, problem.columns, problem.columns.v.copy())
+    return best - _dual_value(small, problem.columns, _gaussian(small)) <= ALIKE * scale * PROBE
+
+
+def _solved_groups(task: Transport, count: int, descend: Callable[[Problem], int]) -> tuple[Transport, Problem]:
+    """The problem between so many groups of neighbouring atoms, in tree order, roughly solved."""
+    ones = np.ones(count, dtype=np.int64)
+    x, y = _grouped(task.x, task.supply, count), _grouped(task.y, task.demand, count)
+    ordered, problem, _, _ = laid_out(Transport(x, y, ones, ones, task.matrices))
+    set_start(problem, ordered, None, descend)
+    descend(problem)
+    return ordered, problem
 
 
 def _grouped(atoms: FloatArray, units: IntArray, count: int) -> FloatArray:

@@ -6,11 +6,13 @@ import heapq
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from mfsym.accelerate import exact
 from mfsym.kernels.lanes import keep
 from mfsym.kernels.ot_auction import auction, release
 from mfsym.kernels.ot_bounds import child_bounds
+from mfsym.kernels.ot_flow import saturate
 from mfsym.kernels.ot_forest import close_column, finish, forget, grow, harvest, note_goal, open_column, plant
 from mfsym.kernels.ot_heap import Heap, clear, pop, push
 from mfsym.kernels.ot_lists import renew_all
@@ -324,3 +326,57 @@ def test_flat_clouds_askew_have_the_distance_of_those_along_the_axes():
     n = sized(600, 210)
     a, b = normals(KEY, 54, n, 4) * [1.0, 1.0, 1e-3, 1e-3], normals(KEY, 55, n, 4) * [1.0, 0.5, 1e-3, 1e-3]
     assert abs(w2(a @ frame, b @ frame).w2_squared - w2(a, b).w2_squared) <= ALGEBRA
+
+
+def _most_flow(tight: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> int:
+    """The most mass that fits along tight pairs, by a linear programme."""
+    rows, columns = np.nonzero(tight)
+    sums = np.zeros((supply.size + demand.size, rows.size))
+    sums[rows, np.arange(rows.size)] = 1.0
+    sums[supply.size + columns, np.arange(rows.size)] = 1.0
+    found = linprog(-np.ones(rows.size), A_ub=sums, b_ub=np.concatenate([supply, demand]))
+    return round(-found.fun)
+
+
+def _tied_problem(listed: int, masses: tuple[int, ...] = (3, 1, 2)) -> tuple[Problem, np.ndarray]:
+    """A problem on a grid, where many columns tie, and its costs."""
+    x, y = np.round(normals(KEY, 70, N, 2)), np.round(normals(KEY, 71, N, 2))
+    x = np.ascontiguousarray(x[order_of(x)])
+    columns, order = columns_of(y, None)
+    fit_bounds(columns)
+    units = np.resize(np.array(masses, dtype=np.int64), N)
+    problem = problem_of(x, columns, units, units[::-1].copy(), listed)
+    renew_all(4, problem)
+    problem.u[:] = _costs(x, y[order]).min(axis=1)
+    return problem, _costs(x, y[order])
+
+
+def test_saturation_moves_all_mass_that_fits_along_tight_pairs():
+    problem, costs = _tied_problem(listed=N)
+    market = problem.market
+    supply, demand = market.deficit.copy(), market.demand.copy()
+    assert saturate(problem, forest_of(N, N).search)
+    _assert_masses_balance(problem, supply, demand)
+    tight = costs <= costs.min(axis=1)[:, None]
+    flows = np.array([[held(i, j, market) for j in range(N)] for i in range(N)])
+    assert (flows[~tight] == 0).all()
+    assert flows.sum() == _most_flow(tight, supply, demand)
+    waiting = market.waiting[: market.top[0]]
+    assert sorted(waiting) == list(np.flatnonzero(market.deficit))
+    _assert_lists_certify(problem, costs)
+
+
+def test_saturation_with_short_lists_keeps_to_tight_pairs_and_leaves_the_rest_waiting():
+    problem, costs = _tied_problem(listed=1, masses=(2, 1))
+    supply, demand = problem.market.deficit.copy(), problem.market.demand.copy()
+    assert saturate(problem, forest_of(N, N).search)
+    _assert_masses_balance(problem, supply, demand)
+    flows = np.array([[held(i, j, problem.market) for j in range(N)] for i in range(N)])
+    assert (flows[costs > costs.min(axis=1)[:, None]] == 0).all()
+    assert 0 < flows.sum() <= _most_flow(costs <= costs.min(axis=1)[:, None], supply, demand)
+
+
+def test_saturation_tells_when_the_cells_run_out():
+    problem, _ = _tied_problem(listed=N)
+    problem.market.spare[0] = -1
+    assert not saturate(problem, forest_of(N, N).search)
