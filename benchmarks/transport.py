@@ -59,6 +59,7 @@ class Settings:
         ("independent", 100000),
         ("concentrated", 20000),
         ("concentrated", 50000),
+        ("trained: vanilla and da, WI, WI start", 20000),
     )
     trained: tuple[str, ...] = tuple(TRAINED)
     trained_sizes: tuple[int, ...] = (500, 1000, 5000)
@@ -244,7 +245,7 @@ def _ours(rows: list[Row], family: str, n: int, figure: Callable[[Row], float]) 
 def bounds(results: dict[str, Any]) -> list[Bound]:
     """What exact transport is held to, with what this run measured."""
     rows, found = results["rows"], []
-    diffuse = ("independent", "near", "shifted")
+    diffuse = ("independent", "near", "shifted", "anisotropic")
     for text, families, least in (
         ("diffuse", diffuse, 40.0),
         ("trained", tuple(TRAINED), 10.0),

@@ -35,10 +35,6 @@ GOALS = 128
 """Columns with free mass whose distances bound how far a round looks; a round ends when it met so many."""
 
 
-FEW = 4
-"""Units of mass that are met in one round: the last rounds see the most columns."""
-
-
 class Forest(NamedTuple):
     """State of one round. Items of the heap: column j as j, row i's virtual item as M + i."""
 
@@ -265,7 +261,7 @@ def forget(forest: Forest) -> None:
 
 @exact
 def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
-    """Rounds until no row waits, each until ``share`` of what rows wait for is met, or all of few. Returns how many.
+    """Rounds until no row waits, each until ``share`` of what rows wait for is met. Returns how many.
 
     No cell's slack grows: exact where every cell is tight beforehand (``release`` with epsilon = 0). The number is
     negative where the cells ran out.
@@ -279,8 +275,7 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
         wanted = 0
         for t in range(market.top[0]):
             wanted += market.deficit[market.waiting[t]]
-        if wanted > FEW:
-            wanted = int(share * wanted)
+        wanted = max(1, int(share * wanted))
         plant(wanted, k, problem, forest)
         last = grow(wanted, problem, forest)
         rounds, since = rounds + 1, since + forest.length[1]

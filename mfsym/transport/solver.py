@@ -33,6 +33,10 @@ FIRST, LAST, DOWN = 0.1, 1e-3, 10.0
 Where masses split ties are common, which small bids settle slowly: the first auction is the last one there.
 """
 
+LATER = 8
+"""Rows that the first auction may leave to the next one, which shortens their ways to free columns: those lead through
+nearly all of a large cloud."""
+
 WARM = 1e-2
 """The first epsilon after a warm start."""
 
@@ -116,7 +120,8 @@ def descend(problem: Problem, epsilon: float = FIRST) -> int:
         release(epsilon * scale, LISTED, problem)
         bids += auction(epsilon * scale, LISTED, patience, problem)
         fit_bounds(problem.columns)
-        if _counted(finish(SHARE, LISTED, problem, forest)) > 0:
+        later = epsilon == FIRST and epsilon > last and problem.market.top[0] <= LATER
+        if not later and _counted(finish(SHARE, LISTED, problem, forest)) > 0:
             fit_bounds(problem.columns)
         if epsilon <= last:
             return bids
