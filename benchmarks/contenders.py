@@ -88,6 +88,15 @@ CONTENDERS: dict[str, Entry] = {
         f"mfsym, 10 replicates, {CORES} processes", "benchmarks.ours", "Mfsym", 1, replicates=10, processes=CORES
     ),
     "c": Entry("C roofline, 1 core", "benchmarks.roofline", "Roofline", 1, needs="gcc"),
+    "c-replicates": Entry(
+        f"C roofline, 10 replicates, {CORES} processes",
+        "benchmarks.roofline",
+        "Roofline",
+        1,
+        needs="gcc",
+        replicates=10,
+        processes=CORES,
+    ),
     "jax": Entry("JAX scan, all cores", "benchmarks.peers_jax", "Jax", CORES, needs="jax"),
     "jax-plain": Entry(
         "JAX scan, plain form", "benchmarks.peers_jax", "Jax", CORES, needs="jax", options={"plain": True}

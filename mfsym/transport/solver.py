@@ -24,7 +24,17 @@ from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.transport.lattices import TIED, lattice_unit, round_duals
 from mfsym.transport.packs import forest_of, with_room
 from mfsym.transport.results import FloatArray, IntArray
-from mfsym.transport.starts import LISTED, Transport, laid_out, local_scale, near, renew_lists, set_start, turned
+from mfsym.transport.starts import (
+    LISTED,
+    NEARLY_ALL,
+    Transport,
+    laid_out,
+    local_scale,
+    renew_lists,
+    set_start,
+    share_of_nearest,
+    turned,
+)
 from mfsym.transport.turns import flat_axes
 
 FIRST, LAST, DOWN = 0.1, 1e-3, 10.0
@@ -73,8 +83,11 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     Raises TransportFailed where the cells run out.
     """
     ordered, problem, order_x, order_y = laid_out(task)
-    close, unit, iterations = near(problem), lattice_unit(ordered.x, problem.columns), 0
-    if unit > 0.0:
+    share, iterations = share_of_nearest(problem), 0
+    close, unit = share >= NEARLY_ALL, lattice_unit(ordered.x, problem.columns) if share < 1.0 else 0.0
+    if share == 1.0:
+        iterations = auction(0.0, LISTED, problem.x.shape[0], problem)
+    elif unit > 0.0:
         problem = with_room(problem, TIED)
         _start_tied(problem, ordered, unit, close, None if start is None else start[order_y])
     elif close:
@@ -141,14 +154,17 @@ def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
     forest = forest_of(n, m)
     _recentre(problem)
     release(0.0, LISTED, problem)
-    auction(0.0, LISTED, problem.x.shape[0], problem)
-    for _ in range(3):
+    if problem.market.top[0] > 0:
+        auction(0.0, LISTED, problem.x.shape[0], problem)
         release(0.0, LISTED, problem)
-        fit_bounds(problem.columns)
-        _counted(finish(SHARE, LISTED, problem, forest))
+    for _ in range(3):
+        if problem.market.top[0] > 0:
+            fit_bounds(problem.columns)
+            _counted(finish(SHARE, LISTED, problem, forest))
         u, gap, total = _certificate(problem)
         if gap <= CERTIFIED * total:
             break
+        release(0.0, LISTED, problem)
     return u, gap
 
 

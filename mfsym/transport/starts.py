@@ -137,13 +137,16 @@ def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: b
     return tied or _is_gaussian(task, descend)
 
 
-def near(problem: Problem) -> bool:
-    """Whether nearly all mass finds room in the nearest column (duals zero): the problem needs no start then."""
+def share_of_nearest(problem: Problem) -> float:
+    """Share of the mass that finds room in its nearest column. From NEARLY_ALL on zero duals are a good start.
+
+    Where it is 1, they are optimal: every row takes its nearest column. Leaves that column on each row's list.
+    """
     renew_lists(problem, 1)
     nearest = problem.lists.column[problem.lists.start[:-1]]
     market = problem.market
     arriving = np.bincount(nearest, market.deficit, market.demand.size)
-    return bool(np.minimum(arriving, market.demand).sum() >= NEARLY_ALL * market.demand.sum())
+    return float(np.minimum(arriving, market.demand).sum() / market.demand.sum())
 
 
 def renew_lists(problem: Problem, k: int = NEAR) -> None:

@@ -232,3 +232,18 @@ def test_unequal_counts_agree_with_the_network_simplex(counts):
     a, b = normals(KEY, 30, counts[0], 3), normals(KEY, 31, counts[1], 3)
     ours = solve_by_auction(as_cloud(a), as_cloud(b)).w2_squared
     assert abs(ours - w2(a, b, method="emd").w2_squared) <= ALGEBRA * ours
+
+
+def test_clouds_whose_nearest_atoms_pair_up_are_solved_by_zero_duals():
+    """And not where two rows share their nearest column: then duals must fall."""
+    a = normals(KEY, 90, N, 3)
+    b = a[::-1] + 1e-9 * normals(KEY, 91, N, 3)
+    result = solve_by_auction(as_cloud(a), as_cloud(b))
+    assert np.array_equal(result.plan.columns[np.argsort(result.plan.rows)], np.arange(N)[::-1])
+    assert (result.potentials[1] == 0.0).all()
+    assert result.relative_gap == 0.0
+    assert result.iterations == N
+    b[0] = a[0] + 1e-9
+    result = solve_by_auction(as_cloud(a), as_cloud(b))
+    assert (result.potentials[1] < 0.0).any()
+    assert result.relative_gap <= ROUNDOFF
