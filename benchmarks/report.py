@@ -188,11 +188,12 @@ def markdown(results: Results) -> str:
 
 
 def picture(results: Results, path: Path) -> None:
-    """Cost of a step against N, log-log, vanilla, one line per contender."""
+    """Cost of a step against N, log-log, vanilla, one line per contender: dashed for replicates, dotted for threads."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
     axes = figure.subplots(1, 2)
+    colours: dict[str, str] = {}
     of = Medians(results)
     sizes = sorted({n for scheme, n in _cases(results, "float32") if scheme == "vanilla"})
     for name in _contenders(results):
@@ -204,12 +205,15 @@ def picture(results: Results, path: Path) -> None:
                 if row["n"] > max(sizes, default=0)
             ]
         counts, steps = (np.array(values) for values in zip(*points, strict=True)) if points else ((), ())
+        base = name.removesuffix("-replicates").removesuffix("-threads")
         style = {"marker": "o", "markersize": 3.5, "linewidth": 2.2 if name.startswith("mfsym") else 1.1}
+        style["color"] = colours.setdefault(base, f"C{len(colours)}")
+        style["linestyle"] = "--" if name.endswith("-replicates") else ":" if name.endswith("-threads") else "-"
         axes[0].loglog(counts, np.multiply(steps, 1e6), label=CONTENDERS[name].label, **style)
         axes[1].loglog(counts, np.multiply(steps, 1e9) / np.multiply(counts, BATCH), **style)
     axes[0].set(xlabel="particles N", ylabel="µs per step")
     axes[1].set(xlabel="particles N", ylabel="ns per particle-sample")
-    axes[0].legend(fontsize=7, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)
     for axis in axes:
         axis.grid(True, which="major", alpha=0.3)
     figure.savefig(path, dpi=120)
