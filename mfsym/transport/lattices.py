@@ -10,13 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.kernels.ot_problem import Columns, Problem
+from mfsym.transport.gaussians import FLAT
 from mfsym.transport.results import FloatArray
 
 COARSE = 0.01
 """Unit of the costs, in squared distances between neighbours, from which ties shape the problem."""
-
-FLAT = 1e-9
-"""Relative variance along an axis below which a cloud counts as flat there."""
 
 TIED = 64
 """Room on a row's list: all columns that tie should find it."""
