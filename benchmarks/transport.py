@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import quotients
 from benchmarks.clouds import FAMILIES, TRAINED, clouds
 from benchmarks.report import Bound, _number, _table, ratio
 from mfsym.provenance import machine
@@ -64,6 +65,8 @@ class Settings:
     trained: tuple[str, ...] = tuple(TRAINED)
     trained_sizes: tuple[int, ...] = (500, 1000, 5000)
     contenders: tuple[str, ...] = ("mfsym", "emd2", "emd2_lazy", "scipy", "lapjv")
+    quotients: tuple[str, ...] = quotients.GROUPS
+    quotient_sizes: tuple[int, ...] = (1000, 2000, 5000)
     rounds: int = 2
 
 
@@ -73,6 +76,8 @@ QUICK = Settings(
     large=(),
     trained=("trained: vanilla and da, WI, WI start",),
     trained_sizes=(500,),
+    quotients=("D4 on a matrix",),
+    quotient_sizes=(1000,),
     rounds=1,
 )
 
@@ -215,7 +220,9 @@ def run(settings: Settings, folder: Path, say: Say = print) -> dict[str, Any]:
             rows += found
             times = ", ".join(f"{row['contender']} {_median(row):.3g}" for row in found)
             say(f"[{time.perf_counter() - started:4.0f} s] {family}, N = {n}, seconds: {times}")
-    return {"machine": machine(), "settings": asdict(settings), "rows": rows, "missing": missing}
+    folds = quotients.run(settings.quotient_sizes, settings.quotients, say)
+    machinery = {"machine": machine(), "settings": asdict(settings), "missing": missing}
+    return {**machinery, "rows": rows, "quotients": folds}
 
 
 def _median(row: Row) -> float:
@@ -265,7 +272,7 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
     found.append(Bound("independent, N = 50000: MB above the interpreter", used, 150.0, False))
     gaps = [row["gap"] for row in rows if row["contender"] == "mfsym"]
     found.append(Bound("largest relative gap", max(gaps, default=None), 1e-12, False))
-    return found
+    return [*found, *quotients.bounds(results["quotients"])]
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -286,7 +293,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines = ["# Exact transport", "", facts, "", "## Bounds", "", *_table(["", "measured", "bound", "kept"], kept)]
     lines += ["", "## Seconds", "", "Medians, one thread; in brackets times mfsym. –: over 60 s or out of memory.", ""]
     lines += [*_table([*head, "gap"], cells), "", "## Peak memory above the interpreter, MB", ""]
-    return "\n".join([*lines, *_table(head, memories)]) + "\n"
+    lines += [*_table(head, memories), "", "## Quotients by groups of eight elements, seconds", ""]
+    return "\n".join([*lines, *quotients.table(results["quotients"])]) + "\n"
 
 
 def _cell(row: Row | None, base: float, name: str) -> str:

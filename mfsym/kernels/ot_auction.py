@@ -128,7 +128,7 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
             row[j], market.flow[j], market.cost[j] = i, 1, lists.cost[place]
             free[j], deficit[i], problem.u[i] = 0, 0, first
         since += 1
-        if since > v.size:
+        if since > v.size * columns.place.shape[1]:
             fit_bounds(columns)
             since = 0
     return bids

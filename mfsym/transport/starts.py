@@ -48,8 +48,9 @@ GROUP, SMALLEST = 4, 200
 PROBE, ALIKE = 250, 2.0
 """Groups that tell whether clouds are like Gaussians, and what those may lose in local scales for each group."""
 
-MANY = 8000
-"""Atoms from which large-scale differences between samples count more than a local scale, Gaussians or not."""
+MANY, PLANE = 8000, 2
+"""Atoms from which, and dimensions up to which, large-scale differences between samples count more than a local scale,
+Gaussians or not; in the plane they do at any size (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135)."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
@@ -105,7 +106,7 @@ def set_start(
     problem.columns.v[:] = guess
     value = -np.inf
     if start is None:
-        value = _sweep(problem, task, _ladder(gaussian, tied))
+        value = _sweep(problem, task, _ladder(gaussian or task.matrices is not None, tied))
     renew_lists(problem)
     rounding = NOTHING * float(np.abs(problem.columns.v).max()) * float(task.supply.sum())
     if _listed_dual_value(problem, task) <= value - rounding:
@@ -123,11 +124,12 @@ def _guess(
     return zero if min(task.supply.size, task.demand.size) < SMALLEST else _coarse_duals(task, descend)
 
 
-def _ladder(gaussian: bool, tied: bool) -> Sequence[Sequence[float]]:
-    """Temperatures of the sweeps: pairs need not be found anew after a start between Gaussians, nor where costs tie."""
+def _ladder(once: bool, tied: bool) -> Sequence[Sequence[float]]:
+    """Temperatures of the sweeps; pairs are found once where costs tie, after a start between Gaussians, and where
+    finding them takes long because columns have several images."""
     if tied:
         return TEMPERATURES[:1]
-    return (FOUND_ONCE,) if gaussian else TEMPERATURES
+    return (FOUND_ONCE,) if once else TEMPERATURES
 
 
 def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: bool) -> bool:
@@ -228,7 +230,7 @@ def _is_gaussian(task: Transport, descend: Callable[[Problem], int]) -> bool:
     Asked of a problem between few groups of atoms, whose solution takes little time.
     """
     count = min(task.supply.size, task.demand.size)
-    if not GROUP * 2 * PROBE <= count < MANY:
+    if task.x.shape[1] <= PLANE or not GROUP * 2 * PROBE <= count < MANY:
         return False
     small, problem = _solved_groups(task, PROBE, descend)
     renew_lists(problem)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.errors import MfsymError
-from mfsym.transport.clouds import as_atoms, pair
+from mfsym.transport.chambers import folded, is_closed, stabiliser
+from mfsym.transport.clouds import Cloud, as_atoms, pair
 from mfsym.transport.dense import padded_distances
 from mfsym.transport.distances import SMALL, certified, from_matrix, scale_of, w2
 from mfsym.transport.exact import solve_by_auction
@@ -60,7 +61,8 @@ def symmetrised_atoms(z: ArrayLike, matrices: ArrayLike) -> FloatArray:
 def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     """Squared W2 between two clouds seen on the quotient by a finite group: cost min_g |z - M_g z'|^2.
 
-    a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, at K times fewer atoms.
+    a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, at K times fewer atoms. Where reflections
+    generate the group it is W2^2 between the clouds moved into one chamber; see ``chambers``.
 
     >>> swap = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]
     >>> quotient_w2([[0.0, 1.0]], [[1.0, 0.0]], swap).w2_squared
@@ -68,6 +70,11 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     """
     first, second = pair(a, b, None, None)
     group = group_matrices(matrices, first.z.shape[1])
+    if is_closed(group):
+        first, second = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
+        group = stabiliser(group)
+        if len(group) == 1:
+            return w2(first.z, second.z)
     if first.z.shape[0] * second.z.shape[0] > SMALL**2:
         return certified(solve_by_auction(first, second, group), scale_of(first, second))
     started = time.perf_counter()

@@ -30,6 +30,8 @@ GROUPS = {
     "D4": dihedral(4).vector(),
     "B2": signed_permutations(2).vector(),
     "C8": cyclic(8).vector(),
+    "D4, two vectors": dihedral(4).vector() + dihedral(4).vector(),
+    "D4, matrices": dihedral(4).vector() * dihedral(4).vector(),
 }
 
 

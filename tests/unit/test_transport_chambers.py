@@ -1,0 +1,98 @@
+"""Clouds in one chamber of a group: which elements still count there, and that no others do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mfsym.groups import cyclic, dihedral, signed_permutations, symmetric
+from mfsym.streams import normals, stream_key
+from mfsym.transport import quotient_w2, w2
+from mfsym.transport.chambers import CLOSED, folded, is_closed, stabiliser
+from tests.sizes import sized
+from tests.tolerances import ALGEBRA, SPLIT
+
+KEY = stream_key(23, "teacher")
+N = sized(60, 20)
+
+VECTOR, TURNS = dihedral(4).vector(), cyclic(8).vector()
+
+LEFT = {
+    "C2": (cyclic(2).permutation(), 1),
+    "C3": (cyclic(3).permutation(), 3),
+    "S3": (symmetric(3).permutation(), 1),
+    "S4": (symmetric(4).permutation(), 1),
+    "B2": (signed_permutations(2).vector(), 1),
+    "D4": (VECTOR, 1),
+    "C8": (TURNS, 8),
+    "D4, two vectors": (VECTOR + VECTOR, 8),
+    "D4, matrices, of which -1 does nothing": (VECTOR * VECTOR, 4),
+    "S3, two vectors": (symmetric(3).permutation() + symmetric(3).permutation(), 6),
+}
+"""Representations, and how many elements their chambers leave: |G| / |W| distinct ones."""
+
+
+def _squares(x: np.ndarray, y: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """min over the matrices of |x_i - M y_j|^2."""
+    return np.min([np.square(x[:, None] - (y @ m.T)[None]).sum(axis=2) for m in matrices], axis=0)
+
+
+def _in_a_general_basis(matrices: np.ndarray) -> np.ndarray:
+    basis = np.linalg.qr(normals(KEY, 9, matrices.shape[1], matrices.shape[1]))[0]
+    return basis @ matrices @ basis.T
+
+
+@pytest.mark.parametrize("general", [False, True])
+@pytest.mark.parametrize("name", LEFT)
+def test_in_a_chamber_only_the_elements_that_keep_it_count(name, general):
+    representation, count = LEFT[name]
+    matrices = representation.matrices
+    if general:
+        matrices = _in_a_general_basis(matrices)
+    a, b = normals(KEY, 1, N, matrices.shape[1]), normals(KEY, 2, N, matrices.shape[1])
+    few = stabiliser(matrices)
+    assert is_closed(matrices)
+    assert len(few) == count
+    all_of_it = _squares(a, b, matrices)
+    assert np.abs(_squares(folded(a, matrices), folded(b, matrices), few) - all_of_it).max() <= ALGEBRA
+    if count < len(np.unique(matrices.round(6), axis=0)):
+        assert np.abs(_squares(a, b, few) - all_of_it).max() > SPLIT
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_folding_maps_orbits_to_points(name):
+    matrices = LEFT[name][0].matrices
+    a = normals(KEY, 3, N, matrices.shape[1])
+    for matrix in matrices:
+        assert np.abs(folded(a @ matrix.T, matrices) - folded(a, matrices)).max() <= ALGEBRA
+
+
+def test_atoms_on_mirrors_stay_what_they_are():
+    matrices = dihedral(4).vector().matrices
+    walls = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [-1.0, 1.0], [0.0, 0.0]])
+    assert _squares(folded(walls, matrices), walls, matrices).diagonal().max() <= ALGEBRA**2
+    assert quotient_w2(walls, walls[::-1], matrices).w2_squared <= ALGEBRA**2
+
+
+def test_what_is_no_group_up_to_rounding_is_taken_as_it_is():
+    matrices = dihedral(4).vector().matrices
+    half = matrices[:5]
+    turned = matrices.copy()
+    turned[3] = matrices[3] @ np.array([[np.cos(1e-10), -np.sin(1e-10)], [np.sin(1e-10), np.cos(1e-10)]])
+    a, b = normals(KEY, 4, N, 2), normals(KEY, 5, N, 2)
+    for given in (half, turned):
+        assert not is_closed(given)
+        assert quotient_w2(a, b, given).w2_squared >= quotient_w2(a, b, matrices).w2_squared - CLOSED
+    assert quotient_w2(a, b, half).w2_squared > quotient_w2(a, b, matrices).w2_squared + SPLIT
+
+
+@pytest.mark.parametrize("name", ["D4", "C8", "D4, two vectors"])
+def test_whole_orbits_of_atoms_are_taken_for_repeated_ones(name):
+    """Their folded copies coincide but for rounding; every atom of a cloud counts for its share all the same."""
+    matrices = LEFT[name][0].matrices
+    n = sized(100, 12)
+    a, b = normals(KEY, 6, n, matrices.shape[1]), normals(KEY, 7, n, matrices.shape[1])
+    orbits = [np.einsum("kab,ib->kia", matrices, z).reshape(-1, matrices.shape[1]) for z in (a, b)]
+    expected = quotient_w2(a, b, matrices).w2_squared
+    assert abs(quotient_w2(*orbits, matrices).w2_squared - expected) <= ALGEBRA * expected
+    assert abs(w2(*orbits).w2_squared - expected) <= ALGEBRA * expected
