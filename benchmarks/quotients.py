@@ -32,7 +32,9 @@ GROUPS = (
 """Groups of eight elements. On a matrix A -> g A g^T, -1 acts as 1: there the symmetrised clouds have 4 N atoms."""
 
 CLOUDS = ("centred", "shifted")
-ROUNDS = 3
+LEAST, ATOMS = 3, 9000
+"""Rounds at least, and atoms that the rounds of a case have together if that makes more rounds."""
+
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
@@ -55,7 +57,7 @@ def pair_of(cloud: str, n: int, p: int) -> tuple[np.ndarray, np.ndarray]:
     return a, b if cloud == "centred" else 0.7 * b + np.eye(p)[0]
 
 
-def compare(group: str, cloud: str, n: int, rounds: int = ROUNDS) -> Row:
+def compare(group: str, cloud: str, n: int, rounds: int) -> Row:
     """Seconds of both solves, and their relative difference, in this process."""
     from mfsym.transport import quotient_w2, symmetrised_atoms, w2
 
@@ -118,4 +120,5 @@ def table(rows: list[Row]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(compare(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    atoms = int(sys.argv[3])
+    print(json.dumps(compare(sys.argv[1], sys.argv[2], atoms, rounds=max(LEAST, ATOMS // atoms))))

@@ -39,7 +39,7 @@ def order_of(atoms: FloatArray) -> IntArray:
 
 
 def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = False) -> tuple[Columns, IntArray]:
-    """The columns' pack, numbered along a kd-tree, and the order in which they are numbered.
+    """The columns' pack with duals of zero, numbered along a kd-tree, and the order in which they are numbered.
 
     matrices : (K, p, p) group whose images M_g y_j all belong to column j, or None.
     ordered : whether the atoms stand in a good order already, to be kept.
@@ -61,7 +61,7 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
     low, high = np.zeros(nodes * p), np.zeros(nodes * p)
     bound_leaves(flat, owner, first, 8 * octets, span, low, high)
     bound_parents(first, span, low, high)
-    held = np.flatnonzero(owner >= 0)
+    held, level = np.flatnonzero(owner >= 0), np.where(span.atoms > 0, 0.0, -np.inf)
     owner[held] = column[owner[held]]
     place = held[np.argsort(owner[held], kind="stable")].reshape(-1, images).astype(np.int32)
     columns = Columns(
@@ -80,8 +80,8 @@ def columns_of(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = F
         curve=np.zeros(nodes * p),
         slope=np.zeros(nodes * p),
         stretch=np.ones(nodes * p),
-        level=np.zeros(nodes),
-        offer=np.zeros(nodes),
+        level=level,
+        offer=level.copy(),
         opened=_children(span.atoms, first),
     )
     return columns, order

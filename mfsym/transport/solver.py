@@ -132,9 +132,10 @@ def descend(problem: Problem, epsilon: float = FIRST) -> int:
     while True:
         release(epsilon * scale, LISTED, problem)
         bids += auction(epsilon * scale, LISTED, patience, problem)
-        fit_bounds(problem.columns)
-        later = epsilon == FIRST and epsilon > last and problem.market.top[0] <= LATER
-        if not later and _counted(finish(SHARE, LISTED, problem, forest)) > 0:
+        left, later = problem.market.top[0], epsilon == FIRST and epsilon > last
+        if left > (LATER if later else 0):
+            fit_bounds(problem.columns)
+            _counted(finish(SHARE, LISTED, problem, forest))
             fit_bounds(problem.columns)
         if epsilon <= last:
             return bids

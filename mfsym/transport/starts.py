@@ -140,11 +140,12 @@ def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: b
 
 
 def share_of_nearest(problem: Problem) -> float:
-    """Share of the mass that finds room in its nearest column. From NEARLY_ALL on zero duals are a good start.
+    """Share of the mass that finds room in its nearest column, while the duals still are zero.
 
-    Where it is 1, they are optimal: every row takes its nearest column. Leaves that column on each row's list.
+    From NEARLY_ALL on these are a good start. Where it is 1, they are optimal: every row takes its nearest column.
+    Leaves that column on each row's list.
     """
-    renew_lists(problem, 1)
+    renew_all(1, problem)
     nearest = problem.lists.column[problem.lists.start[:-1]]
     market = problem.market
     arriving = np.bincount(nearest, market.deficit, market.demand.size)
