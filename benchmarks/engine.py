@@ -142,7 +142,7 @@ def run(settings: Settings, say: Say = print) -> dict[str, Any]:
 
 def _float64(names: Sequence[str], settings: Settings, say: Say) -> list[dict[str, Any]]:
     case = Case(5000, dtype="float64")
-    chosen = [name for name in ("mfsym", "mfsym-threads", "jax", "torch", "numpy") if name in names]
+    chosen = [name for name in ("mfsym", "mfsym-threads", "jax", "jax-plain", "torch", "numpy") if name in names]
     with ExitStack() as stack:
         teams = [stack.enter_context(Team(name)) for name in chosen]
         check(teams, ("vanilla",), "float64")
