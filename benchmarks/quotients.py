@@ -29,7 +29,7 @@ GROUPS = (
     "C8 on two vectors",
     "three signs on R^4",
 )
-"""Groups of eight elements. On a matrix A -> g A g^T, -1 acts as 1: there the symmetrised clouds have 4 N atoms."""
+"""Groups of eight elements. On a matrix, A -> g A g^T, -1 acts as 1: half of the symmetrised atoms are copies."""
 
 CLOUDS = ("centred", "shifted")
 LEAST, ATOMS = 3, 9000

@@ -206,6 +206,7 @@ def run(settings: Settings, folder: Path, say: Say = print) -> dict[str, Any]:
     missing = sorted(set(settings.contenders) - set(present))
     if missing:
         say(f"not installed, left out: {', '.join(missing)}")
+    folds = quotients.run(settings.quotient_sizes, settings.quotients, say)
     rows: list[Row] = []
     cases: list[tuple[str, Sequence[int]]] = [(family, settings.sizes) for family in settings.families]
     cases += [(family, settings.trained_sizes) for family in settings.trained]
@@ -220,7 +221,6 @@ def run(settings: Settings, folder: Path, say: Say = print) -> dict[str, Any]:
             rows += found
             times = ", ".join(f"{row['contender']} {_median(row):.3g}" for row in found)
             say(f"[{time.perf_counter() - started:4.0f} s] {family}, N = {n}, seconds: {times}")
-    folds = quotients.run(settings.quotient_sizes, settings.quotients, say)
     machinery = {"machine": machine(), "settings": asdict(settings), "missing": missing}
     return {**machinery, "rows": rows, "quotients": folds}
 

@@ -285,7 +285,7 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
             noted = saturate(problem, forest.search)
         if not noted:
             return -1
-        if since > columns.v.size:
+        if since > columns.v.size * columns.place.shape[1]:
             fit_bounds(columns)
             since = 0
     return rounds

@@ -14,24 +14,35 @@ import numpy as np
 from mfsym.transport.results import FloatArray
 
 CLOSED = 1e-13
-"""Error of a group's table up to which moving atoms leaves no trace in a distance."""
+"""Error of a group's table up to which moving atoms leaves no trace in a distance. Others are taken as they are."""
+
+ASKED = 64
+"""Elements at most that are multiplied with all others: where these are no group, half of them or more would tell."""
 
 SAME = 1e-9
 """Difference of entries below which two matrices are one element."""
 
 
 def in_general_position(p: int) -> tuple[FloatArray, FloatArray]:
-    """Two vectors (p,): the sines and cosines of 1 .. p, on no mirror whose normal is algebraic (Lindemann)."""
+    """Vectors c_b = sin b and d_a = cos (2 p + 1) a, a, b = 1 .. p, that know matrices M with algebraic entries.
+
+    <c, v> = 0 only for v = 0, and <d, M c> = 0 only for M = 0: sines of different algebraic numbers > 0 are linearly
+    independent over the algebraic numbers (Lindemann & Weierstrass), and the numbers (2 p + 1) a +- b all differ.
+    """
     numbers = np.arange(1.0, p + 1.0)
-    return np.sin(numbers), np.cos(numbers)
+    return np.sin(numbers), np.cos((2.0 * p + 1.0) * numbers)
 
 
 def is_closed(group: FloatArray) -> bool:
-    """Whether orthogonal matrices (K, p, p) form a group up to rounding: <d, M_g M_h c> takes the values <d, M_h c>."""
+    """Whether orthogonal matrices (K, p, p) form a group up to rounding: <d, M_g M_h c> takes the values <d, M_h c>.
+
+    The g for which it does form a group, so that most fail if one does. Where K > ASKED, so many at random are asked.
+    """
     c, d = in_general_position(group.shape[1])
     images = group @ c
     elements, size = np.sort(images @ d), float(np.linalg.norm(c) * np.linalg.norm(d))
-    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ group)
+    asked = group if len(group) <= ASKED else group[np.random.default_rng(0).integers(len(group), size=ASKED)]
+    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ asked)
 
 
 def stabiliser(group: FloatArray) -> FloatArray:
@@ -55,9 +66,13 @@ def _is_reflection(group: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.bool
 def folded(z: FloatArray, group: FloatArray) -> FloatArray:
     """Each atom of a cloud (N, p) moved to its image nearest to c, a fixed vector in general position."""
     c = in_general_position(group.shape[1])[0]
-    nearest = np.argmax(z @ np.einsum("kab,a->bk", group, c), axis=1)
-    moved = np.empty_like(z)
+    best, nearest = np.full(z.shape[0], -np.inf), np.zeros(z.shape[0], dtype=np.int64)
     for element, matrix in enumerate(group):
+        product = z @ (c @ matrix)
+        better = product > best
+        best[better], nearest[better] = product[better], element
+    moved = np.empty_like(z)
+    for element in np.unique(nearest):
         chosen = nearest == element
-        moved[chosen] = z[chosen] @ matrix.T
+        moved[chosen] = z[chosen] @ group[element].T
     return moved

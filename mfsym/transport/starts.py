@@ -1,10 +1,10 @@
 """Where the duals of a transport problem start: the better they are, the fewer bids follow.
 
-Small problems start from zero, larger ones from the duals between Gaussians of the same moments where a problem between
-few groups of atoms tells that these are good, otherwise from those of a coarse problem between groups of neighbouring
-atoms, solved in the same way. The duals of an earlier solution replace them where their dual value is above that of
-zero. Sparse Sinkhorn sweeps on pairs of atoms that are near as seen from the rows or from the columns then bring the
-dual value close to the optimum.
+Small problems start from zero, larger ones from the duals between Gaussians of the same moments where costs tie or,
+neither in the plane nor from MANY atoms on, a problem between few groups of atoms tells that these are good, otherwise
+from those of a coarse problem between groups of neighbouring atoms, solved in the same way. The duals of an earlier
+solution replace them where their dual value is above that of zero. Sparse Sinkhorn sweeps on pairs of atoms that are
+near as seen from the rows or from the columns then bring the dual value close to the optimum.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ PROBE, ALIKE = 250, 2.0
 
 MANY, PLANE = 8000, 2
 """Atoms from which, and dimensions up to which, large-scale differences between samples count more than a local scale,
-Gaussians or not; in the plane they do at any size (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135)."""
+Gaussians or not. In the plane all scales count alike (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135); there a
+coarse problem was better for 2000 atoms as for 5000."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
@@ -140,10 +141,10 @@ def _starts_gaussian(task: Transport, descend: Callable[[Problem], int], tied: b
 
 
 def share_of_nearest(problem: Problem) -> float:
-    """Share of the mass that finds room in its nearest column, while the duals still are zero.
+    """Share of the mass that finds room in its nearest column. The problem must be as ``laid_out`` made it.
 
-    From NEARLY_ALL on these are a good start. Where it is 1, they are optimal: every row takes its nearest column.
-    Leaves that column on each row's list.
+    From NEARLY_ALL on duals of zero are a good start. Where it is 1, they are optimal: every row takes its nearest
+    column. Leaves that column on each row's list.
     """
     renew_all(1, problem)
     nearest = problem.lists.column[problem.lists.start[:-1]]
@@ -226,7 +227,7 @@ def _gaussian(task: Transport) -> FloatArray:
 
 
 def _is_gaussian(task: Transport, descend: Callable[[Problem], int]) -> bool:
-    """Whether the clouds are so like Gaussians that the duals between those are a start as good as any.
+    """Whether the clouds are so like Gaussians that the duals between those are a start as good as any, see PLANE.
 
     Asked of a problem between few groups of atoms, whose solution takes little time.
     """

@@ -8,6 +8,7 @@ elements of the group.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,16 +71,18 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     """
     first, second = pair(a, b, None, None)
     group = group_matrices(matrices, first.z.shape[1])
+    started = time.perf_counter()
     if is_closed(group):
         first, second = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
         group = stabiliser(group)
         if len(group) == 1:
-            return w2(first.z, second.z)
+            return replace(w2(first.z, second.z), seconds=time.perf_counter() - started)
     if first.z.shape[0] * second.z.shape[0] > SMALL**2:
-        return certified(solve_by_auction(first, second, group), scale_of(first, second))
-    started = time.perf_counter()
-    cost = np.min([padded_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
-    return certified(from_matrix(cost, first, second, started), scale_of(first, second))
+        result = solve_by_auction(first, second, group)
+    else:
+        cost = np.min([padded_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
+        result = from_matrix(cost, first, second, started)
+    return replace(certified(result, scale_of(first, second)), seconds=time.perf_counter() - started)
 
 
 def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import ot
 import pytest
 
 from mfsym.groups import cyclic, dihedral, signed_permutations, symmetric
@@ -57,9 +58,18 @@ def test_the_quotient_distance_does_not_see_the_group(name):
     assert w2(a, moved).w2_squared > SPLIT
 
 
-def test_the_quotient_distance_takes_unequal_counts():
-    matrices = GROUPS["D4"].matrices
-    a, b = normals(KEY, 4, 12, 2), normals(KEY, 5, 8, 2)
+@pytest.mark.parametrize("counts", [(12, 8), sized((720, 660), (9, 7))])
+@pytest.mark.parametrize("name", ["D4", "C8", "D4, matrices"])
+def test_the_quotient_distance_takes_unequal_counts(name, counts):
+    """Also where several images of an atom count, above the size from which the own solver is used as below it."""
+    matrices = GROUPS[name].matrices
+    n, m = counts
+    a, b = normals(KEY, 4, n, matrices.shape[1]), normals(KEY, 5, m, matrices.shape[1])
+    cost = np.min([ot.dist(a, b @ matrix.T) for matrix in matrices], axis=0)
+    exact = ot.emd2([], [], cost, numItermax=10**7)
+    assert abs(quotient_w2(a, b, matrices).w2_squared - exact) <= ALGEBRA
+    if n > N:
+        return
     whole = w2(symmetrised_atoms(a, matrices), symmetrised_atoms(b, matrices), method="emd")
     assert abs(quotient_w2(a, b, matrices).w2_squared - whole.w2_squared) <= ALGEBRA
 

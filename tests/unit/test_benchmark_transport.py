@@ -8,6 +8,7 @@ import pytest
 from benchmarks import quotients, transport
 from benchmarks.clouds import FAMILIES
 from mfsym.transport import symmetrised_atoms
+from mfsym.transport.chambers import is_closed
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -51,6 +52,7 @@ def test_the_groups_have_eight_elements(group):
     matrices = quotients.matrices_of(group)
     assert len(matrices) == 8
     assert np.abs(np.einsum("kab,kcb->kac", matrices, matrices) - np.eye(matrices.shape[1])).max() <= ROUNDOFF
+    assert is_closed(matrices)
     orbit = symmetrised_atoms(np.arange(1.0, matrices.shape[1] + 1.0)[None], matrices)
     assert len(np.unique(orbit.round(9), axis=0)) == (4 if group.endswith("a matrix") else 8)
 

@@ -132,6 +132,23 @@ def _bounds(x: np.ndarray, h: int, columns: Columns, out: np.ndarray) -> None:
     keep(out, 0, child_bounds(x, h, columns))
 
 
+@pytest.mark.parametrize("count", [1, 5, 17, 130, 150])
+def test_a_new_tree_is_ready_for_searches_with_duals_of_zero(count):
+    """Without a fit, also where nodes are left over that hold no atom."""
+    y, x, found, bounds = normals(KEY, 60, count, P), normals(KEY, 61, 9, P), found_of(4), np.empty(8)
+    columns, order = columns_of(y, None)
+    for i in range(len(x)):
+        values = _costs(x[i : i + 1], y[order])[0]
+        kept = nearest(x[i], columns, 4, np.inf, found)
+        assert kept == min(4, count)
+        assert np.abs(found.value[:kept] - np.sort(values)[:kept]).max() <= ROUNDOFF
+        for h in range(columns.first):
+            _bounds(x[i], h, columns, bounds)
+            empty = columns.atoms[8 * h : 8 * h + 8] == 0
+            assert np.isinf(bounds[: empty.size][empty]).all()
+            assert np.isfinite(bounds[: empty.size][~empty]).all()
+
+
 def test_bounds_of_children_hold_for_every_atom_also_after_duals_have_fallen():
     problem, _ = _problem()
     columns, bounds = problem.columns, np.empty(8)
