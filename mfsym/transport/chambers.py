@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mfsym.streams import bits, stream_key
 from mfsym.transport.results import FloatArray
 
 CLOSED = 1e-13
@@ -41,7 +42,7 @@ def is_closed(group: FloatArray) -> bool:
     c, d = in_general_position(group.shape[1])
     images = group @ c
     elements, size = np.sort(images @ d), float(np.linalg.norm(c) * np.linalg.norm(d))
-    asked = group if len(group) <= ASKED else group[np.random.default_rng(0).integers(len(group), size=ASKED)]
+    asked = group if len(group) <= ASKED else group[bits(stream_key(0, "haar"), 0, ASKED, 1)[:, 0] % len(group)]
     return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ asked)
 
 
