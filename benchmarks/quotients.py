@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.contenders import THREADS
 from benchmarks.report import Bound, _number, _table
 
 Row = dict[str, Any]
@@ -35,7 +36,8 @@ CLOUDS = ("centred", "shifted")
 LEAST, ATOMS = 3, 9000
 """Rounds at least, and atoms that the rounds of a case have together if that makes more rounds."""
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(THREADS, "1")
+"""The environment of every process that is timed."""
 
 
 def matrices_of(group: str) -> np.ndarray:
@@ -86,7 +88,7 @@ def run(sizes: Sequence[int], groups: Sequence[str] = GROUPS, say: Callable[[str
         for cloud in CLOUDS:
             for n in sizes:
                 command = [sys.executable, "-m", "benchmarks.quotients", group, cloud, str(n)]
-                environment, place = {**os.environ, **THREADS}, Path(__file__).parent.parent
+                environment, place = {**os.environ, **ONE_THREAD}, Path(__file__).parent.parent
                 done = subprocess.run(
                     command, stdout=subprocess.PIPE, text=True, env=environment, cwd=place, check=True
                 )

@@ -45,8 +45,6 @@ AGREEMENT = 1e-9
 SHORT, REPEATS = 0.5, 3
 """A run shorter than this is repeated in its process."""
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -165,7 +163,7 @@ def ask(name: str, path: Path) -> Row | None:
             capture_output=True,
             text=True,
             timeout=limit,
-            env={**os.environ, **THREADS},
+            env={**os.environ, **quotients.ONE_THREAD},
             cwd=Path(__file__).parent.parent,
             check=False,
         )
