@@ -50,8 +50,7 @@ PROBE, ALIKE = 250, 2.0
 
 MANY, PLANE = 8000, 2
 """Atoms from which, and dimensions up to which, large-scale differences between samples count more than a local scale,
-Gaussians or not. In the plane all scales count alike (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135); there a
-coarse problem was better for 2000 atoms as for 5000."""
+Gaussians or not. In the plane all scales count alike (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135)."""
 
 NEARLY_ALL = 0.8
 """Share of the mass that finds room in its nearest column where clouds count as near."""
