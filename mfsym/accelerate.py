@@ -6,6 +6,10 @@ Two policies:
   stays a NaN: a diverged run is always seen.
 * ``exact``: IEEE arithmetic in the written order, for code that certifies its result.
 
+Under both, arrays are borrowed from the caller and not counted: packs hold dozens of them, and counting them at each
+call cost more than many a function that they are passed to. Such code cannot make arrays, and numba says so while it
+compiles; ``kernel_allocating`` and ``exact_allocating`` can.
+
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
 of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
@@ -36,6 +40,9 @@ from numba.extending import register_model as _register_model
 F = TypeVar("F", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
+BORROWED = {"_nrt": False}
+"""Arrays are not counted."""
+
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
@@ -100,6 +107,11 @@ def _compile(**options: Any) -> Callable[[F], F]:
 
 def kernel(function: F) -> F:
     """Compile a numerical kernel: sums reassociate and vectorise, NaN and inf propagate."""
+    return _compile(fastmath=FASTMATH, **BORROWED)(function)
+
+
+def kernel_allocating(function: F) -> F:
+    """As ``kernel``, for code that makes arrays of its own."""
     return _compile(fastmath=FASTMATH)(function)
 
 
@@ -121,7 +133,7 @@ def inner(function: F) -> F:
     """As ``kernel``, for a few lines of arithmetic that are always inlined into the compiled caller."""
     if JIT_DISABLED:
         return function
-    inlined: F = numba.njit(error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
+    inlined: F = numba.njit(error_model="numpy", fastmath=FASTMATH, forceinline=True, **BORROWED)(function)
     return inlined
 
 
@@ -138,14 +150,19 @@ def written_out(function: F) -> F:
 
 def exact(function: F) -> F:
     """Compile with IEEE arithmetic in the written order."""
+    return _compile(**BORROWED)(function)
+
+
+def exact_allocating(function: F) -> F:
+    """As ``exact``, for code that makes arrays of its own."""
     return _compile()(function)
 
 
 def exact_part(function: F) -> F:
-    """As ``exact``, for a few lines that are always inlined: a call that passes packs of arrays costs many of them."""
+    """As ``exact``, always inlined: for parts of a loop, where calls that pass packs of arrays cost about as much."""
     if JIT_DISABLED:
         return function
-    inlined: F = numba.njit(error_model="numpy", forceinline=True)(function)
+    inlined: F = numba.njit(error_model="numpy", forceinline=True, **BORROWED)(function)
     return inlined
 
 
@@ -163,9 +180,8 @@ def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[F], F]:
             def chooser(*args: Any) -> Callable[..., Any]:
                 return choose(*args)
 
-            _overload(function, jit_options={"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True})(
-                chooser
-            )
+            options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True, **BORROWED}
+            _overload(function, jit_options=options)(chooser)
         return function
 
     return decorate

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel, written_out
+from mfsym.accelerate import kernel, kernel_allocating, written_out
 from mfsym.kernels.elementary import like
 from mfsym.kernels.gates import meet
 from mfsym.kernels.losses import cotangents
@@ -144,12 +144,17 @@ def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> 
     deep_sums(shape, block, z, x, work.weights[1 if block == shape.blocks - 1 else 0], work, thread)
 
 
-@kernel
+@kernel_allocating
 def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
     """As ``kernels.sgd.advance``."""
+    return _advance(shape, z, batches, motion, map_extents(motion), work, thread)
+
+
+@kernel
+def _advance(shape: Any, z: Any, batches: Any, motion: Any, extents: Any, work: Any, thread: Any) -> Any:
+    """As ``advance_deep``, with the extents of the motion's maps."""
     threads = work.forces.shape[0]
     first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
-    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for block in range(first, last):
@@ -176,7 +181,7 @@ class _PredictionWork(NamedTuple):
     phi: np.ndarray
 
 
-@kernel
+@kernel_allocating
 def predict_deep(shape: Any, blocked: Any, x: Any, work: Any) -> None:
     """work.phi[0] (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
     one, zero = like(blocked[0], 1.0), like(blocked[0], 0.0)

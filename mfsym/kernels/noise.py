@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import by_type, inner, is_single, kernel
+from mfsym.accelerate import by_type, inner, is_single, kernel, kernel_allocating
 from mfsym.streams import LANES as _LANES
 from mfsym.streams import SEQUENCE_ROWS
 
@@ -145,7 +145,7 @@ def normal_rows(key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any
         out[o + s + i] = y
 
 
-@kernel
+@kernel_allocating
 def fill_normals(key: Any, step: Any, first_group: Any, out: Any) -> None:
     """Fill out (2 pairs, GROUP groups): [c, i] is coordinate c of row GROUP first_group + i at this step."""
     words = np.empty((2, AT_ONCE), np.uint32)

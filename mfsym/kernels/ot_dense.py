@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfsym.accelerate import exact, exact_part
+from mfsym.accelerate import exact, exact_allocating, exact_part
 from mfsym.kernels.lanes import below, eight, keep, least, lowest, spread
 from mfsym.kernels.ot_problem import Floats, Ints
 
@@ -68,8 +68,8 @@ def free_place(values: Floats, bound: float, row: Ints) -> int:
 def take_free(cost: Floats, v: Floats, column: Ints, row: Ints) -> None:
     """v_j = min_i c_ij, and row i takes the first column whose cheapest row it is, if that is free."""
     width = v.size
-    v[:] = cost[0]
-    for i in range(1, column.size):
+    v[:] = np.inf
+    for i in range(column.size):
         for o in range(0, width, 8):
             keep(v, o, least(eight(v, o), eight(cost[i], o)))
     v[row.size :] = 0.0
@@ -152,7 +152,7 @@ def path(i: int, cost: Floats, v: Floats, column: Ints, row: Ints, work: Floats,
             break
 
 
-@exact
+@exact_allocating
 def assign(cost: Floats, v: Floats, u: Floats, column: Ints, row: Ints, work: Floats) -> None:
     """The best assignment of n rows to n columns: column (n,) and row (n,) start at -1; duals u (n,), v (width,).
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import exact
+from mfsym.accelerate import exact_allocating
 from mfsym.kernels.ot_problem import Floats, Ints, Numbers
 
 CLIP = 1e3
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
     cost: Floats  # (E,)
 
 
-@exact
+@exact_allocating
 def sweep(temperature: float, count: int, pairs: Pairs, supply: Ints, demand: Ints, v: Floats) -> None:
     """``count`` sweeps at one temperature; the new duals replace v, and may be larger than the old ones."""
     n, m, size = supply.size, demand.size, pairs.row.size

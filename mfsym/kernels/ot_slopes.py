@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfsym.accelerate import exact
+from mfsym.accelerate import exact, exact_allocating
 from mfsym.kernels.ot_bounds import refresh_levels
 from mfsym.kernels.ot_problem import Columns, Floats
 from mfsym.kernels.ot_tree import at
@@ -26,7 +26,7 @@ CURVES = (-4.0, 0.98)
 """Smallest and largest curve; 1 would make the search of a node a linear programme."""
 
 
-@exact
+@exact_allocating
 def fit_bounds(columns: Columns) -> None:
     """New curves and slopes, and levels, for the present duals. All columns must be open."""
     nodes = columns.level.size
@@ -101,7 +101,7 @@ def rest_of_dual(t: int, features: int, h: int, columns: Columns) -> float:
     return rest
 
 
-@exact
+@exact_allocating
 def normal_equations(h: int, columns: Columns, features: int, centre: Floats, matrix: Floats, right: Floats) -> None:
     """Covariance of the features on node h (lower triangle, with its ridge), and their covariance with the duals."""
     begin, end = columns.begin[h - 1], columns.end[h - 1]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import exact
+from mfsym.accelerate import exact, exact_allocating
 from mfsym.kernels.ot_problem import Floats, Ints, Numbers
 
 
@@ -27,7 +27,7 @@ def at(t: int, axis: int, p: int) -> int:
     return ((t >> 3) * p + axis) * 8 + (t & 7)
 
 
-@exact
+@exact_allocating
 def tree_order(points: Floats, leaves: int, top: int) -> Ints:
     """Order of points (n, p) along a tree of ``leaves`` leaves, whose root has children of ``top`` leaves each.
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel
+from mfsym.accelerate import kernel_allocating
 from mfsym.kernels.units import (
     MATRIX,
     SAMPLES_AT_A_TIME,
@@ -51,7 +51,7 @@ class Cloud(NamedTuple):
     blocked: np.ndarray
 
 
-@kernel
+@kernel_allocating
 def _cotangents(nodes: Any, phi: Any, n: Any) -> Any:
     """Turn sums phi (M, c) over n particles into r_bk = 2 q_b w_k rho_k e_b; the risk."""
     B, c = nodes.y.shape
@@ -79,7 +79,7 @@ def _cotangents(nodes: Any, phi: Any, n: Any) -> Any:
     return risk
 
 
-@kernel
+@kernel_allocating
 def sweep_population(cloud: Any, nodes: Any, gradient: Any) -> Any:
     """Write the gradient of the risk, in blocks like the particles, to ``gradient`` (flat); return the risk."""
     L, size = np.uintp(cloud.lanes), cloud.p * cloud.lanes

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel
+from mfsym.accelerate import kernel, kernel_allocating
 from mfsym.kernels.elementary import like
 from mfsym.kernels.gates import meet
 from mfsym.kernels.losses import cotangents as _cotangents
@@ -95,15 +95,20 @@ def _pull(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> Non
         recompute_block(unit, z, o, L, x, work.r, work.scratch[thread], g)
 
 
-@kernel
+@kernel_allocating
 def advance(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
     """Move the blocked particles z through the S steps of ``batches``; ``thread`` is this call's number among threads.
 
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
+    return _advance(shape, z, batches, motion, map_extents(motion), work, thread)
+
+
+@kernel
+def _advance(shape: Any, z: Any, batches: Any, motion: Any, extents: Any, work: Any, thread: Any) -> Any:
+    """As ``advance``, with the extents of the motion's maps."""
     threads = work.forces.shape[0]
     first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
-    extents = map_extents(motion)
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for block in range(first, last):

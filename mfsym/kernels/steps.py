@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel
+from mfsym.accelerate import kernel, kernel_allocating
 from mfsym.kernels.elementary import like
 from mfsym.kernels.losses import QUADRATIC
 from mfsym.kernels.noise import GROUP, normal_rows
@@ -100,7 +100,7 @@ def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) ->
         normal_rows(motion.key, motion.step + s, at, pair, words, normals, stride, shape.lanes)
 
 
-@kernel
+@kernel_allocating
 def map_extents(motion: Any) -> Any:
     """(2, p, 2): where the nonzero entries of each row of P and of W begin and end; P without rows has none."""
     p = motion.noise_map.shape[0]

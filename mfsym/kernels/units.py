@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import kernel
+from mfsym.accelerate import kernel, kernel_allocating
 from mfsym.kernels.activations import slopes_row, sum_row, sum_slopes_row, values_slopes_row
 from mfsym.kernels.elementary import like
 from mfsym.kernels.planar import planar_kept, planar_pull, planar_pull_kept, planar_sums
@@ -211,7 +211,7 @@ def unpack(blocked: Any, L: Any, z: Any) -> None:
             z[i, k] = blocked[(i // L * p + k) * L + i % L]
 
 
-@kernel
+@kernel_allocating
 def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out: Any) -> None:
     """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
     one, zero = like(blocked[0], 1.0), like(blocked[0], 0.0)
@@ -225,7 +225,7 @@ def predict_blocked(unit: Any, blocked: Any, n: Any, p: Any, L: Any, x: Any, out
     out /= like(one, n)
 
 
-@kernel
+@kernel_allocating
 def predict_few(activation: Any, z: Any, c: Any, n: Any, x: Any, out: Any) -> None:
     """out (Q, c) = (1/n) sum_i sigma(x_q, z_i) of the matrix unit for x (Q, d), a lane for each sample.
 

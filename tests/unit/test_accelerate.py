@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
 import mfsym
 from mfsym import accelerate
-from mfsym.accelerate import by_type, exact, inner, kernel
+from mfsym.accelerate import by_type, exact, exact_allocating, inner, kernel, kernel_allocating
 from mfsym.kernels import activations, elementary, planar, rows, sgd
 from tests.sizes import compiled
 
@@ -74,6 +76,56 @@ def _bits_of(x):
 @kernel
 def _bits_of_first(a):
     return _bits_of(a[0])
+
+
+class _Pack(NamedTuple):
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _dot(pack):
+    total = 0.0
+    for i in range(pack.first.size):
+        if pack.first[i] > 0.0:
+            total += _head(pack) * pack.second[i]
+    return total
+
+
+def _copy_of_first(pack):
+    copy = np.empty(1)
+    copy[0] = pack.first[0]
+    return copy
+
+
+@exact
+def _head(pack):
+    return pack.first[0] if pack.second[0] > 0.0 else 0.0
+
+
+@compiled
+@pytest.mark.parametrize("policy", [kernel, exact])
+def test_arrays_of_packs_are_not_counted(policy, tmp_path, monkeypatch):
+    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
+    pack = _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
+    function = policy(_dot)
+    counts = [sys.getrefcount(array) for array in pack]
+    assert function(pack) == 24.0
+    (code,) = function.inspect_llvm().values()
+    assert "NRT_incref" not in code
+    assert counts == [sys.getrefcount(array) for array in pack]
+
+
+@compiled
+@pytest.mark.parametrize(("borrows", "makes"), [(kernel, kernel_allocating), (exact, exact_allocating)])
+def test_only_allocating_code_makes_arrays(borrows, makes, tmp_path, monkeypatch):
+    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
+    pack = _Pack(np.array([2.0]), np.array([5.0]))
+    with pytest.raises(numba.TypingError, match="array passed into the function"):
+        borrows(_copy_of_first)(pack)
+    function = makes(_copy_of_first)
+    assert function(pack)[0] == 2.0
+    (code,) = function.inspect_llvm().values()
+    assert "NRT_" in code
 
 
 def test_fast_math_never_assumes_numbers_are_finite():
