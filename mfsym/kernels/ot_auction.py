@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import uintp as U
 
-from mfsym.accelerate import exact
+from mfsym.accelerate import exact, exact_part
 from mfsym.kernels.ot_lists import best_value, renew
 from mfsym.kernels.ot_market import evict, give, held, take, wait
 from mfsym.kernels.ot_problem import Problem
@@ -44,15 +44,30 @@ def best_two(i: int, problem: Problem) -> tuple[int, float, float]:
     return place, first, second
 
 
-@exact
-def certified_best_two(i: int, k: int, problem: Problem) -> tuple[int, float, float]:
+@exact_part
+def best_two_of_whole(i: int, problem: Problem) -> tuple[int, float, float]:
+    """As ``best_two`` where masses do not split: a row that waits holds nothing."""
+    lists, v = problem.lists, problem.columns.v
+    first, second, place = np.inf, np.inf, -1
+    begin = U(lists.start[i])
+    for s in range(lists.size[i]):
+        value = lists.cost[begin + U(s)] - v[U(lists.column[begin + U(s)])]
+        if value < first:
+            first, second, place = value, first, lists.start[i] + s
+        elif value < second:
+            second = value
+    return place, first, second
+
+
+@exact_part
+def certified_best_two(i: int, k: int, splits: bool, problem: Problem) -> tuple[int, float, float]:
     """As ``best_two`` over all columns: the list is renewed until it certifies its best."""
-    place, first, second = best_two(i, problem)
-    while place < 0 or first > problem.lists.tau[i]:
+    while True:
+        place, first, second = best_two(i, problem) if splits else best_two_of_whole(i, problem)
+        if place >= 0 and first <= problem.lists.tau[i]:
+            return place, first, min(second, problem.lists.tau[i])
         renew(i, k, problem)
         k *= 2
-        place, first, second = best_two(i, problem)
-    return place, first, min(second, problem.lists.tau[i])
 
 
 @exact
@@ -73,12 +88,10 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
     A row stands aside whose two best columns tie at epsilon = 0, so that its bid would raise no price, and one that
     comes last in a chain of ``patience`` evictions (less after each such chain) which did not end on a free column:
     where more mass than fits was drawn to some place, its prices would have to fall far. It also ends where the cells
-    run low. Returns the number of bids. Whole masses are placed in the loop itself, because calls that pass packs would
-    cost more than the bids.
+    run low. Returns the number of bids.
     """
     columns, lists, market = problem.columns, problem.lists, problem.market
-    v, row, free, deficit = columns.v, market.row, market.free, market.deficit
-    splits, one = row.size > v.size, columns.place.shape[1] == 1
+    splits = market.row.size > columns.v.size
     bids, aside, since, chain, fewest = 0, 0, 0, 0, market.top[0] + 1
     while market.top[0] > aside and not (splits and market.spare[0] < 0):
         market.top[0] -= 1
@@ -86,22 +99,10 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
         if market.top[0] - aside < fewest:
             fewest, chain = market.top[0] - aside, 0
         chain += 1
-        place, first, second = -1, np.inf, np.inf
-        if not splits:
-            begin = U(lists.start[i])
-            for s in range(lists.size[i]):
-                value = lists.cost[begin + U(s)] - v[U(lists.column[begin + U(s)])]
-                if value < first:
-                    first, second, place = value, first, lists.start[i] + s
-                elif value < second:
-                    second = value
-            second = min(second, lists.tau[i])
-        if place < 0 or first > lists.tau[i]:
-            place, first, second = certified_best_two(i, k, problem)
+        place, first, second = certified_best_two(i, k, splits, problem)
         bids += 1
-        j = lists.column[place]
         raised = second - first + epsilon
-        if free[j] == 0 and (chain > patience or raised <= TIE * abs(second)):
+        if market.free[lists.column[place]] == 0 and (chain > patience or raised <= TIE * abs(second)):
             if chain > patience:
                 patience = max(patience // 2, LEAST)
             market.waiting[market.top[0]] = market.waiting[aside]
@@ -113,25 +114,33 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
             split_bid(i, place, raised, second + epsilon, problem)
             problem.u[i] = best_value(i, k, problem)
         else:
-            if free[j] == 0:
-                if raised < np.inf:
-                    v[j] -= raised
-                    first = second
-                if one:
-                    columns.worth[columns.place[j, 0]] = v[j]
-                else:
-                    show_dual(j, columns)
-                loser = row[j]
-                deficit[loser] = 1
-                market.waiting[market.top[0]] = loser
-                market.top[0] += 1
-            row[j], market.flow[j], market.cost[j] = i, 1, lists.cost[place]
-            free[j], deficit[i], problem.u[i] = 0, 0, first
+            problem.u[i] = whole_bid(i, place, raised, first, second, problem)
         since += 1
-        if since > v.size * columns.place.shape[1]:
+        if since > columns.v.size * columns.place.shape[1]:
             fit_bounds(columns)
             since = 0
     return bids
+
+
+@exact_part
+def whole_bid(i: int, place: int, raised: float, first: float, second: float, problem: Problem) -> float:
+    """Row i takes the column at ``place`` on its list, whose dual falls by ``raised`` where another row has to go.
+
+    Returns the row's own dual: the smaller of its two best values that it then has.
+    """
+    columns, market = problem.columns, problem.market
+    j = problem.lists.column[place]
+    if market.free[j] == 0:
+        if raised < np.inf:
+            columns.v[j] -= raised
+            first = second
+        show_dual(j, columns)
+        loser = market.row[j]
+        market.deficit[loser] = 1
+        wait(loser, market)
+    market.row[j], market.flow[j], market.cost[j] = i, 1, problem.lists.cost[place]
+    market.free[j], market.deficit[i] = 0, 0
+    return first
 
 
 @exact
