@@ -6,9 +6,9 @@ Two policies:
   stays a NaN: a diverged run is always seen.
 * ``exact``: IEEE arithmetic in the written order, for code that certifies its result.
 
-Under both, arrays are borrowed from the caller and not counted: packs hold dozens of them, and counting them at each
-call cost more than many a function that they are passed to. Such code cannot make arrays, and numba says so while it
-compiles; ``kernel_allocating`` and ``exact_allocating`` can.
+Under both, arrays are borrowed from the caller: packs hold dozens of them, and counting references to them at a call
+often cost more than the function called. Borrowed code makes no arrays, returns none, and calls nothing that returns
+one; ``kernel_allocating`` and ``exact_allocating`` may. numba refuses what makes arrays; a test looks for the rest.
 
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
@@ -40,8 +40,12 @@ from numba.extending import register_model as _register_model
 F = TypeVar("F", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
-BORROWED = {"_nrt": False}
-"""Arrays are not counted."""
+OWNED: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "forceinline": False, "_nrt": True}
+"""Options of compiled code that makes arrays. All are named: a function takes those that are not from whatever calls it
+first."""
+
+BORROWED: dict[str, Any] = {**OWNED, "_nrt": False}
+"""Options of compiled code that counts no references to its arrays."""
 
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
@@ -97,7 +101,7 @@ def _compile(**options: Any) -> Callable[[F], F]:
         before = _config.CACHE_DIR
         _config.CACHE_DIR = str(CACHE_DIR / f"{source.stem}-{_sources_digest(source)}")
         try:
-            compiled: F = numba.njit(cache=True, error_model="numpy", nogil=True, **options)(function)
+            compiled: F = numba.njit(cache=True, nogil=True, **options)(function)
         finally:
             _config.CACHE_DIR = before
         return compiled
@@ -107,17 +111,17 @@ def _compile(**options: Any) -> Callable[[F], F]:
 
 def kernel(function: F) -> F:
     """Compile a numerical kernel: sums reassociate and vectorise, NaN and inf propagate."""
-    return _compile(fastmath=FASTMATH, **BORROWED)(function)
+    return _compile(**{**BORROWED, "fastmath": FASTMATH})(function)
 
 
 def kernel_allocating(function: F) -> F:
     """As ``kernel``, for code that makes arrays of its own."""
-    return _compile(fastmath=FASTMATH)(function)
+    return _compile(**{**OWNED, "fastmath": FASTMATH})(function)
 
 
 def uncached_kernel(function: F) -> F:
-    """As ``kernel``, compiled again in every process: for kernels that take a user's functions as arguments."""
-    compiled: F = numba.njit(error_model="numpy", nogil=True, fastmath=FASTMATH)(function)
+    """As ``kernel_allocating``, compiled again in every process: for kernels that take a user's functions."""
+    compiled: F = numba.njit(nogil=True, **{**OWNED, "fastmath": FASTMATH})(function)
     return compiled
 
 
@@ -125,7 +129,7 @@ def user_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A user's function, compiled where it is not yet; with the JIT off, as it is."""
     if JIT_DISABLED or hasattr(function, "py_func"):
         return function
-    compiled: Callable[..., Any] = numba.njit(error_model="numpy")(function)
+    compiled: Callable[..., Any] = numba.njit(**OWNED)(function)
     return compiled
 
 
@@ -133,7 +137,7 @@ def inner(function: F) -> F:
     """As ``kernel``, for a few lines of arithmetic that are always inlined into the compiled caller."""
     if JIT_DISABLED:
         return function
-    inlined: F = numba.njit(error_model="numpy", fastmath=FASTMATH, forceinline=True, **BORROWED)(function)
+    inlined: F = numba.njit(**{**BORROWED, "fastmath": FASTMATH, "forceinline": True})(function)
     return inlined
 
 
@@ -155,14 +159,14 @@ def exact(function: F) -> F:
 
 def exact_allocating(function: F) -> F:
     """As ``exact``, for code that makes arrays of its own."""
-    return _compile()(function)
+    return _compile(**OWNED)(function)
 
 
 def exact_part(function: F) -> F:
-    """As ``exact``, always inlined: for parts of a loop, where calls that pass packs of arrays cost about as much."""
+    """As ``exact``, always inlined: for parts of a hot loop, where copying packs at each call is still felt."""
     if JIT_DISABLED:
         return function
-    inlined: F = numba.njit(error_model="numpy", forceinline=True, **BORROWED)(function)
+    inlined: F = numba.njit(**{**BORROWED, "forceinline": True})(function)
     return inlined
 
 
@@ -180,7 +184,7 @@ def by_type(choose: Callable[..., Callable[..., Any]]) -> Callable[[F], F]:
             def chooser(*args: Any) -> Callable[..., Any]:
                 return choose(*args)
 
-            options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True, **BORROWED}
+            options = {**BORROWED, "fastmath": FASTMATH, "forceinline": True}
             _overload(function, jit_options=options)(chooser)
         return function
 

@@ -46,7 +46,7 @@ def best_two(i: int, problem: Problem) -> tuple[int, float, float]:
 
 @exact_part
 def best_two_of_whole(i: int, problem: Problem) -> tuple[int, float, float]:
-    """As ``best_two`` where masses do not split: a row that waits holds nothing."""
+    """As ``best_two`` where masses do not split: a row that waits holds nothing, and nobody has to ask what."""
     lists, v = problem.lists, problem.columns.v
     first, second, place = np.inf, np.inf, -1
     begin = U(lists.start[i])
@@ -61,7 +61,7 @@ def best_two_of_whole(i: int, problem: Problem) -> tuple[int, float, float]:
 
 @exact_part
 def certified_best_two(i: int, k: int, splits: bool, problem: Problem) -> tuple[int, float, float]:
-    """As ``best_two`` over all columns: the list is renewed until it certifies its best."""
+    """As ``best_two`` over all columns: the list is renewed until it certifies its best. splits : whether masses do."""
     while True:
         place, first, second = best_two(i, problem) if splits else best_two_of_whole(i, problem)
         if place >= 0 and first <= problem.lists.tau[i]:
@@ -126,7 +126,7 @@ def auction(epsilon: float, k: int, patience: int, problem: Problem) -> int:
 def whole_bid(i: int, place: int, raised: float, first: float, second: float, problem: Problem) -> float:
     """Row i takes the column at ``place`` on its list, whose dual falls by ``raised`` where another row has to go.
 
-    Returns the row's own dual: the smaller of its two best values that it then has.
+    Returns the row's dual: its best value at the prices that then hold.
     """
     columns, market = problem.columns, problem.market
     j = problem.lists.column[place]

@@ -12,7 +12,7 @@ from mfsym.experiments import compare, simulate
 from tests.meta.sources import PACKAGE, ROOT, all_files, functions, imports, module_name, package_files, tree
 
 FILE_WALL, FUNCTION_WALL, KERNEL_WALL, ARGUMENT_WALL = 400, 60, 120, 8
-KERNEL_DECORATORS = {"kernel", "exact"}
+KERNEL_DECORATORS = {"kernel", "kernel_allocating", "exact", "exact_allocating"}
 FORBIDDEN = re.compile(
     "|".join(rf"\b{one}{two}\b" for one, two in (("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK")))
 )

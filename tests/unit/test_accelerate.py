@@ -1,5 +1,7 @@
-"""mfsym.accelerate: cache folders that follow the sources, fast-math that keeps NaN, code chosen by type."""
+"""mfsym.accelerate: caches that follow the sources, fast-math that keeps NaN, borrowed arrays, code chosen by type."""
 
+import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -13,8 +15,10 @@ import pytest
 
 import mfsym
 from mfsym import accelerate
-from mfsym.accelerate import by_type, exact, exact_allocating, inner, kernel, kernel_allocating
+from mfsym.accelerate import by_type, exact, exact_allocating, exact_part, inner, kernel, kernel_allocating
+from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
+from mfsym.transport import w2
 from tests.sizes import compiled
 
 KERNELS = Path(activations.__file__).parent
@@ -91,41 +95,126 @@ def _dot(pack):
     return total
 
 
-def _copy_of_first(pack):
+def _head_of_copy(pack):
     copy = np.empty(1)
     copy[0] = pack.first[0]
-    return copy
+    return copy[0]
+
+
+def _head_of_sum(pack):
+    return (pack.first + pack.second).sum()
 
 
 @exact
 def _head(pack):
-    return pack.first[0] if pack.second[0] > 0.0 else 0.0
+    if pack.second[0] > 0.0:
+        return _last(pack) - 1.0
+    return 0.0
+
+
+@exact
+def _last(pack):
+    part = pack.first[1:]
+    while part.size > 1:
+        part = part[1:]
+    return part[0]
+
+
+@pytest.fixture
+def cold(tmp_path, monkeypatch):
+    """An empty cache: what is compiled under it can be looked at."""
+    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
+    return _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
 
 
 @compiled
-@pytest.mark.parametrize("policy", [kernel, exact])
-def test_arrays_of_packs_are_not_counted(policy, tmp_path, monkeypatch):
-    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
-    pack = _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
+@pytest.mark.parametrize(
+    ("policy", "counts"), [(kernel, False), (exact, False), (kernel_allocating, True), (exact_allocating, True)]
+)
+def test_references_to_arrays_of_packs_are_counted_in_allocating_code_only(cold, policy, counts):
     function = policy(_dot)
-    counts = [sys.getrefcount(array) for array in pack]
-    assert function(pack) == 24.0
+    assert function(cold) == 24.0
     (code,) = function.inspect_llvm().values()
-    assert "NRT_incref" not in code
-    assert counts == [sys.getrefcount(array) for array in pack]
+    assert ("NRT_incref" in code) == counts
 
 
 @compiled
 @pytest.mark.parametrize(("borrows", "makes"), [(kernel, kernel_allocating), (exact, exact_allocating)])
-def test_only_allocating_code_makes_arrays(borrows, makes, tmp_path, monkeypatch):
-    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
-    pack = _Pack(np.array([2.0]), np.array([5.0]))
-    with pytest.raises(numba.TypingError, match="array passed into the function"):
-        borrows(_copy_of_first)(pack)
-    function = makes(_copy_of_first)
-    assert function(pack)[0] == 2.0
-    (code,) = function.inspect_llvm().values()
-    assert "NRT_" in code
+@pytest.mark.parametrize(("function", "answer"), [(_head_of_copy, 2.0), (_head_of_sum, 23.0)])
+def test_only_allocating_code_makes_arrays(cold, borrows, makes, function, answer):
+    with pytest.raises((numba.TypingError, numba.core.errors.NumbaRuntimeError)):
+        borrows(function)(cold)
+    assert makes(function)(cold) == answer
+
+
+@compiled
+@pytest.mark.parametrize(("borrows", "makes"), [(kernel, kernel_allocating), (exact, exact_allocating)])
+def test_options_do_not_come_from_what_is_compiled_around(cold, borrows, makes):
+    """numba lets a function inherit those that it does not name."""
+    fresh = makes(_head_of_copy)
+
+    def calls(pack):
+        return fresh(pack) + 1.0
+
+    assert borrows(calls)(cold) == 3.0
+    for policy in (kernel, kernel_allocating, exact, exact_allocating, inner, exact_part):
+        assert {"_nrt", "fastmath", "forceinline", "error_model"} <= set(policy(_dot).targetoptions)
+
+
+def _borrowed():
+    """Compiled functions of the package that count no references, and their names."""
+    for path in SOURCES:
+        module = importlib.import_module(f"mfsym.kernels.{path.stem}")
+        for name, function in vars(module).items():
+            if getattr(function, "targetoptions", {}).get("_nrt") is False:
+                yield name, function
+
+
+def _holds_arrays(kind):
+    return isinstance(kind, numba.types.Array) or any(_holds_arrays(part) for part in getattr(kind, "types", ()))
+
+
+@compiled
+def test_borrowed_code_returns_no_arrays():
+    """Its caller would give back what was never taken."""
+    z = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
+    w2(z, z[::-1] + 0.5, method="auction")
+    simulate("wi", "fa", n=5, horizon=1.0)
+    seen = 0
+    for name, function in _borrowed():
+        for signature in function.nopython_signatures:
+            assert not _holds_arrays(signature.return_type), name
+            seen += 1
+    assert seen > 10
+
+
+def _calls(node):
+    return {call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+
+
+def _policies(node):
+    return {part.id for part in node.decorator_list if isinstance(part, ast.Name)}
+
+
+def _makes(node):
+    """Whether a function is of those that may return arrays of their own."""
+    answers = [part for part in ast.walk(node) if isinstance(part, ast.Return) and part.value is not None]
+    return bool(answers and _policies(node) & {"kernel_allocating", "exact_allocating"})
+
+
+def test_borrowed_code_calls_nothing_that_returns_new_arrays():
+    """Nobody would give them back."""
+    found = {
+        path: [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        for path in SOURCES
+    }
+    makers = {node.name: path for path in SOURCES for node in found[path] if _makes(node)}
+    assert {"map_extents", "tree_order"} <= set(makers)
+    for path, nodes in found.items():
+        seen = {name for name, home in makers.items() if home == path or not name.startswith("_")}
+        for node in nodes:
+            if _policies(node) & {"kernel", "exact", "exact_part", "inner"}:
+                assert not _calls(node) & seen, node.name
 
 
 def test_fast_math_never_assumes_numbers_are_finite():

@@ -25,7 +25,7 @@ def _rows(ours: float, peer: float) -> list[dict]:
 
 
 def _folds(times: float) -> list[dict]:
-    row = {"group": "D4 on a vector", "cloud": "centred", "n": 1000, "difference": 1e-16}
+    row = {"group": "D4 on a vector", "acting": 8, "cloud": "centred", "n": 1000, "difference": 1e-16}
     return [{**row, "quotient": [1.0], "symmetrised": [each]} for each in (100.0, times)]
 
 
@@ -34,8 +34,15 @@ def test_bounds_follow_from_the_figures(peer, times, verdict):
     found = {b.text: b.verdict for b in transport.bounds({"rows": _rows(1.0, peer), "quotients": _folds(times)})}
     assert found["diffuse, N = 5000: times faster than POT emd2"] == verdict
     assert found["all, N <= 1000: times slower than the best peer"] == verdict
-    assert found["quotient by groups of eight: times faster than between the symmetrised clouds"] == verdict
+    assert found["quotient by 8 matrices: times faster than between the symmetrised clouds"] == verdict
     assert found["largest relative gap"] == "yes"
+
+
+def test_a_group_is_held_to_the_matrices_that_it_acts_by():
+    fast, slow = ({**row, "acting": acting} for row, acting in zip(_folds(3.0), (8, 4), strict=True))
+    found = {b.text: (b.value, b.bound, b.verdict) for b in quotients.bounds([fast, slow])}
+    assert found["quotient by 8 matrices: times faster than between the symmetrised clouds"] == (100.0, 4.0, "yes")
+    assert found["quotient by 4 matrices: times faster than between the symmetrised clouds"] == (3.0, 2.0, "yes")
 
 
 def test_the_report_shows_every_case(tmp_path):
@@ -61,6 +68,7 @@ def test_the_groups_have_eight_elements(group):
 def test_both_sides_of_a_comparison_are_one_distance(cloud):
     row = quotients.compare("C8 on a vector", cloud, sized(700, 10), rounds=1)
     assert row["difference"] <= ALGEBRA
+    assert row["acting"] == 8
     assert len(row["quotient"]) == len(row["symmetrised"]) == 1
 
 
