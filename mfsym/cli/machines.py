@@ -48,7 +48,7 @@ def warmup(quiet: bool) -> None:
     from mfsym.warmups import tasks, warm_up
 
     started = time.monotonic()
-    with Progress(len(list(tasks())), "warmup", verbosity=-1 if quiet else 0, unit="kernel family") as progress:
+    with Progress(len(list(tasks())), "warmup", verbosity=-1 if quiet else 0, unit="kernel set") as progress:
         warm_up(progress.cell)
     if not quiet:
         click.echo(f"kernels compiled in {time.monotonic() - started:.1f} s")
