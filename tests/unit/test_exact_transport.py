@@ -16,7 +16,7 @@ from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.kernels.ot_tree import Span, at, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.streams import normals, stream_key, uniforms
-from mfsym.transport import w2
+from mfsym.transport import symmetrised_atoms, w2
 from mfsym.transport.clouds import as_cloud
 from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, leaves_of, order_of, problem_of
@@ -232,6 +232,23 @@ def test_unequal_counts_agree_with_the_network_simplex(counts):
     a, b = normals(KEY, 30, counts[0], 3), normals(KEY, 31, counts[1], 3)
     ours = solve_by_auction(as_cloud(a), as_cloud(b)).w2_squared
     assert abs(ours - w2(a, b, method="emd").w2_squared) <= ALGEBRA * ours
+
+
+def _symmetric_but_for_rounding(seed, scale):
+    """A cloud near the fixed space of x -> x reversed, as single precision leaves it, and its symmetrised atoms."""
+    n = sized(500, 20)
+    z = scale * normals(stream_key(seed, "data"), 0, n, 4)
+    z = (z + z[:, ::-1]) / 2 + 2.0**-23 * np.round(0.6 * normals(stream_key(seed, "data"), 1, n, 4))
+    return z, symmetrised_atoms(z, np.array([np.eye(4), np.eye(4)[::-1]]))
+
+
+@pytest.mark.parametrize(("seed", "scale"), [(14, 3.0), (27, 1.0)])
+def test_clouds_that_differ_by_rounding_are_matched_wholly(seed, scale):
+    """Their distance is about as large as the rounding of its proof: no gap is small enough for it."""
+    a, b = _symmetric_but_for_rounding(seed, scale)
+    result = w2(a, b, method="auction")
+    assert result.plan.mass.sum() == pytest.approx(1.0, abs=ROUNDOFF)
+    assert abs(result.w2_squared - w2(a, b, method="emd").w2_squared) <= ROUNDOFF * np.square(a).sum(axis=1).mean()
 
 
 def test_clouds_whose_nearest_atoms_pair_up_are_solved_by_zero_duals():
