@@ -41,8 +41,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 OWNED: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "forceinline": False, "_nrt": True}
-"""Options of compiled code that makes arrays. All are named: a function takes those that are not from whatever calls it
-first."""
+"""Options of compiled code that makes arrays. All are named, because a function takes those that are not from whatever
+is compiled around it when it is first called."""
 
 BORROWED: dict[str, Any] = {**OWNED, "_nrt": False}
 """Options of compiled code that counts no references to its arrays."""
@@ -126,10 +126,10 @@ def uncached_kernel(function: F) -> F:
 
 
 def user_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's function, compiled where it is not yet; with the JIT off, as it is."""
+    """A user's function, compiled as the kernels around it where it is not yet; with the JIT off, as it is."""
     if JIT_DISABLED or hasattr(function, "py_func"):
         return function
-    compiled: Callable[..., Any] = numba.njit(**OWNED)(function)
+    compiled: Callable[..., Any] = numba.njit(**{**OWNED, "fastmath": FASTMATH})(function)
     return compiled
 
 

@@ -15,7 +15,17 @@ import pytest
 
 import mfsym
 from mfsym import accelerate
-from mfsym.accelerate import by_type, exact, exact_allocating, exact_part, inner, kernel, kernel_allocating
+from mfsym.accelerate import (
+    by_type,
+    exact,
+    exact_allocating,
+    exact_part,
+    inner,
+    kernel,
+    kernel_allocating,
+    uncached_kernel,
+    user_function,
+)
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
 from mfsym.transport import w2
@@ -157,7 +167,8 @@ def test_options_do_not_come_from_what_is_compiled_around(cold, borrows, makes):
         return fresh(pack) + 1.0
 
     assert borrows(calls)(cold) == 3.0
-    for policy in (kernel, kernel_allocating, exact, exact_allocating, inner, exact_part):
+    policies = (kernel, kernel_allocating, exact, exact_allocating, inner, exact_part, uncached_kernel, user_function)
+    for policy in policies:
         assert {"_nrt", "fastmath", "forceinline", "error_model"} <= set(policy(_dot).targetoptions)
 
 
