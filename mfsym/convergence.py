@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym import executors
 from mfsym.configurations.cells import Cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
+from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of
 from mfsym.metrics import risks, rmd2_si
-from mfsym.progress import Progress
 from mfsym.provenance import attributes
 from mfsym.streams import stream_key, uniforms
 from mfsym.teachers import QUADRATURE_ORDER, Data
@@ -158,28 +157,13 @@ def converge(
     sizes, replicates = study.sizes, study.replicates
     target = limit_of(replace(cell, n=study.limit_n), np.array(study.times), data, unit, accuracy)
     cells = [replace(cell, n=n, replicate=r) for n in sizes for r in range(replicates)]
-    found = _run_all(partial(approach, target=target, data=data, unit=unit), cells, jobs, verbosity)
+    found = run_all(
+        partial(approach, target=target, data=data, unit=unit), cells, jobs, title="converge", verbosity=verbosity
+    )
     shape = (len(sizes), replicates, len(target.times))
     tables = {name: np.stack([row[name] for row in found]).reshape(shape) for name in found[0]}
     attrs = {"replicates": replicates, "sizes": list(sizes), "limit_n": len(target.particles[0])}
     return _dataset(cell, target, tables, sizes, data, unit, attrs)
-
-
-def _run_all(function: Any, cells: list[Cell], jobs: int, verbosity: int) -> list[dict[str, Floats]]:
-    """The results in the order of the cells, the largest started first; the first error ends the rest."""
-    order = sorted(range(len(cells)), key=lambda k: -cells[k].n)
-    results: dict[int, dict[str, Floats]] = {}
-    crew = executors.workers(min(jobs, len(cells)))
-    with (
-        Progress(len(cells), "converge", verbosity=verbosity) as progress,
-        contextlib.closing(executors.completed(function, [cells[k] for k in order], crew)) as outcomes,
-    ):
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise outcome.error
-            results[order[outcome.index]] = outcome.value
-            progress.cell(cells[order[outcome.index]].label)
-    return [results[k] for k in range(len(cells))]
 
 
 def _slopes(

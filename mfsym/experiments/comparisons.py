@@ -1,0 +1,76 @@
+"""All schemes of a cell under common random numbers, over replicates, in one Dataset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.configurations.cells import Cell
+from mfsym.experiments.cells import problem_of, stated
+from mfsym.experiments.parallel import run_all
+from mfsym.experiments.runs import run_cell
+from mfsym.problems import Problem
+from mfsym.provenance import attributes
+from mfsym.teachers import Teacher
+from mfsym.variables import TIMINGS, annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def compare(
+    teacher: str | Teacher | Problem = "wi",
+    *,
+    replicates: int = 1,
+    schemes: tuple[str, ...] | None = None,
+    jobs: int = 1,
+    **parameters: Any,
+) -> xr.Dataset:
+    """Train all schemes under common random numbers, over replicates: what ``mfsym compare`` tabulates.
+
+    teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes.
+    Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
+    """
+    cell, problem = stated(teacher, schemes, parameters)
+    return compare_cells(cell, replicates=replicates, jobs=jobs, problem=problem)
+
+
+def compare_cells(
+    cell: Cell, *, replicates: int = 1, jobs: int = 1, problem: Problem | None = None, verbosity: int = -1
+) -> xr.Dataset:
+    """As ``compare``, for the replicates 0, 1, ... of a cell; the error of a replicate that fails is raised."""
+    import xarray as xr
+
+    cells = [replace(cell, replicate=r) for r in range(replicates)]
+    results = run_all(
+        partial(run_cell, problem=problem), cells, jobs, title=cells[0].label.rpartition(" ")[0], verbosity=verbosity
+    )
+    variables: dict[str, Any] = {}
+    for name in results[0].arrays:
+        dims: dict[str, tuple[str, ...]] = dict.fromkeys(TIMINGS, ())
+        dims |= {"rmd2_pair": ("scheme", "other"), "particles": ("scheme", "particle", "param")}
+        stacked = np.stack([result.arrays[name] for result in results])
+        variables[name] = (("replicate", *dims.get(name, ("scheme",))), stacked)
+    coords = {
+        "scheme": list(cell.schemes),
+        "other": list(cell.schemes),
+        "replicate": np.arange(replicates),
+        "particle": np.arange(cell.n),
+        "param": np.arange(results[0].arrays["particles"].shape[2]),
+    }
+    attrs = attributes("mfsym compare", {**cell.to_dict(), "replicates": replicates}, cell.seed)
+    dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
+    dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
+    return annotate(dataset.assign(_scenery(problem_of(cell) if problem is None else problem)))
+
+
+def _scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
+    """What clouds are drawn against: a basis of E^G, and the teacher's particles where there is a teacher."""
+    scenery = {"fixed_basis": (("param", "direction"), problem.unit.fixed_subspace.basis)}
+    if isinstance(problem.data, Teacher):
+        scenery["teacher_particles"] = (("teacher_particle", "param"), problem.data.particles)
+    return scenery

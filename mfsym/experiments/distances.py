@@ -1,0 +1,63 @@
+"""Distances of clouds from each other and from the symmetric laws: what ``mfsym distance`` prints."""
+
+from __future__ import annotations
+
+import time as clock
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mfsym.ensembles import symmetrised
+from mfsym.errors import MfsymError
+from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.teachers import reference_unit
+from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.units import Unit
+
+
+def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = None) -> dict[str, float | str]:
+    """W2^2, RMD^2 and the certificate between two clouds (N, p), (M, p): what ``mfsym distance A B`` prints."""
+    result = w2(a, b, weights_b=weights_b)
+    return {
+        "w2_squared": result.w2_squared,
+        "rmd2": rmd2_from(result.w2_squared, a, b),
+        "lower_bound": result.lower_bound,
+        "relative_gap": result.relative_gap,
+        "method": result.method,
+        "seconds": result.seconds,
+    }
+
+
+def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[str, float | str]:
+    """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for the group of a unit.
+
+    unit : a Unit, or the name of a reference unit.
+    The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
+    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
+    """
+    started = clock.perf_counter()
+    particles = np.asarray(z, dtype=np.float64)
+    reference = reference_unit(unit) if isinstance(unit, str) else unit
+    if particles.shape[1] != reference.p:
+        raise MfsymError(
+            f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
+        )
+    if laws == "symmetrised":
+        other = symmetrised(particles, reference.action)
+        return distance_between(particles, other.z, other.weights)
+    if laws == "si":
+        lower = upper = distance2_to_si(particles, reference.fixed_subspace)
+        method = "closed form"
+    else:
+        interval = distance_wi(particles, reference.action)
+        lower, upper = interval.lower**2, interval.upper**2
+        method = "midpoint" if lower == upper else "bounds"
+    moments = 4.0 * second_moment(particles) - 2.0 * upper
+    return {
+        "w2_squared": upper,
+        "rmd2": upper / moments if moments > 0 else 0.0,
+        "lower_bound": lower,
+        "relative_gap": (upper - lower) / upper if upper > 0 else 0.0,
+        "method": method,
+        "seconds": clock.perf_counter() - started,
+    }

@@ -1,0 +1,69 @@
+"""One cell: every scheme trained from one start, on one stream of data and noise, and measured."""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.accelerate import JIT_DISABLED, compiling
+from mfsym.configurations.cells import Cell
+from mfsym.experiments.cells import dynamics_of, problem_of, start_of
+from mfsym.experiments.measures import measure, pairs
+from mfsym.problems import Problem
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
+
+    status, diverged_step and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds, seconds_measured ().
+    """
+
+    cell: Cell
+    arrays: dict[str, NDArray[Any]]
+
+
+def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
+    """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
+
+    problem : instead of the one that the cell names.  A pure function of its arguments, its times apart.
+    A run that diverges has status "diverged", the step, and NaN for every metric.
+    """
+    started = clock.perf_counter()
+    stated = problem_of(cell) if problem is None else problem
+    dynamics = [dynamics_of(cell, scheme, stated) for scheme in cell.schemes]
+    states = [each.step(start_of(cell, each), cell.steps) for each in dynamics]
+    trained = clock.perf_counter()
+    rows = [measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
+    arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    arrays["status"] = np.array([state.status for state in states], dtype="<U8")
+    steps = [-1 if state.diverged_step is None else state.diverged_step for state in states]
+    arrays["diverged_step"] = np.array(steps, dtype=np.int64)
+    arrays["rmd2_pair"] = pairs(states)
+    arrays["particles"] = np.stack([state.z for state in states])
+    ended = clock.perf_counter()
+    arrays["seconds"], arrays["seconds_measured"] = np.array(ended - started), np.array(ended - trained)
+    return CellResult(cell, arrays)
+
+
+@cache
+def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
+    n = 8 if problem else 512
+    with compiling():
+        run_cell(Cell(n=n, horizon=2.0 / n, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
+
+
+def make_ready(cell: Cell) -> None:
+    """Have the kernels that a cell needs compiled, by this process or by another one that is at it already.
+
+    Two steps of a small cell of the same kind, once per process and kind: workers that start together on an empty
+    cache compile once, not once each. Nothing is compiled with the JIT off.
+    """
+    if JIT_DISABLED:
+        return
+    _ready(cell.unit, cell.dtype, cell.problem, cell.problem_digest)
