@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks import footprint, report
 from benchmarks.cases import SCHEMES, SIZES, Case, disagreement, expected, one_step
-from benchmarks.contenders import CONTENDERS, CORES, Team, available, enough
+from benchmarks.contenders import CONTENDERS, Team, available
+from benchmarks.contract import CORES, enough
 from mfsym.provenance import machine
 
 AGREEMENT_SIZES = (5, 100, 1300)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.cases import Array, Case, GivenData, OneStep, dynamics_of, start
-from benchmarks.contenders import Contender
+from benchmarks.contract import Contender
 from mfsym.teachers import reference_teacher
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.cases import BATCH, SCALE, Array, Case, OneStep, start, teacher_particles
-from benchmarks.contenders import Contender, seconds_per_step
+from benchmarks.contract import Contender, seconds_per_step
 
 Value = Any
 PLAIN = ("einsum", "normal", "threefry2x32")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cases import BATCH, SCALE, Array, Case, OneStep, lift, start, teacher_particles
-from benchmarks.contenders import Contender
+from benchmarks.contract import Contender
 
 
 class NumPy(Contender):

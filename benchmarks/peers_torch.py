@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.cases import BATCH, SCALE, Array, Case, OneStep, start, teacher_particles
-from benchmarks.contenders import CORES, Contender, seconds_per_step
+from benchmarks.contract import CORES, Contender, seconds_per_step
 
 Tensor = torch.Tensor
 FORMS = ("eager rows", "eager products", "compiled rows")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import THREADS
+from benchmarks.contract import THREADS
 from benchmarks.report import Bound, _number, _table
 
 Row = dict[str, Any]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import BATCH, SCALE, SCHEMES, TAU, Array, Case, OneStep, lift, start, teacher_particles
-from benchmarks.contenders import Contender, seconds_per_step
+from benchmarks.contract import Contender, seconds_per_step
 from mfsym.streams import stream_key
 
 SOURCE = Path(__file__).with_name("roofline.c")

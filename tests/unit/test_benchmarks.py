@@ -10,7 +10,8 @@ import pytest
 from benchmarks import engine, report
 from benchmarks.__main__ import _names
 from benchmarks.cases import SCHEMES, Case, disagreement, expected, lift, one_step
-from benchmarks.contenders import CONTENDERS, Contender, available, build, enough, seconds_per_step
+from benchmarks.contenders import CONTENDERS, available, build
+from benchmarks.contract import Contender, enough, seconds_per_step
 from benchmarks.engine import AGREEMENT
 from benchmarks.footprint import memory
 from mfsym.schemes import get_scheme
