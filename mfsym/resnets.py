@@ -22,7 +22,7 @@ from mfsym.errors import MfsymError
 from mfsym.kernels import deep, steps
 from mfsym.kernels.losses import QUADRATIC, half_slopes
 from mfsym.kernels.units import SAMPLES_AT_A_TIME, pack, unpack
-from mfsym.schemes import FeatureAveraging, Scheme
+from mfsym.schemes import Scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
 from mfsym.units import MatrixUnit, MLPUnit, Unit, UVUnit
@@ -72,9 +72,9 @@ class ResNetSGD(NoisySGD):
             )
         self.depth = depth
         self.network, self.input_scale = _network(unit)
-        averaged = isinstance(self.scheme, FeatureAveraging)
-        self.nodes: Floats = self.scheme.orbit.nodes_x if averaged else np.eye(unit.d)[None]
-        self.node_weights: Floats = self.scheme.orbit.weights if averaged else np.ones(1)
+        orbit = self.scheme.readout
+        self.nodes: Floats = np.eye(unit.d)[None] if orbit is None else orbit.nodes_x
+        self.node_weights: Floats = np.ones(1) if orbit is None else orbit.weights
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (L, N, p), projected where the scheme lives in E^G."""
@@ -184,7 +184,7 @@ class _ResNetRun:
         x, y = dynamics.data.draw(stream_key(state.seed, "data", state.replicate), k * size, size)
         if dynamics.loss.code != QUADRATIC:
             dynamics.loss.check_targets(y)
-        if isinstance(dynamics.scheme, FeatureAveraging):
+        if dynamics.scheme.readout is not None:
             return x, y, np.full(size, 1.0 / size)
         haar = stream_key(state.seed, "haar", state.replicate)
         lifted = dynamics.scheme.lift(x[None], y[None], haar, k)

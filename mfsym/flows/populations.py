@@ -32,7 +32,7 @@ class Population:
 
     unit, scheme (a Scheme or its name), data : what is trained, how, on what.  tau >= 0 : weight of the penalty.
     order : of the data's quadrature; None leaves it to ``resolve``, which refines it from coarse to fine.
-    Sampled data augmentation minimises the risk of data augmentation, and is replaced by it here.
+    A scheme that draws at random is replaced by the one whose population risk it minimises (``Scheme.population``).
     Maass Martínez & Fontbona 2024, sections 2.1 and 2.2.
     """
 
@@ -42,9 +42,7 @@ class Population:
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
         self.unit, self.data, self.tau = unit, data, float(tau)
-        self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
-        if self.scheme.name == "da-sampled":
-            self.scheme = get_scheme("da", unit, self.scheme.order)
+        self.scheme = (get_scheme(scheme, unit) if isinstance(scheme, str) else scheme).population
         self.projector = self.scheme.projector
         self._finer: Iterator[Rule] = rules(data, order)
         self.rule = next(self._finer)

@@ -133,7 +133,7 @@ def test_w2_between_symmetrised_laws_is_w2_on_the_quotient(case):
 @pytest.mark.parametrize("case", SMALL, ids=str)
 def test_orbit_averages_are_projections(case):
     unit = case.unit
-    orbit, x = Orbit(unit), normals(KEY, 7, 4, unit.d)
+    orbit, x = Orbit(unit.rho_x, unit.rho_y), normals(KEY, 7, 4, unit.d)
     teacher = asymmetric_teacher(unit)
     once = orbit.average(teacher.target, x)
     twice = orbit.average(lambda points: orbit.average(teacher.target, points), x)

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-from mfsym import schemes as module
+from mfsym.dynamics import NoisySGD
 from mfsym.errors import MfsymError
+from mfsym.flows.populations import Population
 from mfsym.groups import so
-from mfsym.schemes import SCHEMES, Orbit, get_scheme
+from mfsym.resnets import ResNetSGD, predict
+from mfsym.schemes import SCHEMES, LiftedBatches, Orbit, Scheme, get_scheme
+from mfsym.schemes import training as module
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_unit
+from mfsym.teachers import reference_teacher, reference_unit
 from mfsym.units import UVUnit
 from tests.catalogue import CASES, FINITE, INTEGRABLE
 from tests.tolerances import ALGEBRA, SPLIT, STAT
@@ -123,7 +126,7 @@ def test_only_ea_projects(name):
 @pytest.mark.parametrize("case", FINITE, ids=str)
 def test_orbit_tables_are_constant_exactly_for_equivariant_models(case):
     unit = case.unit
-    orbit, x, z = Orbit(unit), normals(KEY, 3, 4, unit.d), normals(KEY, 4, 3, unit.p)
+    orbit, x, z = Orbit(unit.rho_x, unit.rho_y), normals(KEY, 3, 4, unit.d), normals(KEY, 4, 3, unit.p)
     table = orbit.table(lambda points: get_scheme("fa", unit).read(points, z), x)
     assert np.abs(table - table[0]).max() < ALGEBRA
     bare = orbit.table(lambda points: unit.predict(points, z), x)
@@ -143,3 +146,55 @@ def test_unknown_schemes_are_refused():
     with pytest.raises(MfsymError, match="one of vanilla, da, da-sampled, fa, ea, got 'pairs'"):
         get_scheme("pairs", reference_unit())
     assert list(SCHEMES) == ["vanilla", "da", "da-sampled", "fa", "ea"]
+
+
+class Mine(Scheme):
+    """A user's scheme: feature averaging written from the hooks alone, under a name that nothing knows."""
+
+    name = "mine"
+
+    @property
+    def readout(self):
+        return self.orbit
+
+    def lift(self, x, y, key, first_step):
+        weights = np.full(x.shape[1], 1.0 / x.shape[1])
+        images = self.orbit.images(self.orbit.nodes_x, x)
+        return LiftedBatches(images, y, self.orbit.nodes_y, self.orbit.weights, weights)
+
+
+class Drawn(get_scheme("da-sampled", reference_unit()).__class__):
+    """A user's variant of sampled augmentation."""
+
+    name = "drawn"
+
+
+def test_dynamics_flows_and_networks_ask_a_scheme_by_property_and_not_by_name():
+    unit, teacher, z = reference_unit(), reference_teacher("arbitrary"), normals(KEY, 5, 6, 4)
+    options = {"alpha": 1.0, "beta": 0.0, "dtype": "float64"}
+    ends = {}
+    for scheme in (Mine(unit), "fa", "vanilla"):
+        dynamics = NoisySGD(unit, scheme, teacher, **options)
+        network = ResNetSGD(unit, scheme, teacher, depth=2, **options)
+        population = Population(unit, scheme, teacher, order=20)
+        ends[getattr(scheme, "name", scheme)] = (
+            dynamics.step(dynamics.init(z), 3).z,
+            network.step(network.init(np.stack([z, -z])), 3).z,
+            predict(network.scheme, z[:, :2], np.stack([z, -z])),
+            population.gradient(z)[0],
+            dynamics.scheme.read(z[:, :2], z),
+        )
+    for mine, known, plain in zip(*ends.values(), strict=True):
+        assert np.array_equal(mine, known)
+        assert np.abs(mine - plain).max() > SPLIT
+
+
+def test_a_random_scheme_shares_the_population_risk_of_its_mean():
+    unit, teacher, z = reference_unit(), reference_teacher("arbitrary"), normals(KEY, 5, 6, 4)
+    slopes = [Population(unit, scheme, teacher, order=20).gradient(z)[0] for scheme in (Drawn(unit), "da", "vanilla")]
+    assert np.array_equal(slopes[0], slopes[1])
+    assert np.abs(slopes[0] - slopes[2]).max() > SPLIT
+
+
+def test_schemes_that_need_a_quadrature_say_so():
+    assert [name for name, scheme in SCHEMES.items() if scheme.needs_quadrature] == ["da", "fa"]

@@ -6,7 +6,7 @@ sample), feature averaging, equivariant architecture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
-from mfsym.kernels.images import image_of_each, images_of
+from mfsym.kernels.images import image_of_each
+from mfsym.schemes.orbits import Orbit
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
-Model = Callable[[Floats], Floats]
 
 HAAR_DRAWS = 20480
 """About as many Haar draws are made at once: draws belong to (step, sample), whatever the chunks of a run."""
@@ -45,42 +45,16 @@ class LiftedBatches:
     sample_weights: Floats
 
 
-class Orbit:
-    """The quadrature nodes of a group on inputs and outputs: averages over the orbit of an input.
-
-    nodes_x : (K, d, d).  nodes_y : (K, c, c).  weights : (K,), sum 1.  order : of the rule, if the group is infinite.
-    """
-
-    def __init__(self, unit: Unit, order: int | None = None) -> None:
-        rule = unit.rho_x.group.quadrature(order)
-        self.nodes_x: Floats = unit.rho_x(rule.elements)
-        self.nodes_y: Floats = unit.rho_y(rule.elements)
-        self.weights: Floats = rule.weights
-
-    def table(self, model: Model, x: ArrayLike) -> Floats:
-        """(K, Q, c): rho_hat_k^T model(rho_k x) for every node k; constant in k iff the model is equivariant."""
-        points = np.asarray(x, dtype=np.float64)
-        pairs = zip(self.nodes_x, self.nodes_y, strict=True)
-        return np.stack([model(points @ rho_x.T) @ rho_y for rho_x, rho_y in pairs])
-
-    def images(self, nodes: Floats, x: Floats) -> Floats:
-        """(S, B, K, q): the images of samples x (S, B, q) under matrices (K, q, q)."""
-        images = np.empty((*x.shape[:2], *nodes.shape[:2]))
-        images_of(nodes, np.ascontiguousarray(x).reshape(-1, x.shape[2]), images.reshape(-1, *nodes.shape[:2]))
-        return images
-
-    def average(self, model: Model, x: ArrayLike) -> Floats:
-        """Q_G model at x (Q, d): (Q, c)."""
-        return np.asarray(np.einsum("k,kqc->qc", self.weights, self.table(model, x)))
-
-
 class Scheme:
-    """Training as is (vanilla): the base of the others, every hook the identity.
+    """No symmetry: plain noisy SGD ("vanilla"). The base of every scheme: each hook is the identity.
 
     unit : the Unit, with its group.  order : of the Haar quadrature where the group is infinite.
+    A scheme is asked by property, never by its name: a subclass changes the hooks, and all dynamics, flows and measures
+    follow.  needs_quadrature : whether training needs a quadrature of the group.
     """
 
     name: ClassVar[str] = "vanilla"
+    needs_quadrature: ClassVar[bool] = False
 
     def __init__(self, unit: Unit, order: int | None = None) -> None:
         self.unit = unit
@@ -88,8 +62,18 @@ class Scheme:
 
     @cached_property
     def orbit(self) -> Orbit:
-        """Quadrature nodes of the group."""
-        return Orbit(self.unit, self.order)
+        """Quadrature nodes of the group, on the unit's inputs and outputs."""
+        return Orbit(self.unit.rho_x, self.unit.rho_y, self.order)
+
+    @property
+    def readout(self) -> Orbit | None:
+        """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
+        return None
+
+    @property
+    def population(self) -> Scheme:
+        """The scheme without randomness of its own whose population risk this one minimises."""
+        return self
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         """The batches x (S, B, d), y (S, B, c) of the steps from first_step on, as this scheme presents them."""
@@ -105,8 +89,11 @@ class Scheme:
         return np.asarray(z, dtype=np.float64)
 
     def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
-        """The scheme's own model at x (Q, d): (Q, c)."""
-        return self.unit.predict(x, self.particles(z))
+        """The scheme's own model at x (Q, d): (Q, c), averaged over ``readout`` where there is one."""
+        inside = self.particles(z)
+        if self.readout is None:
+            return self.unit.predict(x, inside)
+        return self.readout.average(lambda points: self.unit.predict(points, inside), x)
 
     def _plain(self, x: Floats, y: Floats, sample_weights: Floats | None = None) -> LiftedBatches:
         batch = x.shape[1]
@@ -118,6 +105,7 @@ class DataAugmentation(Scheme):
     """Exact data augmentation: every sample is replaced by its whole orbit (quadrature nodes if infinite)."""
 
     name = "da"
+    needs_quadrature = True
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
@@ -134,6 +122,10 @@ class SampledDataAugmentation(Scheme):
     def __init__(self, unit: Unit, order: int | None = None) -> None:
         super().__init__(unit, order)
         self._block = lru_cache(maxsize=1)(self._drawn)
+
+    @property
+    def population(self) -> Scheme:
+        return DataAugmentation(self.unit, self.order)
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
@@ -159,14 +151,16 @@ class FeatureAveraging(Scheme):
     """Feature averaging: the model is Q_G Phi(x) = integral of rho_hat_g^-1 Phi(rho_g x) dHaar(g)."""
 
     name = "fa"
+    needs_quadrature = True
+
+    @property
+    def readout(self) -> Orbit | None:
+        return self.orbit
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         orbit = self.orbit.images(self.orbit.nodes_x, x)
         weights = np.full(x.shape[1], 1.0 / x.shape[1])
         return LiftedBatches(orbit, y, self.orbit.nodes_y, self.orbit.weights, weights)
-
-    def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
-        return self.orbit.average(lambda points: self.unit.predict(points, z), x)
 
 
 class EquivariantArchitecture(Scheme):
