@@ -13,6 +13,7 @@ one; ``kernel_allocating`` and ``exact_allocating`` may. numba refuses what make
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
 of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
+So does a change to any pack (NamedTuple) of the kernels, for code is compiled for packs that its file need not import.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
 KERNELS = Path(__file__).parent / "kernels"
+_PACK = re.compile(r"^class \w+\(NamedTuple\):.*?(?=^\S)", re.MULTILINE | re.DOTALL)
 _KERNEL_IMPORT = re.compile(r"^from mfsym\.kernels\.(\w+) import", re.MULTILINE)
 
 
@@ -68,9 +70,16 @@ def _sources(path: Path) -> set[Path]:
 
 
 @functools.cache
+def _packs(folder: Path) -> bytes:
+    """The text of every pack that the files of a folder define."""
+    found = [(path.stem, _PACK.findall(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
+    return repr(found).encode()
+
+
+@functools.cache
 def _sources_digest(path: Path) -> str:
     """Digest of all sources behind the compiled code of one kernel file, and of numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    digest = hashlib.blake2b(numba.__version__.encode() + _packs(KERNELS), digest_size=8)
     for source in [Path(__file__), *sorted(_sources(path))]:
         digest.update(source.name.encode())
         digest.update(source.read_bytes())

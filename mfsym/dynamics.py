@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.accelerate import available_threads
+from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
+from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
-from mfsym.kernels import sgd
-from mfsym.kernels.gates import together
-from mfsym.kernels.units import SAMPLES_AT_A_TIME, block_shape, pack, unpack
 from mfsym.losses import get_loss
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
@@ -32,9 +29,6 @@ DTYPES = ("float32", "float64")
 
 FRAME_LIMIT = 16
 """Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
-
-DUST = 1e-14
-"""Entries of projectors below this are zeros that were rounded."""
 
 CHUNK_SAMPLES = 1 << 14
 """Samples prepared at once: bounds memory, changes no result."""
@@ -109,7 +103,7 @@ class NoisySGD:
         self.batch_size = batch_size
         self.schedule = schedule
         self.dtype = np.dtype(dtype)
-        self.threads = max(1, min(threads, available_threads()))
+        self.threads = threads
         self.projector = self.scheme.projector
         self.noise_map = self._noise_map(projected_noise or self.projector is not None)
 
@@ -127,15 +121,16 @@ class NoisySGD:
         if state.status != "ok" or n <= 0:
             return state
         chunk = max(1, CHUNK_SAMPLES // self.batch_size)
-        run = _Run(self, state)
+        engine: Engine = CpuEngine(self.unit, self.dtype, self.threads)
+        engine.load(state.z)
         done = 0
         while done < n:
-            taken = min(chunk, n - done)
-            reached = run.advance(state.step + done, taken)
-            if not run.finite:
-                return replace(state, z=run.particles(), step=reached, status="diverged", diverged_step=reached)
-            done += taken
-        return replace(state, z=run.particles(), step=state.step + n)
+            first, taken = state.step + done, min(chunk, n - done)
+            done += engine.advance(self.batches(state, first, taken), self.step_parameters(state, first, taken))
+            if not engine.finite:
+                reached = state.step + done
+                return replace(state, z=engine.particles(), step=reached, status="diverged", diverged_step=reached)
+        return replace(state, z=engine.particles(), step=state.step + n)
 
     def flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
         """The states at increasing mean-field times (rounded to whole steps), one at a time.
@@ -149,6 +144,33 @@ class NoisySGD:
                 raise MfsymError(f"times must increase, got {time} after {state.time}")
             state = self.step(state, target - state.step)
             yield state
+
+    def batches(self, state: State, first_step: int, steps: int, scheme: Scheme | None = None) -> LiftedBatches:
+        """The batches of the steps from first_step on, as the scheme presents them.
+
+        scheme : another one, instead of the dynamics' own.
+        """
+        batch, unit = self.batch_size, self.unit
+        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
+        if self.loss.name != "quadratic":
+            self.loss.check_targets(y)
+        haar = stream_key(state.seed, "haar", state.replicate)
+        chosen = self.scheme if scheme is None else scheme
+        return chosen.lift(x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step)
+
+    def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
+        """What the steps from first_step on need beside their batches, in float64."""
+        projector = np.zeros((0, 0)) if self.projector is None else self.projector
+        with np.errstate(over="ignore", invalid="ignore"):
+            return StepParameters(
+                self.rates(first_step, steps, state.z.shape[-2]),
+                np.array([2.0 * self.tau]),
+                without_dust(projector),
+                without_dust(self.noise_map),
+                stream_key(state.seed, "noise", state.replicate),
+                first_step,
+                self.loss.code,
+            )
 
     def rates(self, first_step: int, steps: int, n: int) -> Floats:
         """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
@@ -165,85 +187,6 @@ class NoisySGD:
         if self.unit.p > FRAME_LIMIT:
             return subspace.projector if projected else np.eye(self.unit.p)
         return subspace.basis if projected else subspace.frame
-
-
-class _Run:
-    """One call of ``NoisySGD.step``: the particles in blocks, and the scratch memory of the kernels."""
-
-    def __init__(self, dynamics: NoisySGD, state: State) -> None:
-        self.dynamics, self.state = dynamics, state
-        (n, p), (blocks, lanes) = state.z.shape, block_shape(*state.z.shape)
-        self.lanes = lanes
-        self.blocked = np.empty(blocks * p * lanes, dynamics.dtype)
-        pack(np.ascontiguousarray(state.z), n, p, lanes, self.blocked)
-        self.engine = dynamics.unit.engine()
-        self.plan: tuple[Any, sgd.Workspace] | None = None
-        self.finite = True
-
-    def advance(self, first_step: int, steps: int) -> int:
-        """Run the given steps; the number of steps done in all, and ``finite`` tells whether the state is."""
-        batches, motion = self._batches(first_step, steps), self._motion(first_step, steps)
-        if self.plan is None:
-            self.plan = self._planned(batches.x.shape[1])
-        shape, work = self.plan
-
-        def advance(thread: int) -> int:
-            return self.engine.advance(shape, self.blocked, batches, motion, work, thread)
-
-        with np.errstate(over="ignore", invalid="ignore"):
-            done = together(work.forces.shape[0], advance)
-        self.finite = done == steps and bool(np.isfinite(self.blocked).all())
-        return first_step + int(done)
-
-    def _planned(self, samples: int) -> tuple[Any, sgd.Workspace]:
-        dynamics, unit = self.dynamics, self.dynamics.unit
-        shape = self.engine.plan(self.state.z.shape[0], samples, dynamics.dtype.itemsize)
-        threads = min(dynamics.threads, shape.blocks)
-        return shape, self.engine.workspace(
-            shape, unit.c, samples, dynamics.noise_map.shape[1], dynamics.dtype, threads
-        )
-
-    def particles(self) -> NDArray[np.floating]:
-        """The particles (N, p)."""
-        z = np.empty(self.state.z.shape, self.dynamics.dtype)
-        unpack(self.blocked, self.lanes, z)
-        return z
-
-    def _batches(self, first_step: int, steps: int) -> sgd.Batches:
-        dynamics, state = self.dynamics, self.state
-        unit, batch, dtype = dynamics.unit, dynamics.batch_size, dynamics.dtype
-        x, y = dynamics.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
-        if dynamics.loss.name != "quadratic":
-            dynamics.loss.check_targets(y)
-        haar = stream_key(state.seed, "haar", state.replicate)
-        lifted = dynamics.scheme.lift(
-            x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step
-        )
-        flat = lifted.x.reshape(steps, -1, unit.d)
-        count = -(-flat.shape[1] // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
-        samples = np.zeros((steps, count, unit.d), dtype)
-        samples[:, : flat.shape[1]] = unit.kernel_inputs(flat)
-        parts = (lifted.y, lifted.rho_y, lifted.node_weights, lifted.sample_weights)
-        return sgd.Batches(samples, *(np.ascontiguousarray(part, dtype=dtype) for part in parts))
-
-    def _motion(self, first_step: int, steps: int) -> sgd.Motion:
-        dynamics, dtype = self.dynamics, self.dynamics.dtype
-        projector = np.zeros((0, 0)) if dynamics.projector is None else dynamics.projector
-        with np.errstate(over="ignore", invalid="ignore"):
-            return sgd.Motion(
-                dynamics.rates(first_step, steps, self.state.z.shape[0]).astype(dtype),
-                np.array([2.0 * dynamics.tau]).astype(dtype),
-                _without_dust(projector).astype(dtype),
-                _without_dust(dynamics.noise_map).astype(dtype),
-                stream_key(self.state.seed, "noise", self.state.replicate),
-                first_step,
-                dynamics.loss.code,
-            )
-
-
-def _without_dust(matrix: Floats) -> Floats:
-    """The matrix with rounding around zero removed: the kernels skip its zeros."""
-    return np.where(np.abs(matrix) < DUST, 0.0, matrix)
 
 
 def _finite(name: str, value: float, positive: bool = False) -> float:

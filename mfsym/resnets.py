@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.dynamics import NoisySGD, State
+from mfsym.engines.contract import StepParameters
+from mfsym.engines.layers import CpuLayers, network_of
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
-from mfsym.kernels import deep, steps
 from mfsym.kernels.losses import QUADRATIC, half_slopes
-from mfsym.kernels.units import SAMPLES_AT_A_TIME, pack, unpack
 from mfsym.schemes import Scheme
-from mfsym.streams import stream_key
 from mfsym.teachers import Data
-from mfsym.units import MatrixUnit, MLPUnit, Unit, UVUnit
+from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +70,7 @@ class ResNetSGD(NoisySGD):
                 "embed inputs and outputs in one representation"
             )
         self.depth = depth
-        self.network, self.input_scale = _network(unit)
+        network_of(unit)
         orbit = self.scheme.readout
         self.nodes: Floats = np.eye(unit.d)[None] if orbit is None else orbit.nodes_x
         self.node_weights: Floats = np.ones(1) if orbit is None else orbit.weights
@@ -88,129 +87,57 @@ class ResNetSGD(NoisySGD):
         """The state n steps later; a diverged state stays where it diverged."""
         if state.status != "ok" or n <= 0:
             return state
-        run = _ResNetRun(self, state)
+        samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)
+        layers = CpuLayers(self.unit, state.z, samples, self.noise_map.shape[1])
         for done in range(n):
             with np.errstate(over="ignore", invalid="ignore"):
-                finite = run.step(state.step + done)
+                finite = self._advance(layers, state, state.step + done)
             if not finite:
                 reached = state.step + done + 1
-                return replace(state, z=run.particles(), step=reached, status="diverged", diverged_step=reached)
-        return replace(state, z=run.particles(), step=state.step + n)
+                return replace(state, z=layers.particles(), step=reached, status="diverged", diverged_step=reached)
+        return replace(state, z=layers.particles(), step=state.step + n)
 
-
-class _ResNetRun:
-    """One call of ``ResNetSGD.step``: every layer in blocks; the loop over layers is Python around compiled passes."""
-
-    def __init__(self, dynamics: ResNetSGD, state: State) -> None:
-        self.dynamics, self.state = dynamics, state
-        depth, n, p = state.z.shape
-        x, _, _ = self._batch(state.step)
-        samples = -(-len(x) * len(dynamics.nodes) // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
-        plan = deep.deep_plan(dynamics.network, n, samples, dynamics.dtype.itemsize)
-        self.shape = plan._replace(kept=False)
-        noise = dynamics.noise_map.shape[1]
-        self.work = deep.deep_workspace(self.shape, dynamics.unit.c, samples, noise, dynamics.dtype)
-        self.layers = np.empty((depth, self.shape.blocks * p * self.shape.lanes), dynamics.dtype)
-        for blocked, z in zip(self.layers, state.z, strict=True):
-            pack(np.ascontiguousarray(z), n, p, self.shape.lanes, blocked)
-        self.inputs = np.zeros((depth, samples, dynamics.unit.d), dynamics.dtype)
-        self.slopes = np.zeros((samples, dynamics.unit.d), dynamics.dtype)
-
-    def particles(self) -> NDArray[np.floating]:
-        """The particles (L, N, p)."""
-        z = np.empty(self.state.z.shape, self.dynamics.dtype)
-        for blocked, layer in zip(self.layers, z, strict=True):
-            unpack(blocked, self.shape.lanes, layer)
-        return z
-
-    def step(self, k: int) -> bool:
+    def _advance(self, layers: CpuLayers, state: State, k: int) -> bool:
         """Make step k; false if the network is no longer finite."""
-        dynamics = self.dynamics
-        h, y, weights = self._batch(k)
-        for layer in range(dynamics.depth):
-            h = h + self._forward(layer, h) / dynamics.depth
-        e = h - y
-        if dynamics.loss.code != QUADRATIC:
-            e = h.copy()
-            for row, target in zip(e, y, strict=True):
-                half_slopes(dynamics.loss.code, row, target)
+        h, y, weights = self._batch(state, k)
+        for layer in range(self.depth):
+            phi = layers.forward(layer, self._lifted(h * layers.input_scale)).reshape(len(h), len(self.nodes), -1)
+            h = h + np.einsum("k,kij,bki->bj", self.node_weights, self.nodes, phi) / self.depth
+        e = self._half_slopes(h, y)
         if not np.isfinite(e).all():
             return False
-        r = 2.0 * weights[:, None] * e
-        finite = True
-        for layer in range(dynamics.depth - 1, -1, -1):
-            moved, r_below = self._backward(layer, r, k)
+        r, finite = 2.0 * weights[:, None] * e, True
+        for layer in range(self.depth - 1, -1, -1):
+            lifted = np.einsum("k,kij,bj->bki", self.node_weights, self.nodes, r).reshape(-1, r.shape[1])
+            moved, slopes = layers.backward(layer, lifted, self._layer_parameters(state, k, layer))
             finite &= moved
-            r = r + r_below / dynamics.depth
+            below = np.einsum("kij,bki->bj", self.nodes, slopes.reshape(len(r), len(self.nodes), -1))
+            r = r + below / self.depth
         return finite
 
-    def _forward(self, layer: int, h: Floats) -> Floats:
-        """The layer's map at h (B, d), read as the scheme does: (B, c); its lifted inputs are kept."""
-        nodes, shape, work = self.dynamics.nodes, self.shape, self.work
-        lifted = np.einsum("kij,bj->bki", nodes, h * self.dynamics.input_scale)
-        count = lifted.shape[0] * lifted.shape[1]
-        x = self.inputs[layer]
-        x[:count] = lifted.reshape(count, -1)
-        work.phi[:] = 0.0
-        for block in range(shape.blocks):
-            deep.deep_sums(shape, block, self.layers[layer], x, self._lanes(block), work, 0)
-        phi = work.phi.sum(axis=0, dtype=np.float64)[:count].reshape(lifted.shape) / shape.n
-        return np.einsum("k,kij,bki->bj", self.dynamics.node_weights, nodes, phi)
+    def _lifted(self, h: Floats) -> Floats:
+        """The images (B K, d) of h (B, d) at the nodes of the scheme's readout."""
+        return np.asarray(np.einsum("kij,bj->bki", self.nodes, h).reshape(-1, h.shape[1]))
 
-    def _backward(self, layer: int, r: Floats, k: int) -> tuple[bool, Floats]:
-        """Move the layer's particles by the pullback of r (B, c); whether they are finite, and the pullback to h."""
-        nodes, shape, work = self.dynamics.nodes, self.shape, self.work
-        lifted = np.einsum("k,kij,bj->bki", self.dynamics.node_weights, nodes, r)
-        count = lifted.shape[0] * lifted.shape[1]
-        work.r[:count] = lifted.reshape(count, -1)
-        motion, finite = self._motion(layer, k), True
-        extents = steps.map_extents(motion)
-        self.slopes[:] = 0.0
-        for block in range(shape.blocks):
-            weights = self._lanes(block)
-            z = self.layers[layer]
-            deep.deep_force(shape, block, z, self.inputs[layer], work.r, work, 0, self.slopes, weights)
-            finite &= bool(steps.settle(shape, block, z, motion, extents, 0, work, 0))
-        slopes = np.float64(self.slopes[:count]).reshape(lifted.shape) * (self.dynamics.input_scale / shape.n)
-        return finite, np.einsum("kij,bki->bj", nodes, slopes)
+    def _half_slopes(self, h: Floats, y: Floats) -> Floats:
+        """Half the derivative of the loss at the predictions h (B, c)."""
+        if self.loss.code == QUADRATIC:
+            return h - y
+        e = h.copy()
+        for row, target in zip(e, y, strict=True):
+            half_slopes(self.loss.code, row, target)
+        return e
 
-    def _lanes(self, block: int) -> NDArray[Any]:
-        return self.work.weights[1 if block == self.shape.blocks - 1 else 0]
+    def _batch(self, state: State, k: int) -> tuple[Floats, Floats, Floats]:
+        """Samples x (B, d), y (B, c) and weights (B,) of step k, as the scheme presents them to the first layer.
 
-    def _batch(self, k: int) -> tuple[Floats, Floats, Floats]:
-        """Samples x (B, d), y (B, c) and weights (B,) of step k, as the scheme presents them to the first layer."""
-        dynamics, state = self.dynamics, self.state
-        size = dynamics.batch_size
-        x, y = dynamics.data.draw(stream_key(state.seed, "data", state.replicate), k * size, size)
-        if dynamics.loss.code != QUADRATIC:
-            dynamics.loss.check_targets(y)
-        if dynamics.scheme.readout is not None:
-            return x, y, np.full(size, 1.0 / size)
-        haar = stream_key(state.seed, "haar", state.replicate)
-        lifted = dynamics.scheme.lift(x[None], y[None], haar, k)
+        A scheme with a readout is averaged layer by layer, so that its samples enter as they are.
+        """
+        scheme = Scheme(self.unit) if self.scheme.readout is not None else self.scheme
+        lifted = self.batches(state, k, 1, scheme)
         return lifted.x[0, :, 0], lifted.y[0], lifted.sample_weights
 
-    def _motion(self, layer: int, k: int) -> steps.Motion:
-        dynamics, dtype = self.dynamics, self.dynamics.dtype
-        projector = np.zeros((0, 0)) if dynamics.projector is None else dynamics.projector
-        key = stream_key(self.state.seed, "noise", self.state.replicate)
-        return steps.Motion(
-            dynamics.rates(k, 1, self.shape.n).astype(dtype),
-            np.array([2.0 * dynamics.tau]).astype(dtype),
-            projector.astype(dtype),
-            dynamics.noise_map.astype(dtype),
-            key + np.array([0, layer * LAYER_KEY & 0xFFFFFFFF], dtype=np.uint32),
-            k,
-        )
-
-
-def _network(unit: Unit) -> tuple[Any, float]:
-    """The tables of a unit as a multi-layer network with the same parameters, and the factor of its inputs."""
-    if isinstance(unit, MLPUnit):
-        return unit.network, 1.0
-    if isinstance(unit, MatrixUnit):
-        return MLPUnit(unit.activation, unit.rho_x, unit.rho_y, [], output_linear=False).network, 1.0
-    if isinstance(unit, UVUnit):
-        neuron = unit.rho_x.group.trivial(1)
-        return MLPUnit(unit.activation, unit.rho_x, unit.rho_y, [neuron], biases=False).network, 1.0 / unit.d
-    raise MfsymError(f"a residual network needs a matrix, uv or mlp unit, got {unit.name}")
+    def _layer_parameters(self, state: State, k: int, layer: int) -> StepParameters:
+        parameters = self.step_parameters(state, k, 1)
+        key = parameters.key + np.array([0, layer * LAYER_KEY & 0xFFFFFFFF], dtype=np.uint32)
+        return parameters._replace(key=key)

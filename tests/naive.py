@@ -294,12 +294,12 @@ def cotangents(phi, y, rho, node_weights, sample_weights):
     return 2.0 * np.einsum("b,k,kij,bj->bki", sample_weights, node_weights, rho, error)
 
 
-def advance(shape, z, batches, motion, work, thread):
+def advance(shape, z, batches, parameters, work, thread):
     n, p = shape.n, shape.p
     particles = np.empty((n, p))
     unpack(np.float64(z), shape.lanes, particles)
     x, y, rho, node_weights, sample_weights, rates, projector, noise_map = (
-        np.float64(array) for array in (*batches, motion.rates, motion.projector, motion.noise_map)
+        np.float64(array) for array in (*batches, parameters.rates, parameters.projector, parameters.noise_map)
     )
     B, K, c = y.shape[1], len(rho), y.shape[2]
     done = 0
@@ -312,9 +312,9 @@ def advance(shape, z, batches, motion, work, thread):
         force = pullback((shape.code, shape.activation), points, particles, r)
         if projector.size:
             force = force @ projector.T
-        xi = streams.normals(motion.key, motion.step + s, n, noise_map.shape[1]) @ noise_map.T
+        xi = streams.normals(parameters.key, parameters.step + s, n, noise_map.shape[1]) @ noise_map.T
         rate, amplitude = rates[s]
-        particles = particles - rate * (force + float(motion.penalty[0]) * particles) + amplitude * xi
+        particles = particles - rate * (force + float(parameters.penalty[0]) * particles) + amplitude * xi
         done = s + 1
         if not np.isfinite(particles).all():
             break

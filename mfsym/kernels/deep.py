@@ -1,8 +1,8 @@
-"""Noisy SGD on ensembles of multi-layer units: blocks, tiles, and the compiled time loop.
+"""Forward and backward passes of multi-layer units, a block of particles at a time.
 
-The step is that of ``kernels.sgd``; the passes are those of ``kernels.mlp``. A pass copies a *tile* of T lanes of a
-block's parameters into scratch, unless the tile is the block, and takes the samples through it a few at a time, so that
-parameters, activations and gradients of the tile stay in the nearest caches.
+The passes over samples are those of ``kernels.mlp``. A pass copies a *tile* of T lanes of a block's parameters into
+scratch, unless the tile is the block, and takes the samples through it a few at a time, so that parameters, activations
+and gradients of the tile stay in the nearest caches.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ import numpy as np
 
 from mfsym.accelerate import kernel, kernel_allocating, written_out
 from mfsym.kernels.elementary import like
-from mfsym.kernels.gates import meet
-from mfsym.kernels.losses import cotangents
 from mfsym.kernels.mlp import SAMPLES, Network, copy_rows, fill, load_samples, run_backward, run_forward
-from mfsym.kernels.steps import Workspace, make_workspace, map_extents, settle
+from mfsym.kernels.steps import Workspace, make_workspace
 from mfsym.kernels.units import FEW_LANES, SAMPLES_AT_A_TIME, block_shape, pack
 
 TILE_BYTES = 1 << 18
@@ -139,38 +137,16 @@ def deep_force(shape: Any, block: Any, z: Any, x: Any, r: Any, work: Any, thread
 
 
 @kernel
-def _forward(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
+def forward_deep(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
+    """Partial prediction of one block, into work.phi[block]; leaves its tape where tapes are kept."""
     work.phi[block][:] = like(z[0], 0.0)
     deep_sums(shape, block, z, x, work.weights[1 if block == shape.blocks - 1 else 0], work, thread)
 
 
-@kernel_allocating
-def advance_deep(shape: Any, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> Any:
-    """As ``kernels.sgd.advance``."""
-    return _advance(shape, z, batches, motion, map_extents(motion), work, thread)
-
-
 @kernel
-def _advance(shape: Any, z: Any, batches: Any, motion: Any, extents: Any, work: Any, thread: Any) -> Any:
-    """As ``advance_deep``, with the extents of the motion's maps."""
-    threads = work.forces.shape[0]
-    first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
-    for s in range(batches.x.shape[0]):
-        x = batches.x[s]
-        for block in range(first, last):
-            _forward(shape, block, z, x, work, thread)
-        meet(work.gate, threads)
-        if not work.finite.all():
-            return s
-        if thread == 0:
-            work.finite[threads] = cotangents(shape, batches, s, work, motion.loss)
-        meet(work.gate, threads)
-        if not work.finite[threads]:
-            return s
-        for block in range(last - 1, first - 1, -1):
-            deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
-            work.finite[thread] &= settle(shape, block, z, motion, extents, s, work, thread)
-    return batches.x.shape[0]
+def pull_deep(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
+    """Pull work.r back to the particles of one block, into work.forces[thread]."""
+    deep_force(shape, block, z, x, work.r, work, thread, x[:0], work.weights[0])
 
 
 class _PredictionWork(NamedTuple):

@@ -76,7 +76,7 @@ def meet(gate: Any, threads: Any) -> None:
             _offer_core()
 
 
-def together(threads: int, part: Callable[[int], int]) -> int:
+def run_threads(threads: int, part: Callable[[int], int]) -> int:
     """Call part(0), ..., part(threads - 1) at the same time; what part(0) returns."""
     if threads == 1:
         return part(0)

@@ -31,9 +31,11 @@ class Batches(NamedTuple):
     sample_weights: np.ndarray
 
 
-class Motion(NamedTuple):
-    """How particles move: rates (S, 2) of force and noise, twice tau, P (p, p) or (0, 0), W (p, m), key, first step.
+class StepParameters(NamedTuple):
+    """What S consecutive steps need beside their batches.
 
+    rates : (S, 2), of force and noise.  penalty : (1,), twice tau.  projector : P (p, p), or (0, 0) for none.
+    noise_map : W (p, m), so that xi = W eta.  key : of the noise.  step : the first step.
     loss : its code, see ``kernels.losses``.
     """
 
@@ -90,22 +92,22 @@ def make_workspace(
 
 
 @kernel
-def draw(shape: Any, block: Any, motion: Any, s: Any, work: Any, thread: Any) -> None:
+def draw(shape: Any, block: Any, parameters: Any, s: Any, work: Any, thread: Any) -> None:
     """Normals of the block's particles at this step, one row per noise coordinate."""
     normals, words = work.normals[thread], work.words[thread]
-    pairs = (motion.noise_map.shape[1] + 1) // 2
+    pairs = (parameters.noise_map.shape[1] + 1) // 2
     for pair in range(pairs):
         stride = normals.shape[0] // (2 * pairs)
         at = block * shape.lanes // GROUP
-        normal_rows(motion.key, motion.step + s, at, pair, words, normals, stride, shape.lanes)
+        normal_rows(parameters.key, parameters.step + s, at, pair, words, normals, stride, shape.lanes)
 
 
 @kernel_allocating
-def map_extents(motion: Any) -> Any:
+def map_extents(parameters: Any) -> Any:
     """(2, p, 2): where the nonzero entries of each row of P and of W begin and end; P without rows has none."""
-    p = motion.noise_map.shape[0]
+    p = parameters.noise_map.shape[0]
     extents = np.zeros((2, p, 2), np.int64)
-    for which, matrix in enumerate((motion.projector, motion.noise_map)):
+    for which, matrix in enumerate((parameters.projector, parameters.noise_map)):
         for k in range(matrix.shape[0]):
             for i in range(matrix.shape[1]):
                 if matrix[k, i] != 0:
@@ -116,32 +118,32 @@ def map_extents(motion: Any) -> Any:
 
 
 @kernel
-def settle(shape: Any, block: Any, z: Any, motion: Any, extents: Any, s: Any, work: Any, thread: Any) -> Any:
+def update_block(shape: Any, block: Any, z: Any, parameters: Any, extents: Any, s: Any, work: Any, thread: Any) -> Any:
     """Move one block by its force, with projection, penalty and noise; false if a particle is not finite."""
     L, p = np.uintp(shape.lanes), shape.p
     g, normals = work.forces[thread], work.normals[thread]
     o = np.uintp(block * p * shape.lanes)
     at = np.uintp(0)
-    if motion.projector.shape[0] > 0:
+    if parameters.projector.shape[0] > 0:
         source, at = at, np.uintp(g.shape[0]) - np.uintp(p) * L
         clear(g, at, np.uintp(p) * L)
         for k in range(p):
             for i in range(extents[0, k, 0], extents[0, k, 1]):
-                if motion.projector[k, i] != 0:
-                    axpy(g, at + np.uintp(k) * L, motion.projector[k, i], g, source + np.uintp(i) * L, L)
-    rate, amplitude = motion.rates[s, 0], motion.rates[s, 1]
-    keep = like(rate, 1.0) - rate * motion.penalty[0]
+                if parameters.projector[k, i] != 0:
+                    axpy(g, at + np.uintp(k) * L, parameters.projector[k, i], g, source + np.uintp(i) * L, L)
+    rate, amplitude = parameters.rates[s, 0], parameters.rates[s, 1]
+    keep = like(rate, 1.0) - rate * parameters.penalty[0]
     if amplitude != 0:
-        draw(shape, block, motion, s, work, thread)
-    m = motion.noise_map.shape[1]
+        draw(shape, block, parameters, s, work, thread)
+    m = parameters.noise_map.shape[1]
     stride = np.uintp(normals.shape[0] // (2 * ((m + 1) // 2))) if m > 0 else np.uintp(0)
     for k in range(p):
         row = o + np.uintp(k) * L
         decay_axpy(z, row, keep, -rate, g, at + np.uintp(k) * L, L)
         if amplitude != 0:
             for i in range(extents[1, k, 0], extents[1, k, 1]):
-                if motion.noise_map[k, i] != 0:
-                    axpy(z, row, amplitude * motion.noise_map[k, i], normals, np.uintp(i) * stride, L)
+                if parameters.noise_map[k, i] != 0:
+                    axpy(z, row, amplitude * parameters.noise_map[k, i], normals, np.uintp(i) * stride, L)
     check = like(rate, 0.0)
     inside = min(shape.lanes, shape.n - block * shape.lanes)
     for k in range(p):

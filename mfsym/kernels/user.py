@@ -14,8 +14,8 @@ import numpy as np
 
 from mfsym.accelerate import uncached_kernel, user_function
 from mfsym.kernels.losses import cotangents
-from mfsym.kernels.sgd import Shape
-from mfsym.kernels.steps import Workspace, make_workspace, map_extents, settle
+from mfsym.kernels.shallow import Shape
+from mfsym.kernels.steps import Workspace, make_workspace, map_extents, update_block
 from mfsym.kernels.units import block_shape
 
 USER = 3
@@ -142,18 +142,18 @@ def _force(pullback: Any, shape: Any, block: Any, blocked: Any, x: Any, r: Any, 
                     g[k * shape.lanes + lane] += one[k]
 
 
-def advance_user(shape: UserShape, z: Any, batches: Any, motion: Any, work: Any, thread: Any) -> int:
+def advance_user(shape: UserShape, z: Any, batches: Any, parameters: Any, work: Any, thread: Any) -> int:
     """As ``kernels.sgd.advance``; the loop over steps is not compiled, so that a new function compiles fast."""
-    extents, sizes = map_extents(motion), shape.sizes
+    extents, sizes = map_extents(parameters), shape.sizes
     for s, x in enumerate(batches.x):
         for block in range(sizes.blocks):
             _sums(shape.forward, sizes, block, z, x, work.phi[block])
-        if not cotangents(sizes, batches, s, work, motion.loss):
+        if not cotangents(sizes, batches, s, work, parameters.loss):
             return s
         finite = True
         for block in range(sizes.blocks):
             _force(shape.pullback, sizes, block, z, x, work.r, work.forces[thread])
-            finite &= settle(sizes, block, z, motion, extents, s, work, thread)
+            finite &= update_block(sizes, block, z, parameters, extents, s, work, thread)
         if not finite:
             return s + 1
     return len(batches.x)

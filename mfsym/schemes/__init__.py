@@ -1,5 +1,6 @@
 """Where the group enters training, and how a model is read over the orbit of its input."""
 
+from mfsym.engines.contract import LiftedBatches
 from mfsym.schemes.orbits import Model, Orbit
 from mfsym.schemes.training import (
     HAAR_DRAWS,
@@ -7,7 +8,6 @@ from mfsym.schemes.training import (
     DataAugmentation,
     EquivariantArchitecture,
     FeatureAveraging,
-    LiftedBatches,
     SampledDataAugmentation,
     Scheme,
     get_scheme,

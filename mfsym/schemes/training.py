@@ -7,7 +7,6 @@ sample), feature averaging, equivariant architecture.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import ClassVar
@@ -15,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.engines.contract import LiftedBatches
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
 from mfsym.kernels.images import image_of_each
@@ -28,21 +28,6 @@ HAAR_DRAWS = 20480
 
 MATRIX_NUMBERS = 1 << 22
 """Numbers in the matrices of the Haar draws that are held at once (32 MiB)."""
-
-
-@dataclass(frozen=True)
-class LiftedBatches:
-    """What the kernels see of S batches: they know no group.
-
-    x : (S, B', K, d).  y : (S, B', c).  rho_y : (K, c, c).  node_weights : (K,), sample_weights : (B',), sums 1.
-    The prediction is sum_k node_weights_k rho_y_k^T Phi(x_bk).
-    """
-
-    x: Floats
-    y: Floats
-    rho_y: Floats
-    node_weights: Floats
-    sample_weights: Floats
 
 
 class Scheme:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,19 +74,6 @@ ACTIVATIONS: Mapping[str, tuple[Function, Function]] = MappingProxyType(
     }
 )
 """Pointwise activations by name: the function and its derivative (relu's is 0 at 0). Position = the kernels' code."""
-
-
-class Engine(NamedTuple):
-    """A compiled time loop: see ``kernels.sgd``.
-
-    plan : (n, samples, bytes of a number) -> the shape of a run.
-    workspace : (shape, c, samples, noise dimension, dtype, threads) -> its scratch.
-    advance : (shape, blocked particles, batches, motion, workspace, number of the thread) -> steps done.
-    """
-
-    plan: Callable[..., Any]
-    workspace: Callable[..., Any]
-    advance: Callable[..., int]
 
 
 class Unit(ABC):
@@ -161,10 +148,6 @@ class Unit(ABC):
     @abstractmethod
     def _predict(self, x: Floats, z: Floats) -> Floats:
         """predict on validated arrays, x not empty."""
-
-    @abstractmethod
-    def engine(self) -> Engine:
-        """The compiled time loop of this kind of unit."""
 
     def kernel_inputs(self, x: Floats) -> Floats:
         """Inputs (..., d) as the kernels of this unit take them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
@@ -16,7 +16,7 @@ from mfsym.kernels.activations import FROM_VALUES
 from mfsym.kernels.mlp import GATED, IN_PLACE, NORMED, POINTWISE, Network
 from mfsym.representations import Representation, Subspace, hom
 from mfsym.representations import trivial as trivial_representation
-from mfsym.units.base import ACTIVATIONS, Engine, Floats, Unit
+from mfsym.units.base import ACTIVATIONS, Floats, Unit
 
 
 @dataclass(frozen=True)
@@ -237,9 +237,6 @@ class MLPUnit(Unit):
     def fixed_subspace(self) -> Subspace:
         """E^G, the parameters that M fixes: the equivariant networks. Found layer by layer."""
         return Subspace(block_diag(*[action.fixed_subspace().basis for action in self._actions]))
-
-    def engine(self) -> Engine:
-        return Engine(partial(deep.deep_plan, self.network), deep.deep_workspace, deep.advance_deep)
 
     @property
     def _actions(self) -> list[Representation]:

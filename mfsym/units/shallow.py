@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfsym.kernels import sgd
 from mfsym.kernels.units import predict
 from mfsym.representations import Representation, hom
-from mfsym.units.base import ACTIVATIONS, Engine, Floats, Unit
+from mfsym.units.base import ACTIVATIONS, Floats, Unit
 
 
 class ShallowUnit(Unit):
     """A unit that the kernels know by its code alone."""
-
-    def engine(self) -> Engine:
-        return Engine(self._plan, sgd.workspace, sgd.advance)
-
-    def _plan(self, n: int, samples: int, item: int) -> sgd.Shape:
-        return sgd.plan((self.code, self.activation_code), n, self.p, self.d, self.c, samples, item)
 
     def _predict(self, x: Floats, z: Floats) -> Floats:
         return np.asarray(predict(self.code, self.activation_code, x, z, self.c))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from mfsym.errors import MfsymError
 from mfsym.kernels import user
 from mfsym.representations import Representation
 from mfsym.streams import normals, stream_key
-from mfsym.units.base import Engine, Floats, Unit
+from mfsym.units.base import Floats, Unit
 
 DERIVATIVES = {"differences": user.differences, "complex": user.complex_differences}
 """Ways to get a pullback from the forward alone."""
@@ -69,10 +68,6 @@ class UserUnit(Unit):
         self._join(rho_x, rho_y)
         if not isinstance(pullback, str):
             self._verify_pullback()
-
-    def engine(self) -> Engine:
-        plan = partial(user.user_plan, (self.forward, self.pull), self.p)
-        return Engine(plan, user.user_workspace, user.advance_user)
 
     def _induced_action(self) -> Representation:
         return self._given_action

@@ -12,7 +12,7 @@ FLOORS = {
     0: ("errors", "version", "arguments", "accelerate", "streams", "variables"),
     1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting"),
     2: ("representations", "transport"),
-    3: ("units", "ensembles", "inputs", "losses"),
+    3: ("units", "engines", "ensembles", "inputs", "losses"),
     4: ("teachers", "datasets", "schemes", "metrics"),
     5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),

@@ -258,9 +258,34 @@ def test_types_choose_the_code():
 
 def test_the_sources_of_a_kernel_file_are_all_it_imports():
     found = {path.name for path in accelerate._sources(Path(sgd.__file__))}
-    assert {"sgd.py", "rows.py", "noise.py", "elementary.py", "activations.py", "units.py"} <= found
+    assert {
+        "sgd.py",
+        "shallow.py",
+        "deep.py",
+        "rows.py",
+        "noise.py",
+        "elementary.py",
+        "activations.py",
+        "units.py",
+    } <= found
     assert {path.name for path in accelerate._sources(Path(elementary.__file__))} == {"elementary.py"}
     assert "noise.py" not in {path.name for path in accelerate._sources(Path(rows.__file__))}
+
+
+def test_a_change_to_a_pack_is_a_change_to_every_kernel(tmp_path):
+    """Code is compiled for packs that its file does not import: another order of fields must not find the old code."""
+    packs = [accelerate._packs(tmp_path / name) for name in ("a", "b", "c") if _with_pack(tmp_path / name, name)]
+    assert packs[0] != packs[1]
+    assert packs[0] == packs[2]
+    assert b"class StepParameters" in accelerate._packs(KERNELS)
+
+
+def _with_pack(folder, name):
+    fields = "    one: int\n    two: int\n" if name != "b" else "    two: int\n    one: int\n"
+    folder.mkdir()
+    text = f"class Pack(NamedTuple):\n{fields}\n\ndef unlike():\n    return {name!r}\n"
+    (folder / "file.py").write_text(text)
+    return True
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

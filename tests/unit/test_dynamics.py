@@ -5,10 +5,11 @@ import pytest
 
 from mfsym import dynamics as module
 from mfsym.dynamics import NoisySGD, State
+from mfsym.engines import cpu
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.groups import trivial
-from mfsym.kernels import sgd
+from mfsym.kernels import shallow
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals
 from mfsym.teachers import Teacher, reference_teacher
@@ -135,8 +136,8 @@ def test_haar_draws_do_not_depend_on_their_blocks_being_cut(monkeypatch):
 @pytest.mark.parametrize("kept", [1 << 22, 0], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_change_no_bit(kind, kept, monkeypatch):
-    monkeypatch.setattr(sgd, "KEPT_TAPE_BYTES", kept)
-    monkeypatch.setattr(module, "available_threads", lambda: 2)
+    monkeypatch.setattr(shallow, "KEPT_TAPE_BYTES", kept)
+    monkeypatch.setattr(cpu, "available_threads", lambda: 2)
     unit = reference_teacher("wi", kind).unit
     for scheme in ("vanilla", "ea"):
         one, two = (_run(unit, scheme, 3000, 5, "float32", threads=threads)[2] for threads in (1, 2))
@@ -149,7 +150,7 @@ def test_keeping_or_recomputing_the_tape_agrees(kind, scheme, monkeypatch):
     unit = reference_teacher("wi", kind).unit
     n, steps = sized((1500, 6), (9, 2))
     kept = _run(unit, scheme, n, steps)[2]
-    monkeypatch.setattr(sgd, "KEPT_TAPE_BYTES", 0)
+    monkeypatch.setattr(shallow, "KEPT_TAPE_BYTES", 0)
     recomputed = _run(unit, scheme, n, steps)[2]
     assert _distance(recomputed.z, kept.z) < ALGEBRA
 
@@ -244,7 +245,7 @@ def test_a_prediction_that_overflows_is_a_divergence_even_if_particles_are_finit
 @compiled
 @pytest.mark.parametrize("at", [0, 1499, 2999])
 def test_one_bad_particle_of_many_is_seen_by_every_thread(at, monkeypatch):
-    monkeypatch.setattr(module, "available_threads", lambda: 2)
+    monkeypatch.setattr(cpu, "available_threads", lambda: 2)
     unit = _plain("matrix", "relu", 2, 1)
     z = np.zeros((3000, 2))
     z[at] = 3e38

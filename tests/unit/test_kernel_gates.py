@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from mfsym.accelerate import kernel
-from mfsym.kernels.gates import meet, together
+from mfsym.kernels.gates import meet, run_threads
 from tests.sizes import sized
 
 
@@ -32,7 +32,7 @@ def test_threads_see_what_others_wrote_before_they_met():
             wrong[thread] = _pass_on(gate, slots, rounds, thread)
             return thread
 
-        assert together(threads, part) == 0
+        assert run_threads(threads, part) == 0
         assert (wrong == 0).all()
         assert gate[0] == (0 if threads == 1 else 2 * rounds * threads)
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from mfsym.dynamics import NoisySGD
+from mfsym.engines.cpu import loop_of
 from mfsym.groups import cyclic, dihedral
-from mfsym.kernels import deep
+from mfsym.kernels import deep, sgd
 from mfsym.kernels.activations import FROM_VALUES, pull_values_row, values_row
 from mfsym.kernels.deep import deep_plan, deep_workspace
 from mfsym.kernels.mlp import copy_rows, fill
-from mfsym.kernels.steps import Motion, map_extents, settle
+from mfsym.kernels.steps import StepParameters, map_extents, update_block
 from mfsym.kernels.vectors import product
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
@@ -123,8 +124,8 @@ def test_threads_give_the_bits_of_one_thread():
 
 
 def test_networks_run_in_the_loops_of_their_own():
-    engine = small().engine()
-    assert engine.advance == deep.advance_deep
+    engine = loop_of(small())
+    assert engine.advance == sgd.advance
 
 
 def test_a_run_that_blows_up_says_when():
@@ -192,21 +193,21 @@ def test_rows_are_copied_and_filled_within_their_lanes():
 
 def test_extents_hold_the_nonzero_entries():
     maps = np.array([[0.0, 2.0, 0.0, 1.0], [0.0] * 4, [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]])
-    motion = Motion(np.zeros((1, 2)), np.zeros(1), np.zeros((0, 0)), maps, KEY, 0)
-    extents = map_extents(motion)
+    parameters = StepParameters(np.zeros((1, 2)), np.zeros(1), np.zeros((0, 0)), maps, KEY, 0)
+    extents = map_extents(parameters)
     assert np.array_equal(extents[0], np.zeros((4, 2)))
     assert np.array_equal(extents[1], [[1, 4], [0, 0], [0, 1], [3, 4]])
 
 
-def test_a_settled_block_has_moved_by_its_force_and_noise():
+def test_an_updated_block_has_moved_by_its_force_and_noise():
     unit = small()
     shape, work, blocked, z, _, _ = _pass(unit, 19)
     work = deep_workspace(shape, unit.c, 8, unit.p, np.float64)
     force = normals(KEY, 12, 19, unit.p)
     work.forces[0, : unit.p * shape.lanes].reshape(unit.p, shape.lanes)[:, :19] = force.T
     projector = unit.fixed_subspace.projector
-    motion = Motion(np.array([[0.1, 0.2]]), np.array([0.3]), projector, np.eye(unit.p), KEY, 5)
-    assert settle(shape, 0, blocked, motion, map_extents(motion), 0, work, 0)
+    parameters = StepParameters(np.array([[0.1, 0.2]]), np.array([0.3]), projector, np.eye(unit.p), KEY, 5)
+    assert update_block(shape, 0, blocked, parameters, map_extents(parameters), 0, work, 0)
     twin = z - 0.1 * (force @ projector.T + 0.3 * z) + 0.2 * normals(KEY, 5, 19, unit.p)
     moved = blocked.reshape(unit.p, shape.lanes)
     assert np.abs(moved[:, :19].T - twin).max() < ALGEBRA

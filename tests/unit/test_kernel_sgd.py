@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mfsym.kernels import sgd
-from mfsym.kernels.gates import together
-from mfsym.kernels.sgd import Batches, Motion, plan, workspace
+from mfsym.kernels.gates import run_threads
+from mfsym.kernels.shallow import plan, workspace
+from mfsym.kernels.steps import Batches, StepParameters
 from mfsym.kernels.units import MATRIX, UV, block_shape
 from mfsym.streams import normals, stream_key, uniforms
 from tests import naive
@@ -19,7 +20,7 @@ KINDS = {"matrix": MATRIX, "uv": UV}
 
 
 def _problem(code, n, d, c, nodes=1, batch=4, steps=3, dtype="float64", noise=2, project=False, activation=1):
-    """A Shape, blocked particles, Batches and Motion without any symmetry: arrays are all the kernels see."""
+    """A Shape, blocked particles, Batches and StepParameters without any symmetry: arrays are all the kernels see."""
     p = c * d if code == MATRIX else c + d
     samples = -(-batch * nodes // 4) * 4
     x = np.zeros((steps, samples, d))
@@ -31,34 +32,34 @@ def _problem(code, n, d, c, nodes=1, batch=4, steps=3, dtype="float64", noise=2,
     rates = np.stack([0.1 + 0.1 * np.arange(steps), np.full(steps, 0.3 if noise else 0.0)], axis=1)
     parts = (x, y, rho, *(mass / mass.sum() for mass in masses))
     shape = plan((code, activation), n, p, d, c, samples, np.dtype(dtype).itemsize)
-    motion = (rates, np.array([0.02]), q @ q.T if project else np.zeros((0, 0)), normals(KEY, 6, p, noise))
+    parameters = (rates, np.array([0.02]), q @ q.T if project else np.zeros((0, 0)), normals(KEY, 6, p, noise))
     z = np.empty(shape.blocks * p * shape.lanes, dtype)
     naive.pack(normals(KEY, 7, n, p).astype(dtype), n, p, shape.lanes, z)
     return (
         shape,
         z,
         Batches(*(np.ascontiguousarray(part, dtype) for part in parts)),
-        Motion(*(np.ascontiguousarray(part, dtype) for part in motion), NOISE, 1 << 33),
+        StepParameters(*(np.ascontiguousarray(part, dtype) for part in parameters), NOISE, 1 << 33),
     )
 
 
-def _scratch(shape, batches, motion, threads=1):
+def _scratch(shape, batches, parameters, threads=1):
     samples, c = batches.x.shape[1], batches.y.shape[2]
-    return workspace(shape, c, samples, motion.noise_map.shape[1], batches.x.dtype, threads)
+    return workspace(shape, c, samples, parameters.noise_map.shape[1], batches.x.dtype, threads)
 
 
 def _advance(problem, kept=None, threads=1):
-    shape, z, batches, motion = problem
+    shape, z, batches, parameters = problem
     shape = shape if kept is None else shape._replace(kept=kept)
     z = z.copy()
-    work = _scratch(shape, batches, motion, threads)
-    return together(threads, lambda thread: sgd.advance(shape, z, batches, motion, work, thread)), z
+    work = _scratch(shape, batches, parameters, threads)
+    return run_threads(threads, lambda thread: sgd.advance(shape, z, batches, parameters, work, thread)), z
 
 
 def _twin(problem):
-    shape, z, batches, motion = problem
+    shape, z, batches, parameters = problem
     z = np.array(z, np.float64)
-    return naive.advance(shape, z, batches, motion, None, 0), z
+    return naive.advance(shape, z, batches, parameters, None, 0), z
 
 
 def _distance(a, b):
@@ -91,8 +92,8 @@ def test_blocks_of_every_size_equal_their_twin(code, n):
 
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_lanes_past_the_last_particle_stay_zero(code):
-    shape, z, batches, motion = _problem(code, 5, 2, 2)
-    sgd.advance(shape, z, batches, motion, _scratch(shape, batches, motion), 0)
+    shape, z, batches, parameters = _problem(code, 5, 2, 2)
+    sgd.advance(shape, z, batches, parameters, _scratch(shape, batches, parameters), 0)
     assert (z.reshape(shape.p, shape.lanes)[:, 5:] == 0.0).all()
     assert (z.reshape(shape.p, shape.lanes)[:, :5] != 0.0).all()
 
@@ -100,29 +101,29 @@ def test_lanes_past_the_last_particle_stay_zero(code):
 @pytest.mark.parametrize("nodes", [1, 3, 4])
 def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
     """Also the first node: its row of the partial sums must not be overwritten while it is still read."""
-    shape, _, batches, motion = _problem(MATRIX, 5, 2, 3, nodes, 5, 1)
-    work = _scratch(shape, batches, motion)
+    shape, _, batches, parameters = _problem(MATRIX, 5, 2, 3, nodes, 5, 1)
+    work = _scratch(shape, batches, parameters)
     phi = normals(KEY, 8, 5 * nodes, 3)
     work.phi[0, : 5 * nodes] = shape.n * phi
-    assert sgd._cotangents(shape, batches, 0, work)
+    assert sgd.cotangents(shape, batches, 0, work)
     twin = naive.cotangents(phi.reshape(5, nodes, 3), batches.y[0], *batches[2:])
     assert np.abs(work.r[: 5 * nodes] - twin.reshape(-1, 3)).max() < ALGEBRA
     assert (work.r[5 * nodes :] == 0.0).all()
     work.phi[0, 2, 1] = np.nan
     with np.errstate(invalid="ignore"):
-        assert not sgd._cotangents(shape, batches, 0, work)
+        assert not sgd.cotangents(shape, batches, 0, work)
 
 
 @pytest.mark.parametrize("twisted", [False, True])
 def test_cotangents_without_orbits_are_those_of_one_node(twisted):
     """One node of weight 1 and the identity has a shorter way; a node with any other matrix has not."""
-    shape, _, batches, motion = _problem(MATRIX, 5, 2, 3, 1, 6, 2)
+    shape, _, batches, parameters = _problem(MATRIX, 5, 2, 3, 1, 6, 2)
     rho = np.roll(np.eye(3), 1, axis=0) if twisted else np.eye(3)
     batches = batches._replace(rho=rho[None].copy(), node_weights=np.ones(1))
-    work = _scratch(shape, batches, motion)
+    work = _scratch(shape, batches, parameters)
     phi = normals(KEY, 8, 6, 3)
     work.phi[0, :6] = shape.n * phi
-    assert sgd._cotangents(shape, batches, 1, work)
+    assert sgd.cotangents(shape, batches, 1, work)
     twin = naive.cotangents(phi.reshape(6, 1, 3), batches.y[1], *batches[2:]).reshape(6, 3)
     assert np.abs(work.r[:6] - twin).max() < ALGEBRA
     assert (work.r[6:] == 0.0).all()
@@ -131,7 +132,7 @@ def test_cotangents_without_orbits_are_those_of_one_node(twisted):
         work.phi[0, :6] = shape.n * phi
         spoilt[5, 2] = np.nan
         with np.errstate(invalid="ignore"):
-            assert not sgd._cotangents(shape, batches, 1, work)
+            assert not sgd.cotangents(shape, batches, 1, work)
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "recomputed"])
@@ -151,13 +152,13 @@ def test_threads_give_the_bits_of_one_thread(code, kept):
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_the_loop_ends_where_the_state_stops_being_finite(code, dtype):
     problem = _problem(code, 7, 2, 2, steps=4, dtype=dtype)
-    motion = problem[3]
-    motion.rates[2] = np.finfo(dtype).max
+    parameters = problem[3]
+    parameters.rates[2] = np.finfo(dtype).max
     with np.errstate(over="ignore", invalid="ignore"):
         done, z = _advance(problem)
     assert done == 3
     assert not np.isfinite(z).all()
-    motion.rates[2] = 0.1
+    parameters.rates[2] = 0.1
     problem[2].y[1, 0, 0] = np.nan
     with np.errstate(over="ignore", invalid="ignore"):
         assert _advance(problem)[0] == 1

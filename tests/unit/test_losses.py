@@ -7,7 +7,8 @@ from mfsym.dynamics import NoisySGD
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic, dihedral, signed_permutations, so, symmetric
 from mfsym.kernels.losses import cotangents, half_slopes
-from mfsym.kernels.sgd import Batches, plan, workspace
+from mfsym.kernels.shallow import plan, workspace
+from mfsym.kernels.steps import Batches
 from mfsym.losses import LOSSES, get_loss
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key, uniforms

@@ -1,0 +1,6 @@
+"""What moves particles: the contract of an engine, and the compiled one."""
+
+from mfsym.engines.contract import Engine, LiftedBatches, StepParameters
+from mfsym.engines.cpu import CpuEngine
+
+__all__ = ["CpuEngine", "Engine", "LiftedBatches", "StepParameters"]
