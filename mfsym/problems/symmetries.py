@@ -32,7 +32,7 @@ from mfsym.groups.catalogue import permutation_matrix
 from mfsym.problems.expressions import Language
 from mfsym.problems.fields import GroupTable, Matrices, RepresentationTable
 from mfsym.representations import Representation, hom
-from mfsym.stores.archives import parse_npy
+from mfsym.stores.npy import parse_npy
 from mfsym.units.mlp import Gated, Normed, Part
 
 Floats = NDArray[np.float64]
