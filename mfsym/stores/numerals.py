@@ -21,7 +21,10 @@ _SEPARATORS = (
 )
 
 _NEAR_NUMBERS = (
-    (re.compile(rf"{_PLAIN}(?: +{_PLAIN})+"), "holds blanks between numbers: separate them by commas"),
+    (
+        re.compile(rf"{_PLAIN}(?: +{_PLAIN})+"),
+        "holds blanks: write commas (numpy.savetxt: delimiter=',')",
+    ),
     (re.compile(rf"[+-]?{_DIGITS}[dDqQ][+-]?[0-9]+"), "has a Fortran exponent: write e for it, as in 1.0e+01"),
     (re.compile(rf"[+-]?{_DIGITS}[+-][0-9]+"), "has a Fortran exponent without its letter: write e, as in 1.0e-100"),
     (re.compile(r"[+-]?[0-9.' ]*,[0-9.,' ]*(?:[eE][+-]?[0-9]+)?"), "holds a comma: write decimals with a point"),

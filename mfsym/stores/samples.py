@@ -23,6 +23,10 @@ Pick = Callable[[Collection[str]], list[str]]
 """From the names that a file holds to those that are wanted."""
 
 
+class _NotThere(Exception):
+    """A name that stands for nothing in the file, or for two things."""
+
+
 def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[NDArray[Any], NDArray[Any]]:
     """Inputs (n, d) and outputs (n, c), numbers and finite, from a file.
 
@@ -36,7 +40,7 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
         raise MfsymError(f"{path}: a dataset must be {', '.join(FORMATS)}, got {path.suffix or 'no suffix'!r}")
 
     def pick(held: Collection[str]) -> list[str]:
-        return list(dict.fromkeys([*_named(held, x, path), *_named(held, y, path)]))
+        return list(dict.fromkeys([*_named(held, x), *_named(held, y)]))
 
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -44,11 +48,13 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
         arrays = _READERS[kind](path, pick)
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _NotThere as error:
+        raise MfsymError(f"{path}: {error}") from None
     except StoreError as error:
         raise MfsymError(str(error)) from error
     except UNREADABLE as error:
         raise MfsymError(f"{path}: not a dataset: {' '.join(str(error).split())[:300]}") from error
-    inputs, outputs = (_beside(arrays, _named(arrays, names, path), path) for names in (x, y))
+    inputs, outputs = (_beside(arrays, _named(arrays, names), path) for names in (x, y))
     if len(inputs) != len(outputs) or not len(inputs):
         raise MfsymError(
             f"{path}: x and y must have the same number of rows, at least 1, got {len(inputs)} and {len(outputs)}"
@@ -56,16 +62,16 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
     return inputs, outputs
 
 
-def _named(held: Collection[str], names: Columns, path: Path) -> list[str]:
-    """The keys that the names stand for, in order; MfsymError where there is none, or two have one number."""
+def _named(held: Collection[str], names: Columns) -> list[str]:
+    """The keys that the names stand for, in order; _NotThere where there is none, or two have one number."""
     found: list[str] = []
     for name in names:
         keys = [name] if name in held else sorted((key for key in held if _numbered(key, name)), key=_tail)
         if not keys:
-            raise MfsymError(f"{path}: has no {name!r}; it holds {', '.join(sorted(held)[:20]) or 'nothing'}")
+            raise _NotThere(f"has no {name!r}; it holds {', '.join(sorted(held)[:20]) or 'nothing'}")
         for one, other in pairwise(keys):
             if _tail(one) == _tail(other):
-                raise MfsymError(f"{path}: {one!r} and {other!r} have the same number; name the ones you mean")
+                raise _NotThere(f"{one!r} and {other!r} have the same number; name the ones you mean")
         found += keys
     return found
 
@@ -105,7 +111,14 @@ def _npz(path: Path, pick: Pick) -> Arrays:
 
 def _csv(path: Path, pick: Pick) -> Arrays:
     """Columns by the names in the first line."""
-    table = read_table(path, lambda names: [names.index(name) for name in pick(names)])
+
+    def choose(names: tuple[str, ...]) -> list[int]:
+        try:
+            return [names.index(name) for name in pick(names)]
+        except _NotThere as error:
+            raise _NotThere(f"line 1, column 1: {error}") from None
+
+    table = read_table(path, choose)
     return {name: table.values[:, k] for k, name in enumerate(table.names)}
 
 

@@ -214,10 +214,12 @@ class _Body:
     def _refuse_cell(self, row: Row, column: int) -> NoReturn:
         text = row.cells[column]
         words = cell_fault(text)
-        if self.names:
-            words = f"in {self.names[column][:40]!r}, {words}"
-        elif row.line == 1:
+        if not text and column == self.width - 1:
+            words += "; a comma ends the line"
+        elif not self.names and row.line == 1 and not (text and name_fault(text, quoted=True)):
             words += "; a header holds no number, and this line does"
+        elif self.names:
+            words = f"in {self.names[column][:40]!r}, {words}"
         raise _Refusal(row.line, column + 1, words)
 
     def _check_quotes(self, row: Row) -> None:
