@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.accelerate import available_threads
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.kernels import sgd
 from mfsym.kernels.gates import together
@@ -115,7 +116,7 @@ class NoisySGD:
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
-        start = np.asarray(z, dtype=np.float64)
+        start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
             raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
         with np.errstate(over="ignore", invalid="ignore"):

@@ -30,6 +30,7 @@ from mfsym.provenance import attributes
 from mfsym.schemes import Scheme
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.transport.clouds import as_atoms
 from mfsym.units import Unit
 from mfsym.variables import TIMINGS, annotate
 
@@ -332,7 +333,7 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
     """
     started = clock.perf_counter()
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_atoms(z)
     reference = reference_unit(unit) if isinstance(unit, str) else unit
     if particles.shape[1] != reference.p:
         raise MfsymError(

@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
 from mfsym.kernels.images import image_of_each, images_of
@@ -59,7 +60,7 @@ class Orbit:
 
     def table(self, model: Model, x: ArrayLike) -> Floats:
         """(K, Q, c): rho_hat_k^T model(rho_k x) for every node k; constant in k iff the model is equivariant."""
-        points = np.asarray(x, dtype=np.float64)
+        points = as_floats(x, "x")
         pairs = zip(self.nodes_x, self.nodes_y, strict=True)
         return np.stack([model(points @ rho_x.T) @ rho_y for rho_x, rho_y in pairs])
 
@@ -102,7 +103,7 @@ class Scheme:
 
     def particles(self, z: ArrayLike) -> Floats:
         """The particles (N, p) of this scheme's model."""
-        return np.asarray(z, dtype=np.float64)
+        return as_floats(z, "particles")
 
     def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """The scheme's own model at x (Q, d): (Q, c)."""
@@ -179,7 +180,7 @@ class EquivariantArchitecture(Scheme):
         return self.unit.fixed_subspace.projector
 
     def particles(self, z: ArrayLike) -> Floats:
-        return self.unit.fixed_subspace.project(z)
+        return self.unit.fixed_subspace.project(as_floats(z, "particles"))
 
 
 SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
