@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,11 @@ def as_floats(values: Any, name: str) -> NDArray[np.float64]:
         _check_objects(array, name)
     elif array.dtype.kind not in "biuf":
         raise MfsymError(f"{name} must be numbers, got an array of dtype {array.dtype}")
-    return array.astype(np.float64, copy=False)
+    try:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64, copy=False)
+    except OverflowError:
+        raise MfsymError(f"{name} must fit in float64, got a whole number above 1.8e308 among them") from None
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:
@@ -46,11 +51,22 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         if masked:
             raise MfsymError(f"{name} must have no masked entries, got {masked}; drop or fill them first")
         return np.asarray(values.data)
+    if isinstance(values, list | tuple):
+        _refuse_inner_masks(values, name)
     try:
         return np.asarray(values.detach() if hasattr(values, "detach") else values)
     except (TypeError, ValueError, RuntimeError, OverflowError) as reason:
         text = str(reason).partition("\n")[0]
         raise MfsymError(f"{name} must be an array of numbers, got {type(values).__name__}: {text}") from None
+
+
+def _refuse_inner_masks(values: Sequence[Any], name: str) -> None:
+    """Refuse masked entries at any depth of lists: NumPy would put the numbers behind the masks in their place."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            _refuse_inner_masks(value, name)
+        elif isinstance(value, np.ma.MaskedArray) and np.ma.count_masked(value):
+            raise MfsymError(f"{name} must have no masked entries, got some in a list; drop or fill them first")
 
 
 def _check_objects(array: NDArray[Any], name: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.configurations.cells import Cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
@@ -105,8 +106,8 @@ def fit_slope(n: ArrayLike, values: ArrayLike, power: int = 2, seed: int = 0) ->
     The interval is the percentile bootstrap over replicates, sizes apart (Efron & Tibshirani 1993, section 13.3).
     Raises MfsymError with fewer than two sizes, or where a size has no positive value.
     """
-    sizes = np.log(np.asarray(n, dtype=np.float64))
-    table = np.asarray(values, dtype=np.float64)
+    sizes = np.log(as_floats(n, "n"))
+    table = as_floats(values, "values")
     if sizes.size < 2 or table.shape[0] != sizes.size:
         raise MfsymError(f"a slope needs at least two sizes, one row of values each; got {sizes.size}")
     rows = [row[np.isfinite(row)] ** power for row in table]

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group
 from mfsym.representations import Representation
@@ -138,8 +139,14 @@ def split(x: Floats, y: Floats, test: float, seed: int = 0) -> tuple[Samples, Sa
 
 def one_hot(labels: ArrayLike, classes: int) -> Floats:
     """Labels 0 .. classes - 1 (n,) or (n, 1) as rows of the identity (n, classes)."""
-    values = np.asarray(labels, dtype=np.float64).reshape(len(np.asarray(labels)), -1)
-    if values.shape[1] != 1 or (values != np.rint(values)).any() or not ((values >= 0) & (values < classes)).all():
+    values = as_floats(labels, "labels")
+    values = values[:, None] if values.ndim == 1 else values
+    if (
+        values.ndim != 2
+        or values.shape[1] != 1
+        or (values != np.rint(values)).any()
+        or not ((values >= 0) & (values < classes)).all()
+    ):
         raise MfsymError(f"labels must be one whole number from 0 to {classes - 1} a row, got shape {values.shape}")
     return np.eye(classes)[values[:, 0].astype(np.intp)]
 
@@ -170,7 +177,9 @@ def read(source: str | Path, x: Columns = ("x",), y: Columns = ("y",)) -> Sample
 
 
 def _samples(part: tuple[ArrayLike, ArrayLike], what: str) -> Samples:
-    x, y = (np.ascontiguousarray(values, dtype=np.float64) for values in part)
+    if len(part) != 2:
+        raise MfsymError(f"{what} samples must be a pair of arrays (x, y), got {len(part)}")
+    x, y = (np.ascontiguousarray(as_floats(values, f"{what} {name}")) for name, values in zip("xy", part, strict=True))
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
         raise MfsymError(f"{what} samples must be arrays (n, d) and (n, c) with n >= 1, got {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
@@ -109,7 +110,7 @@ class NoisySGD:
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
-        start = np.asarray(z, dtype=np.float64)
+        start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
             raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
         with np.errstate(over="ignore", invalid="ignore"):

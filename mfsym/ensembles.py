@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
@@ -32,12 +33,15 @@ class Ensemble:
     weights: Floats | None = None
 
     def __post_init__(self) -> None:
-        z = np.asarray(self.z, dtype=np.float64)
+        z = as_floats(self.z, "particles")
         if z.ndim != 2 or z.shape[0] < 1:
             raise MfsymError(f"particles must be an array (N, p) with N >= 1, got shape {z.shape}")
         object.__setattr__(self, "z", z)
-        if self.weights is not None and np.shape(self.weights) != z.shape[:1]:
-            raise MfsymError(f"weights must have shape ({z.shape[0]},), got {np.shape(self.weights)}")
+        if self.weights is not None:
+            weights = as_floats(self.weights, "weights")
+            if weights.shape != z.shape[:1]:
+                raise MfsymError(f"weights must have shape ({z.shape[0]},), got {weights.shape}")
+            object.__setattr__(self, "weights", weights)
 
     @property
     def n(self) -> int:
@@ -51,7 +55,7 @@ class Ensemble:
 
     def push(self, matrix: ArrayLike) -> Ensemble:
         """The law M # mu of M z, for a matrix M (q, p)."""
-        return Ensemble(self.z @ np.asarray(matrix, dtype=np.float64).T, self.weights)
+        return Ensemble(self.z @ as_floats(matrix, "matrix").T, self.weights)
 
     def orbit(self, action: Representation, order: int | None = None) -> Ensemble:
         """The symmetrised law mu^G = integral of M_g # mu dHaar(g): K N atoms, node after node of the quadrature.
@@ -74,12 +78,12 @@ class Ensemble:
 
     @property
     def _mass(self) -> Floats:
-        return np.full(self.n, 1.0 / self.n) if self.weights is None else np.asarray(self.weights, dtype=np.float64)
+        return np.full(self.n, 1.0 / self.n) if self.weights is None else self.weights
 
 
 def symmetrised(z: ArrayLike, action: Representation, order: int | None = None) -> Ensemble:
     """The symmetrised law of the empirical law of particles z (N, p): see ``Ensemble.orbit``."""
-    return Ensemble(np.asarray(z, dtype=np.float64)).orbit(action, order)
+    return Ensemble(as_floats(z, "particles")).orbit(action, order)
 
 
 def gaussian(key: NDArray[np.uint32], n: int, p: int, scale: float = INIT_SCALE) -> Floats:

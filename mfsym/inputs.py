@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ndtr, ndtri
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key, uniforms
@@ -52,13 +53,13 @@ class Rule:
 
     def mean(self, values: ArrayLike) -> float:
         """The expectation of a scalar function from its values (Q,)."""
-        return float(self.weights @ np.asarray(values, dtype=np.float64))
+        return float(self.weights @ as_floats(values, "values"))
 
     def standard_error(self, values: ArrayLike) -> float:
         """Standard error of ``mean``, from the spread over the shifts; 0 for a rule without randomness."""
         if self.shifts == 1:
             return 0.0
-        weighted = (self.weights * np.asarray(values, dtype=np.float64)).reshape(self.shifts, -1)
+        weighted = (self.weights * as_floats(values, "values")).reshape(self.shifts, -1)
         return float((self.shifts * weighted.sum(axis=1)).std(ddof=1) / np.sqrt(self.shifts))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.ensembles import symmetrised
 from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
@@ -39,19 +40,19 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
     >>> distance2_to_si([[1.0, 0.0]], Subspace([[1.0], [1.0]]))
     0.5
     """
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_floats(z, "particles")
     return float(np.mean(np.sum((particles - subspace.project(particles)) ** 2, axis=1)))
 
 
 def rmd2_si(z: ArrayLike, subspace: Subspace) -> float:
     """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed."""
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_floats(z, "particles")
     return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles))
 
 
 def rmd2_symmetrised(z: ArrayLike, action: Representation) -> float:
     """RMD^2 between the law of z (N, p) and its symmetrised law (N against |G| N atoms), in [0, 1]."""
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_floats(z, "particles")
     other = symmetrised(particles, action)
     return rmd2_from(w2(particles, other.z, weights_b=other.weights).w2_squared, particles, other.z)
 
@@ -63,7 +64,7 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
     from couplings with all images and from a free-support barycentre of them (``rounds`` of its fixed-point iteration,
     see ``transport.distance_to_wi``), for infinite ones from W2(mu, mu^G).
     """
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_floats(z, "particles")
     group = action.group
     if group.order is not None:
         found = distance_to_wi(particles, action.matrices, rounds=rounds)
@@ -136,8 +137,8 @@ def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
     >>> accuracy([[0.1, 0.7], [0.9, 0.2]], [[0.0, 1.0], [0.0, 1.0]], [0.5, 0.5])
     0.5
     """
-    named, true = _classes(np.asarray(prediction)), _classes(np.asarray(y))
-    return float(np.asarray(weights, dtype=np.float64)[named == true].sum())
+    named, true = _classes(as_floats(prediction, "prediction")), _classes(as_floats(y, "y"))
+    return float(as_floats(weights, "weights")[named == true].sum())
 
 
 def _classes(values: Floats) -> NDArray[np.intp]:

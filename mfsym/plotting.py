@@ -18,6 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.stores.publishing import publish
 
@@ -88,7 +89,7 @@ class Frame(NamedTuple):
 
     def coordinates(self, z: ArrayLike) -> FloatArray:
         """Coordinates (N, 3) of particles z (N, p)."""
-        return np.asarray(z, dtype=np.float64) @ self.directions
+        return as_floats(z, "particles") @ self.directions
 
     def outline(self, half: float) -> FloatArray:
         """Coordinates (K, 3) of what is drawn of the subspace: K = 1 the origin, 2 the ends of a line, 4 a square.
@@ -110,8 +111,8 @@ def frame_of(basis: ArrayLike, *clouds: ArrayLike) -> Frame:
     basis : (p, r) orthonormal, of E^G; its first two columns are used.  clouds : each (N, p).
     The rest is filled with the principal directions of the residuals z - P z of all clouds together, largest first.
     """
-    columns = np.asarray(basis, dtype=np.float64)
-    points = np.concatenate([np.asarray(cloud, dtype=np.float64) for cloud in clouds])
+    columns = as_floats(basis, "basis")
+    points = np.concatenate([as_floats(cloud, "cloud") for cloud in clouds])
     points = points[np.isfinite(points).all(axis=1)]
     complement = np.eye(len(columns)) - columns @ columns.T
     residuals = points @ complement

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.dynamics import NoisySGD, State
 from mfsym.engines.contract import StepParameters
 from mfsym.engines.layers import CpuLayers, network_of
@@ -41,7 +42,7 @@ def init_layers(unit: Unit, init: str, depth: int, n: int, seed: int, replicate:
 
 def predict(scheme: Scheme, x: ArrayLike, z: ArrayLike) -> Floats:
     """The network's prediction (Q, c) at x (Q, d), its layers z (L, N, p) read as the scheme does; float64."""
-    layers, h = np.asarray(z, dtype=np.float64), np.asarray(x, dtype=np.float64)
+    layers, h = as_floats(z, "particles"), as_floats(x, "x")
     for layer in layers:
         h = h + scheme.read(h, layer) / len(layers)
     return h
@@ -77,7 +78,7 @@ class ResNetSGD(NoisySGD):
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (L, N, p), projected where the scheme lives in E^G."""
-        start = np.asarray(z, dtype=np.float64)
+        start = as_floats(z, "particles")
         if start.ndim != 3 or start.shape[0] != self.depth or start.shape[1] < 1 or start.shape[2] != self.unit.p:
             raise MfsymError(f"particles must be an array ({self.depth}, N, {self.unit.p}), got shape {start.shape}")
         flat = super().init(start.reshape(-1, self.unit.p), seed, replicate)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
 from mfsym.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule
@@ -77,7 +78,14 @@ class FunctionData(Data):
         return x, self.target(x)
 
     def target(self, x: ArrayLike) -> Floats:
-        return self.function(np.asarray(x, dtype=np.float64))
+        points = as_floats(x, "x")
+        values = as_floats(self.function(points), f"the target of {self.name}")
+        if values.shape != (len(points), self.c):
+            raise MfsymError(
+                f"the target of {self.name} must give rows ({len(points)}, {self.c}) for {len(points)} inputs, "
+                f"got shape {values.shape}"
+            )
+        return values
 
     def quadrature(self, order: int = QUADRATURE_ORDER) -> Rule:
         """The input law's rule: see ``InputLaw.rule``."""
@@ -99,7 +107,7 @@ class Teacher(FunctionData):
         name: str = "teacher",
         inputs: InputLaw | None = None,
     ) -> None:
-        z = np.asarray(particles, dtype=np.float64)
+        z = as_floats(particles, "teacher particles")
         if z.ndim != 2 or z.shape[1] != unit.p or not np.isfinite(z).all():
             raise MfsymError(f"teacher particles must be a finite array (n, {unit.p}), got shape {z.shape}")
         self.unit = unit

@@ -146,7 +146,7 @@ def _along(run: str, other: str | None, at: float | None) -> list[Record]:
     from mfsym.stores import open_result
     from mfsym.stores.clouds import load_cloud
 
-    if Path(run).suffix != ".nc":
+    if Path(run).suffix.lower() != ".nc":
         raise MfsymError(f"{run}: --along time needs a run file, .nc")
     dataset = open_result(run)
     if "particles" not in dataset or dataset["particles"].dims != ("time", "particle", "param"):

@@ -33,7 +33,7 @@ def digest_of(path: Path) -> str:
     digest = hashlib.blake2b(json.dumps(tables, sort_keys=True, default=str).encode(), digest_size=16)
     for name in sorted(set(_file_names(tables))):
         try:
-            digest.update((path.parent / name.partition("@")[0]).read_bytes())
+            digest.update((path.parent / _file_of(name)).read_bytes())
         except OSError as error:
             raise MfsymError(f"{path}: {name} cannot be read: {error.strerror or error}") from error
     return digest.hexdigest()
@@ -45,8 +45,14 @@ def _file_names(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _file_names(item)
-    elif isinstance(value, str) and Path(value.partition("@")[0]).suffix in FILE_SUFFIXES:
+    elif isinstance(value, str) and Path(_file_of(value)).suffix.lower() in FILE_SUFFIXES:
         yield value
+
+
+def _file_of(source: str) -> str:
+    """The file that a source names: RUN.nc@TIME is a time of a run."""
+    name, at, _ = source.rpartition("@")
+    return name if at and name.lower().endswith(".nc") else source
 
 
 def resolve_stated(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time as clock
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.ensembles import symmetrised
@@ -12,6 +11,7 @@ from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi
 from mfsym.teachers import reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.transport.clouds import as_atoms
 from mfsym.units import Unit
 
 
@@ -36,7 +36,7 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
     """
     started = clock.perf_counter()
-    particles = np.asarray(z, dtype=np.float64)
+    particles = as_atoms(z)
     reference = reference_unit(unit) if isinstance(unit, str) else unit
     if particles.shape[1] != reference.p:
         raise MfsymError(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.flows.populations import Population
 from mfsym.flows.starts import StartCloud
@@ -130,7 +131,7 @@ class MeanFieldFlow:
     def init(self, start: StartCloud | ArrayLike) -> FlowState:
         """The state at time 0 from a StartCloud or particles (N, p), projected where the scheme lives in E^G."""
         cloud = start if isinstance(start, StartCloud) else None
-        z = np.asarray(cloud.z if cloud is not None else start, dtype=np.float64)
+        z = as_floats(cloud.z if cloud is not None else start, "particles")
         p = self.population.unit.p
         if z.ndim != 2 or z.shape[0] < 1 or z.shape[1] != p or not np.isfinite(z).all():
             raise MfsymError(f"particles must be a finite array (N, {p}) with N >= 1, got shape {z.shape}")

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
@@ -59,9 +60,9 @@ class Population:
 
     def field(self, points: ArrayLike, z: ArrayLike) -> Floats:
         """The gradient (M, p) that a particle would feel at each of points (M, p), the law being that of z (N, p)."""
-        places = np.asarray(points, dtype=np.float64)
+        places = as_floats(points, "points")
         nodes = self._lifted(self.rule, compiled=False)
-        slope, _ = plain_gradient(self.unit, np.asarray(z, dtype=np.float64), nodes, places)
+        slope, _ = plain_gradient(self.unit, as_floats(z, "particles"), nodes, places)
         if self.projector is not None:
             slope = slope @ self.projector.T
         return slope + 2.0 * self.tau * places
@@ -87,7 +88,7 @@ class Population:
         return change
 
     def _gradient(self, z: ArrayLike, nodes: LiftedNodes) -> tuple[Floats, float]:
-        particles = np.asarray(z, dtype=np.float64)
+        particles = as_floats(z, "particles")
         if self.unit.code in COMPILED:
             slope, risk = population_gradient((self.unit.code, self.unit.activation_code), particles, nodes)
         else:

@@ -32,7 +32,7 @@ from mfsym.groups.catalogue import permutation_matrix
 from mfsym.problems.expressions import Language
 from mfsym.problems.fields import GroupTable, Matrices, RepresentationTable
 from mfsym.representations import Representation, hom
-from mfsym.stores.archives import parse_npy
+from mfsym.stores.npy import parse_npy
 from mfsym.units.mlp import Gated, Normed, Part
 
 Floats = NDArray[np.float64]
@@ -232,7 +232,7 @@ def _matrices(given: Matrices, folder: Path, where: str) -> Floats:
     """Matrices (m, k, k) as written, or from a .npy file beside the problem."""
     if isinstance(given, str):
         path = folder / given
-        if path.suffix != ".npy":
+        if path.suffix.lower() != ".npy":
             raise MfsymError(f"{where} must be a list of matrices or a .npy file, got {given[:60]!r}")
         try:
             values = parse_npy(path.read_bytes())

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 
 Floats = NDArray[np.float64]
@@ -62,11 +63,11 @@ class Subspace:
 
     def coordinates(self, z: ArrayLike) -> Floats:
         """Coordinates (N, r) of the projections of z (N, p) in the basis."""
-        return np.asarray(np.asarray(z, dtype=np.float64) @ self.basis)
+        return np.asarray(as_floats(z, "z") @ self.basis)
 
     def contains(self, z: ArrayLike, tolerance: float = NULL_TOLERANCE) -> bool:
         """Whether every row of z (N, p) lies in the subspace, within ``tolerance`` times max(1, max|z|)."""
-        points = np.asarray(z, dtype=np.float64)
+        points = as_floats(z, "z")
         scale = max(1.0, float(np.abs(points).max(initial=0.0)))
         return bool(np.abs(points - self.project(points)).max(initial=0.0) <= tolerance * scale)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.kernels.images import images_of
 from mfsym.representations import Representation
 
@@ -31,7 +32,7 @@ class Orbit:
 
     def table(self, model: Model, x: ArrayLike) -> Floats:
         """(K, Q, c): rho_hat_k^T model(rho_k x) for every node k; constant in k iff the model is equivariant."""
-        points = np.asarray(x, dtype=np.float64)
+        points = as_floats(x, "x")
         pairs = zip(self.nodes_x, self.nodes_y, strict=True)
         return np.stack([model(points @ rho_x.T) @ rho_y for rho_x, rho_y in pairs])
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.engines.contract import LiftedBatches
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
@@ -71,7 +72,7 @@ class Scheme:
 
     def particles(self, z: ArrayLike) -> Floats:
         """The particles (N, p) of this scheme's model."""
-        return np.asarray(z, dtype=np.float64)
+        return as_floats(z, "particles")
 
     def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """The scheme's own model at x (Q, d): (Q, c), averaged over ``readout`` where there is one."""
@@ -158,7 +159,7 @@ class EquivariantArchitecture(Scheme):
         return self.unit.fixed_subspace.projector
 
     def particles(self, z: ArrayLike) -> Floats:
-        return self.unit.fixed_subspace.project(z)
+        return self.unit.fixed_subspace.project(as_floats(z, "particles"))
 
 
 SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(

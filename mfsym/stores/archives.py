@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import json
@@ -16,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import StoreError
+from mfsym.stores.npy import parse_npy
 from mfsym.stores.publishing import SEAL_BYTES, read_bytes, seal, unseal
 from mfsym.variables import TIMINGS, check_name
 
 META_MEMBER = "meta.json"
 MAX_MEMBERS = 256
 MAX_ARCHIVE_BYTES = 4_000_000_000
-NPY_MAGIC = b"\x93NUMPY\x01\x00"
-KINDS = "biufSU"
 
 
 @dataclass(frozen=True)
@@ -75,40 +73,6 @@ def encode(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> bytes
             archive.writestr(zipfile.ZipInfo(name), content)
         archive.comment = b"0" * SEAL_BYTES
     return seal(buffer.getvalue()[:-SEAL_BYTES])
-
-
-def parse_npy(content: bytes) -> NDArray[Any]:
-    """The array of a ``.npy`` file (format 1.0) of numbers or fixed text; ValueError for anything else.
-
-    The declared size must be the size that is there, so nothing is allocated on a file's word alone.
-    """
-    if not content.startswith(NPY_MAGIC):
-        raise ValueError("not a .npy file of format 1.0")
-    length = int.from_bytes(content[8:10], "little")
-    try:
-        header = ast.literal_eval(content[10 : 10 + length].decode("latin1"))
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise ValueError("the .npy header is not a plain dictionary") from error
-    if (
-        not isinstance(header, dict)
-        or set(header) != {"descr", "fortran_order", "shape"}
-        or not isinstance(header["descr"], str)
-    ):
-        raise ValueError("a .npy header must hold descr, fortran_order and shape only")
-    try:
-        dtype, shape = np.dtype(header["descr"]), tuple(header["shape"])
-    except (TypeError, SyntaxError) as error:
-        raise ValueError("the .npy header declares no plain type and shape") from error
-    if dtype.kind not in KINDS or not all(isinstance(size, int) and size >= 0 for size in shape):
-        raise ValueError(f"dtype {dtype} and shape {shape} must be of plain numbers or text")
-    body = content[10 + length :]
-    expected = dtype.itemsize
-    for size in shape:
-        expected *= size
-    if expected != len(body):
-        raise ValueError(f"{expected} bytes declared, {len(body)} there")
-    flat = np.frombuffer(body, dtype=dtype)
-    return flat.reshape(shape, order="F" if header["fortran_order"] else "C").copy()
 
 
 def unzip(data: bytes) -> dict[str, bytes]:

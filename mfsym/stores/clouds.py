@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
-from mfsym.stores.archives import MAX_ARCHIVE_BYTES, META_MEMBER, parse_npy, unzip
-from mfsym.stores.datasets import open_result
+from mfsym.stores.datasets import not_a_result, open_result
+from mfsym.stores.npy import MAX_BYTES, UNREADABLE, Npz, read_npy, type_fault
+from mfsym.stores.numerals import is_number
+from mfsym.stores.tables import read_table
 
 FORMATS = (".npy", ".npz", ".csv", ".nc")
+
+NAMES = ("particles", "z")
+"""Names by which an archive of several arrays tells which one is the cloud."""
 
 
 def load_cloud(source: str, time: float | None = None) -> NDArray[np.float64]:
     """The particles (N, p) in a file, float64 and finite.
 
     source : a path, or RUN.nc@TIME.  time : for a run file without @TIME; None stands for its last time.
-    Raises MfsymError naming the file if it is of another format, damaged, not two-dimensional, empty or not finite.
+    What each format may hold is written in docs/files.md.
+    Raises MfsymError naming the file if it is of another format, damaged, not two-dimensional, empty or not finite;
+    StoreError if a run file of mfsym's own is damaged.
     """
     path, time = _split(source, time)
-    if path.suffix not in FORMATS:
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
         raise MfsymError(f"{path}: a cloud must be {', '.join(FORMATS)}, got {path.suffix or 'no suffix'!r}")
     try:
-        if path.stat().st_size > MAX_ARCHIVE_BYTES:
-            raise MfsymError(f"{path}: larger than {MAX_ARCHIVE_BYTES} bytes")
-        values = np.asarray(_read(path, time))
+        if path.stat().st_size > MAX_BYTES:
+            raise MfsymError(f"{path}: larger than {MAX_BYTES} bytes")
+        values = _run(path, time) if kind == ".nc" else _READERS[kind](path)
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, SyntaxError, zipfile.BadZipFile, RuntimeError, csv.Error, EOFError) as error:
-        raise MfsymError(f"{path}: not a cloud: {' '.join(str(error).split())[:160]}") from error
+    except UNREADABLE as error:
+        raise MfsymError(f"{path}: not a cloud: {' '.join(str(error).split())[:300]}") from error
+    if fault := type_fault(values.dtype):
+        raise MfsymError(f"{path}: not a cloud: {fault}")
     if values.dtype.kind not in "iuf" or values.ndim != 2 or not values.size:
         raise MfsymError(f"{path}: a cloud must be numbers of shape (N, p), got {values.dtype} of shape {values.shape}")
     cloud = values.astype(np.float64)
@@ -44,57 +52,42 @@ def load_cloud(source: str, time: float | None = None) -> NDArray[np.float64]:
 
 def _split(source: str, time: float | None) -> tuple[Path, float | None]:
     name, at, tail = source.rpartition("@")
-    if not at or not name.endswith(".nc"):
+    if not at or not name.lower().endswith(".nc"):
         return Path(source), time
-    try:
-        return Path(name), float(tail)
-    except ValueError:
-        raise MfsymError(f"{source}: after @ must come a time, got {tail[:40]!r}") from None
+    if not is_number(tail):
+        raise MfsymError(f"{source}: after @ must come a time, got {tail[:40]!r}")
+    return Path(name), float(tail)
 
 
-def _read(path: Path, time: float | None) -> NDArray[Any]:
-    if path.suffix == ".npy":
-        return parse_npy(path.read_bytes())
-    if path.suffix == ".npz":
-        return _one_array(path)
-    if path.suffix == ".csv":
-        return _csv(path)
-    return _run(path, time)
+def _npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as stream:
+        return read_npy(stream, path.stat().st_size)
 
 
-def _one_array(path: Path) -> NDArray[Any]:
-    """The only two-dimensional array of an archive, or the one called particles or z."""
-    members = unzip(path.read_bytes())
-    arrays = {name.removesuffix(".npy"): content for name, content in members.items() if name != META_MEMBER}
-    for name in ("particles", "z"):
-        if name in arrays:
-            return parse_npy(arrays[name])
-    if len(arrays) != 1:
-        raise ValueError(f"holds {len(arrays)} arrays; name one of them particles")
-    return parse_npy(next(iter(arrays.values())))
+def _npz(path: Path) -> NDArray[Any]:
+    """The only array of an archive, or the one called particles or z."""
+    with path.open("rb") as stream:
+        archive = Npz(stream, path.stat().st_size)
+        named = [name for name in NAMES if name in archive.names] or list(archive.names)
+        if len(archive.names) > 1 and named == list(archive.names):
+            held = ", ".join(name[:40] for name in archive.names[:10])
+            raise ValueError(f"holds {len(named)} arrays ({held}); save one of shape (N, p), named particles or z")
+        if not named:
+            raise ValueError("holds no arrays; save one of shape (N, p), named particles or z")
+        return archive.read(named[0])
 
 
 def _csv(path: Path) -> NDArray[Any]:
-    """Rows of numbers; a first line that holds none is a header."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
-    if len({len(row) for row in rows}) > 1:
-        raise ValueError("rows of different lengths")
-    return np.array([[float(text) for text in row] for row in rows])
+    return read_table(path).values
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+_READERS = {".npy": _npy, ".npz": _npz, ".csv": _csv}
 
 
 def _run(path: Path, time: float | None) -> NDArray[Any]:
     """The particles of a run file at the time nearest to ``time``; the time must be one of the run's."""
+    if fault := not_a_result(path):
+        raise MfsymError(f"{path}: {fault}; a cloud in .nc must be a run of mfsym simulate; save others as .npy")
     dataset = open_result(path)
     if "particles" not in dataset or dataset["particles"].dims != ("time", "particle", "param"):
         raise MfsymError(f"{path}: holds no particles over time; use a file of mfsym simulate")

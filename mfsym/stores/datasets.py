@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfsym.errors import StoreError
 from mfsym.stores.archives import arrays_digest
-from mfsym.stores.publishing import make_folder, publish, read_bytes, seal, unseal
+from mfsym.stores.publishing import SEAL_BYTES, make_folder, publish, read_bytes, seal, unseal
 from mfsym.variables import TIMINGS, annotate, check_name, validate
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 MAX_DATASET_BYTES = 16_000_000_000
 SLACK_BYTES = 16_000_000
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+NETCDF3_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
+NETCDF3 = "is a NetCDF-3 file, which is not read; convert it (xarray: to_netcdf(path, engine='h5netcdf'))"
 
 
 def content_digest(dataset: xr.Dataset) -> str:
@@ -81,25 +86,32 @@ def save(dataset: xr.Dataset, path: Path) -> None:
     publish(path, data)
 
 
-def refuse_unsafe(group: h5py.Group, path: Path, file_bytes: int) -> None:
-    """Refuse links, external storage, virtual data, variable-length values, odd names and sizes not in the file."""
+def refuse_unsafe(group: h5py.Group, path: Path, most_bytes: int, used: Container[str] | None = None) -> None:
+    """Refuse links, external storage, virtual data, variable-length values, odd names and sizes above ``most_bytes``.
+
+    used : names of the variables that will be read; of the others only links are refused. None for all.
+    """
     import h5py
 
     declared = 0
     for name in group:
-        check_name(name, str(path))
+        if used is None:
+            check_name(name, str(path))
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise StoreError(f"{path}: {name} is a link to elsewhere; results hold plain variables only")
+            raise StoreError(f"{path}: {name} is a link to elsewhere; only plain variables are read")
+        if used is not None and name not in used:
+            continue
         item = group[name]
         if not isinstance(item, h5py.Dataset):
-            raise StoreError(f"{path}: {name} is not a variable; results have no groups")
+            raise StoreError(f"{path}: {name} is not a variable; groups are not read")
         if item.external or item.is_virtual:
             raise StoreError(f"{path}: {name} keeps its values in another file; refused")
         if item.dtype.kind not in "iufS":
-            raise StoreError(f"{path}: {name} has dtype {item.dtype}; results hold numbers and fixed text only")
+            kind = "text of any length" if h5py.check_string_dtype(item.dtype) else f"values of type {item.dtype}"
+            raise StoreError(f"{path}: {name} holds {kind}; only numbers and fixed text are read")
         declared += item.size * item.dtype.itemsize if item.shape is not None else 0
-    if declared > min(2 * file_bytes + SLACK_BYTES, MAX_DATASET_BYTES):
-        raise StoreError(f"{path}: declares {declared} bytes in a file of {file_bytes}; refused")
+    if declared > most_bytes:
+        raise StoreError(f"{path}: declares {declared} bytes, a file of its size may hold {most_bytes}; refused")
 
 
 def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
@@ -107,7 +119,7 @@ def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
     import xarray as xr
 
     with h5py.File(io.BytesIO(data), "r") as file:
-        refuse_unsafe(file, path, len(data))
+        refuse_unsafe(file, path, min(2 * len(data) + SLACK_BYTES, MAX_DATASET_BYTES))
     with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as lazy:
         dataset = lazy.load()
     for label, variable in dataset.variables.items():
@@ -117,6 +129,28 @@ def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
     return dataset
 
 
+def not_a_result(path: Path) -> str:
+    """What a file is that mfsym never wrote; "" for a result, be it whole, damaged or rewritten by another program."""
+    import h5py
+
+    with path.open("rb") as file:
+        start = file.read(len(HDF5_MAGIC))
+        file.seek(max(0, path.stat().st_size - SEAL_BYTES))
+        sealed = re.fullmatch(rb"[0-9a-f]{64}", file.read()) is not None
+    if sealed:
+        return ""
+    if start[:4] in NETCDF3_MAGIC:
+        return NETCDF3
+    if start != HDF5_MAGIC:
+        return "is no NetCDF file"
+    try:
+        with h5py.File(path, "r") as opened:
+            ours = "content_digest" in opened.attrs
+    except OSError:
+        return ""
+    return "" if ours else "is a NetCDF-4 or HDF5 file of another program"
+
+
 def open_result(path: Path | str) -> xr.Dataset:
     """The Dataset of a result file, in memory, every byte of it checked.
 
@@ -124,7 +158,12 @@ def open_result(path: Path | str) -> xr.Dataset:
     """
     path = Path(path)
     data = read_bytes(path)
-    unseal(data, path)
+    try:
+        unseal(data, path)
+    except StoreError:
+        if fault := not_a_result(path):
+            raise StoreError(f"{path}: {fault}, not a result of mfsym") from None
+        raise
     try:
         dataset = _parse(data, path)
         validate(dataset)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError, StoreError
-from mfsym.stores.archives import META_MEMBER, parse_npy, unzip
+from mfsym.stores.npy import MAX_BYTES, MAX_RATIO, UNREADABLE, Npz, type_fault
+from mfsym.stores.tables import read_table
 
 FORMATS = (".npz", ".csv", ".nc")
 
-MAX_SAMPLE_BYTES = 4_000_000_000
-
 Columns = Sequence[str]
+Arrays = dict[str, NDArray[Any]]
+Pick = Callable[[Collection[str]], list[str]]
+"""From the names that a file holds to those that are wanted."""
+
+
+class _NotThere(Exception):
+    """A name that stands for nothing in the file, or for two things."""
 
 
 def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[NDArray[Any], NDArray[Any]]:
     """Inputs (n, d) and outputs (n, c), numbers and finite, from a file.
 
     x, y : names of arrays (.npz, .nc: each of n rows, laid side by side) or of columns (.csv with a header).
-    In .csv a name stands for the column, or for all columns made of it and a number (x0, x1, ...).
+    A name stands for the array or column, or for all made of it and a number (x0, x1, ...). What x and y do not name is
+    not read. What each format may hold is written in docs/files.md.
     Raises MfsymError naming the file when a name is missing, the rows differ in number, or a value is not finite.
     """
-    if path.suffix not in FORMATS:
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
         raise MfsymError(f"{path}: a dataset must be {', '.join(FORMATS)}, got {path.suffix or 'no suffix'!r}")
+
+    def pick(held: Collection[str]) -> list[str]:
+        return list(dict.fromkeys([*_named(held, x), *_named(held, y)]))
+
     try:
-        if path.stat().st_size > MAX_SAMPLE_BYTES:
-            raise MfsymError(f"{path}: larger than {MAX_SAMPLE_BYTES} bytes")
-        arrays = {".npz": _npz, ".csv": _csv, ".nc": _netcdf}[path.suffix](path)
-        inputs, outputs = (_gather(arrays, names, path) for names in (x, y))
+        if path.stat().st_size > MAX_BYTES:
+            raise MfsymError(f"{path}: larger than {MAX_BYTES} bytes")
+        arrays = _READERS[kind](path, pick)
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, SyntaxError, zipfile.BadZipFile, RuntimeError, csv.Error, EOFError, StoreError) as error:
-        raise MfsymError(f"{path}: not a dataset: {' '.join(str(error).split())[:160]}") from error
+    except _NotThere as error:
+        raise MfsymError(f"{path}: {error}") from None
+    except StoreError as error:
+        raise MfsymError(str(error)) from error
+    except UNREADABLE as error:
+        raise MfsymError(f"{path}: not a dataset: {' '.join(str(error).split())[:300]}") from error
+    inputs, outputs = (_beside(arrays, _named(arrays, names), path) for names in (x, y))
     if len(inputs) != len(outputs) or not len(inputs):
         raise MfsymError(
             f"{path}: x and y must have the same number of rows, at least 1, got {len(inputs)} and {len(outputs)}"
@@ -47,28 +62,23 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
     return inputs, outputs
 
 
-def _gather(arrays: dict[str, NDArray[Any]], names: Columns, path: Path) -> NDArray[Any]:
-    """The named arrays side by side, as rows."""
-    parts = []
+def _named(held: Collection[str], names: Columns) -> list[str]:
+    """The keys that the names stand for, in order; _NotThere where there is none, or two have one number."""
+    found: list[str] = []
     for name in names:
-        found = [name] if name in arrays else sorted((k for k in arrays if _numbered(k, name)), key=lambda k: _tail(k))
-        if not found:
-            raise MfsymError(f"{path}: has no {name!r}; it holds {', '.join(sorted(arrays)[:20]) or 'nothing'}")
-        parts += [arrays[key] for key in found]
-    for values in parts:
-        if values.dtype.kind not in "biuf" or not values.ndim:
-            raise MfsymError(f"{path}: x and y must be arrays of numbers, got {values.dtype} of shape {values.shape}")
-        if values.ndim > 2:
-            raise MfsymError(f"{path}: x and y must be rows (n, d) or (n,), got shape {values.shape}; flatten images")
-        if not np.isfinite(values).all():
-            raise MfsymError(f"{path}: x and y must be finite; drop or fill the rows that are not")
-    if len({len(values) for values in parts}) > 1:
-        raise MfsymError(f"{path}: {', '.join(names)} must have the same number of rows")
-    return np.concatenate([values[:, None] if values.ndim == 1 else values for values in parts], axis=1)
+        keys = [name] if name in held else sorted((key for key in held if _numbered(key, name)), key=_tail)
+        if not keys:
+            raise _NotThere(f"has no {name!r}; it holds {', '.join(sorted(held)[:20]) or 'nothing'}")
+        for one, other in pairwise(keys):
+            if _tail(one) == _tail(other):
+                raise _NotThere(f"{one!r} and {other!r} have the same number; name the ones you mean")
+        found += keys
+    return found
 
 
 def _numbered(key: str, name: str) -> bool:
-    return key.startswith(name) and key[len(name) :].lstrip("_").isdecimal()
+    tail = key[len(name) :].lstrip("_")
+    return key.startswith(name) and tail.isascii() and tail.isdecimal()
 
 
 def _tail(key: str) -> int:
@@ -76,30 +86,67 @@ def _tail(key: str) -> int:
     return int(digits)
 
 
-def _npz(path: Path) -> dict[str, NDArray[Any]]:
-    members = unzip(path.read_bytes())
-    return {name.removesuffix(".npy"): parse_npy(content) for name, content in members.items() if name != META_MEMBER}
+def _beside(arrays: Arrays, names: list[str], path: Path) -> NDArray[Any]:
+    """The named arrays side by side, as rows."""
+    parts = [arrays[name] for name in names]
+    for name, values in zip(names, parts, strict=True):
+        if fault := type_fault(values.dtype):
+            raise MfsymError(f"{path}: {name!r} {fault}; x and y must be arrays of numbers")
+        if values.ndim not in (1, 2):
+            raise MfsymError(f"{path}: {name!r} must be rows (n, d) or (n,), got shape {values.shape}; flatten images")
+        finite = np.isfinite(values).reshape(len(values), values.size // max(1, len(values))).all(axis=1)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise MfsymError(f"{path}: {name!r} must be finite, row {row} is not; drop or fill the rows that are not")
+    if len({len(values) for values in parts}) > 1:
+        raise MfsymError(f"{path}: {', '.join(names)} must have the same number of rows")
+    return np.concatenate([values[:, None] if values.ndim == 1 else values for values in parts], axis=1)
 
 
-def _csv(path: Path) -> dict[str, NDArray[Any]]:
+def _npz(path: Path, pick: Pick) -> Arrays:
+    with path.open("rb") as stream:
+        archive = Npz(stream, path.stat().st_size)
+        return {name: archive.read(name) for name in pick(archive.names)}
+
+
+def _csv(path: Path, pick: Pick) -> Arrays:
     """Columns by the names in the first line."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if len(rows) < 2 or len({len(row) for row in rows}) > 1:
-        raise ValueError("needs a header and rows of one length")
-    table = np.array([[float(text) for text in row] for row in rows[1:]])
-    return {name.strip(): table[:, k] for k, name in enumerate(rows[0])}
+
+    def choose(names: tuple[str, ...]) -> list[int]:
+        try:
+            return [names.index(name) for name in pick(names)]
+        except _NotThere as error:
+            raise _NotThere(f"line 1, column 1: {error}") from None
+
+    table = read_table(path, choose)
+    return {name: table.values[:, k] for k, name in enumerate(table.names)}
 
 
-def _netcdf(path: Path) -> dict[str, NDArray[Any]]:
+def _netcdf(path: Path, pick: Pick) -> Arrays:
     """Variables of a NetCDF-4 file; links, external storage and odd types are refused before anything is read."""
     import h5py
     import xarray as xr
 
-    from mfsym.stores.datasets import refuse_unsafe
+    from mfsym.stores.datasets import HDF5_MAGIC, NETCDF3, NETCDF3_MAGIC, SLACK_BYTES, refuse_unsafe
 
     data = path.read_bytes()
+    if data.startswith(NETCDF3_MAGIC):
+        raise StoreError(f"{path}: {NETCDF3}")
+    if not data.startswith(HDF5_MAGIC):
+        raise StoreError(f"{path}: is no NetCDF file")
     with h5py.File(io.BytesIO(data), "r") as file:
-        refuse_unsafe(file, path, len(data))
-    with xr.open_dataset(io.BytesIO(data), engine="h5netcdf") as dataset:
-        return {str(name): np.asarray(variable.values) for name, variable in dataset.variables.items()}
+        refuse_unsafe(file, path, MAX_BYTES, used=())
+        held = [name for name, item in file.items() if not _is_bare_dimension(item)]
+        wanted = pick(held)
+        refuse_unsafe(file, path, min(MAX_RATIO * len(data) + SLACK_BYTES, MAX_BYTES), used=wanted)
+        others = [name for name in file if name not in wanted]
+    with xr.open_dataset(io.BytesIO(data), engine="h5netcdf", drop_variables=others) as dataset:
+        return {name: np.asarray(dataset[name].values) for name in wanted}
+
+
+def _is_bare_dimension(item: Any) -> bool:
+    """Whether an item of the file only says how long a dimension is."""
+    return bytes(item.attrs.get("NAME", b"")).startswith(b"This is a netCDF dimension but not a netCDF variable")
+
+
+_READERS: dict[str, Callable[[Path, Pick], Arrays]] = {".npz": _npz, ".csv": _csv, ".nc": _netcdf}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.transport.results import FloatArray
 
@@ -25,10 +26,7 @@ class Cloud(NamedTuple):
 
 def as_atoms(z: ArrayLike, name: str = "cloud") -> FloatArray:
     """The atoms (N, p) as finite contiguous float64; a vector (N,) counts as N atoms on the line."""
-    try:
-        atoms = np.ascontiguousarray(z, dtype=np.float64)
-    except (TypeError, ValueError) as reason:
-        raise MfsymError(f"{name} must be an array of numbers (N, p), got {type(z).__name__}: {reason}") from None
+    atoms = np.ascontiguousarray(as_floats(z, name))
     if atoms.ndim == 1:
         atoms = atoms[:, None]
     if atoms.ndim != 2:
@@ -49,7 +47,7 @@ def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud"
     atoms = as_atoms(z, name)
     if weights is None:
         return Cloud(atoms, None)
-    mass = np.ascontiguousarray(weights, dtype=np.float64)
+    mass = np.ascontiguousarray(as_floats(weights, f"weights of {name}"))
     if mass.shape != atoms.shape[:1]:
         raise MfsymError(f"weights of {name} must have shape {atoms.shape[:1]}, got {mass.shape}")
     if not np.isfinite(mass).all() or (mass < 0.0).any() or mass.sum() <= 0.0:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.transport.chambers import folded, is_closed, stabiliser
 from mfsym.transport.clouds import Cloud, as_atoms, pair
@@ -42,7 +43,7 @@ class WIDistance(NamedTuple):
 
 def group_matrices(matrices: ArrayLike, p: int) -> FloatArray:
     """The matrices (K, p, p), refused unless orthogonal."""
-    group = np.asarray(matrices, dtype=np.float64)
+    group = as_floats(matrices, "matrices")
     if group.ndim != 3 or group.shape[0] == 0 or group.shape[1:] != (p, p):
         raise MfsymError(f"matrices must have shape (K, {p}, {p}) with K >= 1, got {group.shape}")
     error = np.abs(np.einsum("kab,kcb->kac", group, group) - np.eye(p)).max(axis=(1, 2))

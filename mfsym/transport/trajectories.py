@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.transport.clouds import as_atoms
 from mfsym.transport.distances import w2
@@ -18,7 +18,7 @@ def w2_along(snapshots: ArrayLike, reference: ArrayLike | None = None) -> Iterat
 
     snapshots : (T, N, p).  reference : (M, p) or None.  Yields T results, or T - 1, each with its own certificate.
     """
-    clouds = np.asarray(snapshots, dtype=np.float64)
+    clouds = as_floats(snapshots, "snapshots")
     if clouds.ndim != 3:
         raise MfsymError(f"snapshots must have axes (time, particle, param), got shape {clouds.shape}")
     start: FloatArray | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.groups.rotations import exponentials
 from mfsym.representations import Representation, Subspace
@@ -203,7 +204,7 @@ class Unit(ABC):
 
 def rows_of(name: str, values: ArrayLike, width: int) -> Floats:
     """The values as float64 rows (n, width); MfsymError naming the argument if they are not."""
-    rows = np.asarray(values, dtype=np.float64)
+    rows = as_floats(values, name)
     if rows.ndim != 2 or rows.shape[1] != width:
         raise MfsymError(f"{name} must be an array of rows of length {width}, got shape {rows.shape}")
     return rows

@@ -86,7 +86,7 @@ def test_bad_input_is_one_line_exit_2_and_nothing_written(
 
 def test_an_unusable_store_is_exit_3(mfsym: Run, tmp_path: Path) -> None:
     (tmp_path / "a.nc").write_text("not a result")
-    _refused(mfsym("table", tmp_path / "a.nc"), "checksum", code=3)
+    _refused(mfsym("table", tmp_path / "a.nc"), "no NetCDF file", code=3)
     _refused(mfsym("status", tmp_path / "b.nc"), "run mfsym sweep first", code=3)
     _refused(mfsym("collect", tmp_path / "b.nc"), "run mfsym sweep first", code=3)
     _refused(mfsym("verify", tmp_path / "b.nc"), "no result", code=3)

@@ -318,6 +318,18 @@ def test_the_digest_is_of_what_a_file_says(problem_file: Path) -> None:
     assert digest_of(problem_file) != digest
 
 
+@pytest.mark.parametrize(
+    ("named", "file"), [("CLOUD.NPY", "CLOUD.NPY"), ("a@b.csv", "a@b.csv"), ("run.NC@2", "run.NC")]
+)
+def test_the_digest_holds_every_file_that_is_read(problem_file: Path, named: str, file: str) -> None:
+    problem_file.write_text(BASE.replace('formula = ["x1**2 + x2**2"]', f'particles = "{named}"'))
+    digests = set()
+    for content in ("1,2,3", "4,5,6"):
+        problem_file.with_name(file).write_text(content)
+        digests.add(digest_of(problem_file))
+    assert len(digests) == 2
+
+
 def test_a_problem_prefers_values_that_anything_else_overrides(problem_file: Path) -> None:
     problem_file.write_text(BASE + "[training]\nalpha = 3.0\nn = 7\n")
     resolved = load(options={"problem": str(problem_file)}, environment={"MFSYM_N": "9"})

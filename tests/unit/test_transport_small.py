@@ -117,7 +117,7 @@ def test_one_atom_and_few_atoms(n, method):
         ([[np.nan, 0.0]], "1 of 1 atoms with NaN or inf"),
         ([[0.0, 0.0], [np.inf, 0.0]], "first: atom 1"),
         (np.zeros((2, 2, 2)), "two axes"),
-        ("text", "array of numbers"),
+        ("text", "must be numbers, got an array of dtype"),
         ([[0.0, 0.0, 0.0]], "same number of coordinates"),
     ],
 )
