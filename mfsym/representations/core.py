@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group, Quadrature
-from mfsym.groups.finite import check_orthogonal
+from mfsym.groups.accuracy import check_orthogonal
 from mfsym.representations.arrays import direct_sum, eyes, kronecker, square_basis
 from mfsym.representations.subspaces import Subspace, null_space
 
