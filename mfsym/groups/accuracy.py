@@ -39,7 +39,9 @@ def check_orthogonal(matrices: Floats, names: Sequence[str]) -> None:
             advice = "rescale it, or change the basis"
             if error <= _ALMOST:
                 enough = math.ceil(-math.log10(ORTHOGONAL_TOLERANCE / matrix.shape[-1]))
-                advice = f"above {ORTHOGONAL_TOLERANCE:.0e}{_written(matrix)}; give its entries to {enough} decimals or more"
+                advice = (
+                    f"above {ORTHOGONAL_TOLERANCE:.0e}{_written(matrix)}; give its entries to {enough} decimals or more"
+                )
             raise MfsymError(f"M must be orthogonal: max|M M^T - I| = {error:.1e} for {name}, {advice}")
 
 

@@ -54,7 +54,7 @@ class Finder:
         best, least = -1, self.tolerance**2
         for number in near:
             difference = row - self.rows[number]
-            square = difference @ difference
+            square = float(difference @ difference)
             if square <= least:
                 best, least = number, square
         return best

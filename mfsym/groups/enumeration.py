@@ -76,11 +76,11 @@ def _gap(matrices: Floats) -> float:
 
 def _undecided(evidence: Evidence, name: str, size: int) -> str:
     """Why generators that close within the tolerance are not believed."""
-    if evidence.accuracy <= EXACT:
+    if evidence.accuracy <= EXACT or 2.0 * evidence.accuracy < evidence.moved < np.inf:
+        missed = f" and miss it by {evidence.moved:.1e} a generator" if evidence.moved < np.inf else ""
         return (
-            f"the generators of {name} must generate a finite group: they come near one, and miss it by "
-            f"{evidence.moved:.1e} a generator, where their entries are good to all digits; check their angles, which "
-            "must be fractions of a turn to all digits"
+            f"the generators of {name} must generate a finite group: they come near one{missed}, where their entries "
+            f"are known to {evidence.accuracy:.0e}; their angles must be fractions of a turn to all digits"
         )
     return (
         f"the generators of {name} must say which group they generate: known to {evidence.accuracy:.0e}, they close to "

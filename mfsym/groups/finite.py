@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -29,7 +29,7 @@ MAX_TABLE = 1 << 25
 class FiniteGroup(Group):
     """A finite group of orthogonal matrices, given by generators and enumerated breadth first.
 
-    matrices : (m, k, k) generators.  natural : generator matrices of further natural representations, by name.
+    matrices : (m, k, k) generators.  natural : makers of the generator matrices of natural representations, by name.
     Element i is the word ``words[i]`` in the generators (0 is the identity, the empty word); ``matrices[i]`` is its
     defining matrix. Generators known to a few digits are replaced by those of the exact group near them.
     MfsymError if they are not orthogonal, pass ``max_order`` elements, or are known too badly to tell which group they
@@ -44,7 +44,7 @@ class FiniteGroup(Group):
         name: str,
         *,
         generator_names: Sequence[str] | None = None,
-        natural: Mapping[str, Floats] | None = None,
+        natural: Mapping[str, Callable[[], Floats]] | None = None,
         max_order: int = MAX_ORDER,
     ) -> None:
         given = as_floats(matrices, "generators").copy()
@@ -116,6 +116,8 @@ class FiniteGroup(Group):
 
     def quadrature(self, order: int | None = None) -> Quadrature:
         """All of the group with equal weights, in the order of enumeration (identity first): the integral itself."""
+        if order is not None:
+            as_whole(order, "order", 0)
         return Quadrature(np.arange(self.order), np.full(self.order, 1.0 / self.order), exact=True)
 
     def defining(self, elements: Elements) -> Floats:
@@ -124,7 +126,7 @@ class FiniteGroup(Group):
 
     def find(self, matrices: Floats) -> Elements:
         """Indices (n,) of defining matrices (n, k, k); MfsymError if one is not in the group."""
-        matrices = np.asarray(matrices, dtype=np.float64)
+        matrices = as_floats(matrices, "matrices")
         if matrices.shape[-2:] != (self.degree, self.degree):
             raise MfsymError(f"elements of {self.name} are {self.degree}x{self.degree} matrices, got {matrices.shape}")
         rows = np.ascontiguousarray(matrices).reshape(-1, self.degree**2)
@@ -134,9 +136,13 @@ class FiniteGroup(Group):
             raise MfsymError(f"matrix {flat.index(-1)} is not an element of {self.name}")
         return np.array(flat, dtype=np.intp).reshape(matrices.shape[:-2])
 
+    def has_natural(self, name: str) -> bool:
+        """Whether a natural representation of this name was stated."""
+        return name in self._natural
+
     def natural(self, name: str) -> Floats | None:
         """Generator matrices of a natural representation, None if there is none."""
-        return self._natural[name] if name in self._natural else super().natural(name)
+        return self._natural[name]() if name in self._natural else super().natural(name)
 
     def evaluator(self, generators: Floats, algebra: Floats) -> Table:
         """The table of all products of generator matrices (m, q, q), made exact where they are known to some digits.
@@ -189,7 +195,7 @@ def _rebuild(
     matrices: Floats,
     name: str,
     names: tuple[str, ...],
-    natural: Mapping[str, Floats],
+    natural: Mapping[str, Callable[[], Floats]],
     limit: int,
     factors: tuple[Group, ...],
 ) -> FiniteGroup:
