@@ -36,13 +36,14 @@ def check_orthogonal(matrices: Floats, names: Sequence[str]) -> None:
     """MfsymError naming the first of ``matrices`` (m, q, q) that is not orthogonal, and whether digits are missing."""
     for matrix, error, name in zip(matrices, orthogonality_defects(matrices), names, strict=True):
         if not error <= ORTHOGONAL_TOLERANCE:
-            advice = "rescale it, or change the basis"
+            if not np.isfinite(matrix).all():
+                raise MfsymError(f"the entries of M must be finite, got others in {name}")
+            advice = "; rescale it, or change the basis"
             if error <= _ALMOST:
                 enough = math.ceil(-math.log10(ORTHOGONAL_TOLERANCE / matrix.shape[-1]))
-                advice = (
-                    f"above {ORTHOGONAL_TOLERANCE:.0e}{_written(matrix)}; give its entries to {enough} decimals or more"
-                )
-            raise MfsymError(f"M must be orthogonal: max|M M^T - I| = {error:.1e} for {name}, {advice}")
+                advice = f", above {ORTHOGONAL_TOLERANCE:.0e}{_written(matrix)}; "
+                advice += f"give its entries to {enough} decimals or more"
+            raise MfsymError(f"M must be orthogonal: max|M M^T - I| = {error:.1e} for {name}{advice}")
 
 
 def orthogonality_defects(matrices: Floats) -> Floats:

@@ -37,7 +37,8 @@ class Representation:
     ``rep(elements)`` gives matrices (n, dim, dim). ``generator_matrices`` (m, dim, dim) and ``algebra_matrices``
     (a, dim, dim) are its values on the group's generators and the derivative's values on its Lie algebra basis.
     ``a + b`` is the direct sum, ``2 * a`` copies, ``a * b`` the tensor product (row-major), ``a.dual`` the dual,
-    ``hom(a, b)`` the action on matrices. Made by the methods of a group, or by ``from_matrices``; those validate what they are given.
+    ``hom(a, b)`` the action on matrices. Made by the methods of a group, or by ``from_matrices``; those
+    validate what they are given.
     """
 
     def __init__(
