@@ -90,7 +90,7 @@ class SampleData(Data):
             return x, y
         rho_x, rho_y = self.symmetry
         draws = _haar_sequence(rho_x.group, key ^ _HAAR_MARK, first, count)
-        return np.einsum("nij,nj->ni", rho_x(draws), x), np.einsum("nij,nj->ni", rho_y(draws), y)
+        return rho_x.act(draws, x), rho_y.act(draws, y)
 
     def target(self, x: ArrayLike) -> Floats:
         """Not known: MfsymError. Judge by ``evaluation``."""

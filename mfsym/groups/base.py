@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 
 if TYPE_CHECKING:
@@ -24,8 +25,20 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Elements = NDArray[Any]
 
+MAX_NUMBERS = 1 << 27
+"""Most numbers in one array of matrices: 1 GiB."""
+
 MEMBERSHIP_TOLERANCE = 1e-8
 """Largest distance of a caller's matrix from the group or Lie algebra it must belong to."""
+
+
+def check_numbers(count: int, size: int, what: str) -> None:
+    """MfsymError if ``count`` matrices of size x size, which ``what`` needs, are more than MAX_NUMBERS numbers."""
+    if count * size**2 > MAX_NUMBERS:
+        raise MfsymError(
+            f"{what} needs {count} matrices of {size} x {size}, {count * size**2 / 2**27:.3g} GiB; "
+            "at most 1 GiB of matrices is made at once"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ class Group(ABC):
 
     def algebra_coordinates(self, matrices: ArrayLike) -> Floats:
         """Coordinates (n, a) of Lie algebra elements (n, k, k) in the basis; MfsymError if one is not in its span."""
-        given = np.asarray(matrices, dtype=np.float64)
+        given = as_floats(matrices, "Lie algebra matrices")
         flat, basis = given.reshape(-1, self.degree**2), self.algebra.reshape(-1, self.degree**2)
         coordinates = flat @ np.linalg.pinv(basis)
         error = float(np.abs(coordinates @ basis - flat).max(initial=0.0))
@@ -179,6 +192,10 @@ class Group(ABC):
         """The plane turned by sum_j m_j angle_j: irreducible representations of SO(2), O(2) and U(1)^k."""
         result: Representation = _representations().charge(self, *charges)
         return result
+
+    def count(self, elements: Elements) -> int:
+        """Number of elements in a batch of any shape."""
+        return int(np.size(elements)) // (1 if self.order is not None else self.degree**2)
 
     def irrep(self, degree: int, parity: int | None = None) -> Representation:
         """The irreducible representation of SO(3) or O(3) on R^(2l+1), l = ``degree``: see ``irreps.wigner``."""

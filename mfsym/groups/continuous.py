@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Quadrature
+from mfsym.groups.base import Elements, Floats, Quadrature, check_numbers
 from mfsym.groups.matrix_groups import LieGroup
 from mfsym.groups.rotations import (
     equispaced,
@@ -36,8 +37,6 @@ class Orthogonal(LieGroup):
     """
 
     def __init__(self, n: int, special: bool) -> None:
-        if n < 2:
-            raise MfsymError(f"n must be at least 2 for a continuous group, got {n}")
         reflection = -np.eye(n) if n % 2 else np.diag([*np.ones(n - 1), -1.0])
         count = 0 if special else 1
         name = f"SO({n})" if special else f"O({n})"
@@ -76,11 +75,13 @@ class Orthogonal(LieGroup):
                 f"{self.name} has no quadrature, only Haar sampling: use the scheme da-sampled, or haar(key, step, n)"
             )
         if self.degree == 2:
-            degree = _CIRCLE_DEGREE if order is None else order
+            degree = _degree(order, _CIRCLE_DEGREE)
+            check_numbers(2 * (degree + 1), 2, f"the quadrature of {self.name} of degree {degree}")
             nodes = planar(equispaced(degree + 1))
             weights = np.full(degree + 1, 1.0 / (degree + 1))
         else:
-            degree = _ROTATION_DEGREE if order is None else order
+            degree = _degree(order, _ROTATION_DEGREE)
+            check_numbers((degree + 1) ** 2 * (degree + 2), 3, f"the quadrature of {self.name} of degree {degree}")
             nodes, weights = rotation_rule(degree)
         cosets = [nodes, *(generator @ nodes for generator in self.generators)]
         return Quadrature(np.concatenate(cosets), np.tile(weights, len(cosets)) / len(cosets), False, degree)
@@ -101,8 +102,6 @@ class Torus(LieGroup):
     """U(1)^k: k independent planar rotations, acting on R^(2k)."""
 
     def __init__(self, k: int) -> None:
-        if k < 1:
-            raise MfsymError(f"k must be at least 1, got {k}")
         turn = np.array([[0.0, -1.0], [1.0, 0.0]])
         planes = [block_diag(*(turn if i == j else np.zeros((2, 2)) for j in range(k))) for i in range(k)]
         name = "U(1)" if k == 1 else f"U(1)^{k}"
@@ -133,32 +132,55 @@ class Torus(LieGroup):
     def quadrature(self, order: int | None = None) -> Quadrature:
         """order + 1 equispaced values of every angle: exact for trigonometric degree ``order`` in each."""
         default = _CIRCLE_DEGREE if self.dimension <= 2 else _MANY_CIRCLES_DEGREE
-        degree = default if order is None else order
+        degree = _degree(order, default)
+        nodes = (degree + 1) ** self.dimension
+        check_numbers(nodes, self.degree, f"the quadrature of {self.name} of degree {degree}")
         grid = np.meshgrid(*[equispaced(degree + 1)] * self.dimension, indexing="ij")
-        nodes = self.rotations(np.stack([axis.ravel() for axis in grid], axis=-1))
-        return Quadrature(nodes, np.full(len(nodes), 1.0 / len(nodes)), False, degree)
+        turns = self.rotations(np.stack([axis.ravel() for axis in grid], axis=-1))
+        return Quadrature(turns, np.full(nodes, 1.0 / nodes), False, degree)
 
     def element_name(self, element: Elements) -> str:
         """The angles."""
         return "rotation by " + ", ".join(f"{angle:.3f}" for angle in self.angles(np.asarray(element)))
 
 
-@lru_cache
 def so(n: int) -> Orthogonal:
     """SO(n), rotations of R^n, n >= 2."""
-    return Orthogonal(n, special=True)
+    return _orthogonal(_rank("so", n), special=True)
 
 
-@lru_cache
 def o(n: int) -> Orthogonal:
     """O(n), rotations and reflections of R^n, n >= 2."""
-    return Orthogonal(n, special=False)
+    return _orthogonal(_rank("o", n), special=False)
+
+
+def u1(k: int = 1) -> Torus:
+    """U(1)^k acting on R^(2k), k >= 1."""
+    phases = as_whole(k, "k of u1", 1)
+    check_numbers(phases, 2 * phases, f"the Lie algebra of u1({phases})")
+    return _torus(phases)
 
 
 @lru_cache
-def u1(k: int = 1) -> Torus:
-    """U(1)^k acting on R^(2k), k >= 1."""
+def _orthogonal(n: int, special: bool) -> Orthogonal:
+    return Orthogonal(n, special)
+
+
+@lru_cache
+def _torus(k: int) -> Torus:
     return Torus(k)
+
+
+def _rank(name: str, n: int) -> int:
+    """n as an int, at least 2 and small enough for the matrices of the Lie algebra."""
+    size = as_whole(n, f"n of {name}", 2)
+    check_numbers(size * (size - 1) // 2, size, f"the Lie algebra of {name}({size})")
+    return size
+
+
+def _degree(order: int | None, default: int) -> int:
+    """The degree a quadrature is asked for."""
+    return default if order is None else as_whole(order, "order", 0)
 
 
 def _plane_generators(n: int) -> Floats:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.groups.base import MEMBERSHIP_TOLERANCE, Elements, Floats, Group
 from mfsym.groups.rotations import exponentials
@@ -42,7 +43,7 @@ class MatrixGroup(Group):
 
     def defining(self, elements: Elements) -> Floats:
         """The elements themselves."""
-        matrices = np.asarray(elements, dtype=np.float64)
+        matrices = as_floats(elements, f"elements of {self.name}")
         if matrices.shape[-2:] != (self.degree, self.degree):
             raise MfsymError(f"elements of {self.name} are {self.degree}x{self.degree} matrices, got {matrices.shape}")
         return matrices

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Group, Quadrature
-from mfsym.groups.finite import FiniteGroup
+from mfsym.groups.base import Elements, Floats, Group, Quadrature, check_numbers
+from mfsym.groups.finite import MAX_ORDER, FiniteGroup
 from mfsym.groups.matrix_groups import MatrixGroup, checked_homomorphism
 
 _STEP_BITS = 56
@@ -25,18 +26,23 @@ def product(*groups: Group) -> Group:
     A representation of a factor becomes one of the product with ``rep.inflate(product, index)``. Finite if every factor
     is; its elements are then indices of its own enumeration.
     """
-    factors = tuple(factor for group in groups for factor in (group.factors or (group,)))
+    factors = tuple(factor for group in groups for factor in (getattr(group, "factors", ()) or (group,)))
     if not factors:
         raise MfsymError("product needs at least one group")
-    if all(factor.order is not None for factor in factors):
-        generators = _spread([factor.generator_defining for factor in factors], np.eye)
-        permutations = [factor.natural("permutation") for factor in factors]
-        known = [matrices for matrices in permutations if matrices is not None]
-        natural = {"permutation": _spread(known, np.eye)} if len(known) == len(factors) else {}
-        finite = FiniteGroup(generators, _name(factors), generator_names=_names(factors), natural=natural)
-        finite.factors = factors
-        return finite
-    return ProductGroup(factors)
+    if not all(isinstance(factor, Group) for factor in factors):
+        raise MfsymError("product needs groups, such as product(cyclic(2), so(2))")
+    finite = [factor for factor in factors if isinstance(factor, FiniteGroup)]
+    if len(finite) < len(factors):
+        return ProductGroup(factors)
+    order = prod(factor.order for factor in finite)
+    if order > MAX_ORDER:
+        raise MfsymError(f"{_name(factors)} has {order} elements, more than {MAX_ORDER}; take smaller factors")
+    generators = _spread([factor.generator_defining for factor in finite], np.eye)
+    known = all(factor.has_natural("permutation") for factor in finite)
+    natural = {"permutation": partial(_permutations, factors)} if known else {}
+    made = FiniteGroup(generators, _name(factors), generator_names=_names(factors), natural=natural)
+    made.factors = factors
+    return made
 
 
 class ProductGroup(MatrixGroup):
@@ -69,6 +75,7 @@ class ProductGroup(MatrixGroup):
     def quadrature(self, order: int | None = None) -> Quadrature:
         """The product of the factors' rules; its degree is the smallest of theirs."""
         rules = [factor.quadrature(order) for factor in self.factors]
+        check_numbers(prod(map(len, rules)), self.degree, f"the quadrature of {self.name}")
         grid = np.meshgrid(*(np.arange(len(rule)) for rule in rules), indexing="ij")
         picks = [axis.ravel() for axis in grid]
         nodes = [
@@ -114,9 +121,16 @@ class FactorProduct:
         return reduce(np.matmul, [part(factor.find(block)) for factor, block, part in blocks])
 
 
+def _permutations(factors: tuple[Group, ...]) -> Floats:
+    """Generator matrices of the sum of the factors' natural permutation representations."""
+    known = [factor.natural("permutation") for factor in factors]
+    return _spread([matrices for matrices in known if matrices is not None], np.eye)
+
+
 def _spread(parts: list[Floats], filler: Callable[[int], Floats]) -> Floats:
     """Block diagonal matrices: every matrix of every factor, with ``filler`` in the other factors' blocks."""
     sizes = [part.shape[-1] for part in parts]
+    check_numbers(sum(map(len, parts)), sum(sizes), "a product of groups")
     matrices = [
         block_diag(*(matrix if i == j else filler(size) for j, size in enumerate(sizes)))
         for i, part in enumerate(parts)

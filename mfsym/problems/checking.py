@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from mfsym.configurations.preflight import PARAMETERS as REFERENCE_PARAMETERS
 from mfsym.configurations.preflight import SECONDS_PER_PARTICLE_SAMPLE
@@ -27,6 +29,7 @@ SAMPLES, PERMUTATIONS = 400, 999
 """Size of each of the two samples of the symmetry test, and the permutations its p-value comes from."""
 
 _DRAWS, _POINTS = 12, 8
+_FEW = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,7 @@ def symmetry_test(problem: Problem, seed: int = 0, samples: int = SAMPLES) -> Sy
     x, y = problem.data.draw(stream_key(seed, "data"), 0, 2 * count)
     draws = unit.rho_x.group.haar(stream_key(seed, "haar"), 0, count)
     x, y = x.copy(), y.copy()
-    x[count:] = np.einsum("nij,nj->ni", unit.rho_x(draws), x[count:])
-    y[count:] = np.einsum("nij,nj->ni", unit.rho_y(draws), y[count:])
+    x[count:], y[count:] = unit.rho_x.act(draws, x[count:]), unit.rho_y.act(draws, y[count:])
     points = np.hstack([values / (np.sqrt(np.mean(values**2)) or 1.0) for values in (x, y)])
     squares = np.einsum("ni,ni->n", points, points)
     table = np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * points @ points.T, 0.0))
@@ -102,15 +104,19 @@ def check(problem: Problem, *, n: int = 100, seed: int = 0, basis: bool = False)
 
 
 def orthogonality_error(rep: Representation) -> float:
-    """max|M M^T - I| over generators and Haar draws."""
-    matrices = np.concatenate([rep.generator_matrices, rep(_draws(rep.group, 0))])
-    return float(np.abs(matrices @ np.swapaxes(matrices, 1, 2) - np.eye(rep.dim)).max(initial=0.0))
+    """max|M M^T - I| over generators and Haar draws, one matrix at a time."""
+    matrices = chain(rep.generator_matrices, map(rep, _distinct(rep.group, _draws(rep.group, 0))))
+    return max((_largest(_multiplied(m, m.T) - np.eye(rep.dim)) for m in matrices), default=0.0)
 
 
 def homomorphism_error(rep: Representation) -> float:
-    """max|rho(g) rho(h) - rho(g h)| over pairs of Haar draws."""
-    g, h = _draws(rep.group, 0), _draws(rep.group, 1)
-    return float(np.abs(rep(g) @ rep(h) - rep(rep.group.multiply(g, h))).max(initial=0.0))
+    """max|rho(g) rho(h) - rho(g h)| over pairs of Haar draws, one pair at a time."""
+    group = rep.group
+    g, h = _draws(group, 0), _draws(group, 1)
+    if group.order is not None:
+        g, h = np.unique(np.stack([g, h]), axis=1)
+    pairs = zip(g, h, group.multiply(g, h), strict=True)
+    return max(_largest(_multiplied(rep(a), rep(b)) - rep(product)) for a, b, product in pairs)
 
 
 def equivariance_error(problem: Problem) -> float:
@@ -118,17 +124,16 @@ def equivariance_error(problem: Problem) -> float:
     subgroups and Haar draws, at fixed random points."""
     unit = problem.unit
     acts = (unit.rho_x, unit.rho_y, unit.action)
-    groups = [
-        np.concatenate([rep.generator_matrices, exponentials(rep.algebra_matrices), rep(_draws(rep.group, 0))])
-        for rep in acts
-    ]
+    draws = _distinct(unit.rho_x.group, _draws(unit.rho_x.group, 0))
+    moves = chain(
+        zip(*(rep.generator_matrices for rep in acts), strict=True),
+        zip(*(map(exponentials, rep.algebra_matrices) for rep in acts), strict=True),
+        zip(*(map(rep, draws) for rep in acts), strict=True),
+    )
     key = stream_key(0, "init")
     x, z = normals(key, 1, _POINTS, unit.d), normals(key, 2, _POINTS, unit.p)
     base = unit.sigma(x, z)
-    errors = [
-        np.abs(unit.sigma(x @ rho_x.T, z @ move.T) - base @ rho_y.T).max()
-        for rho_x, rho_y, move in zip(*groups, strict=True)
-    ]
+    errors = [_largest(unit.sigma(x @ rho_x.T, z @ move.T) - base @ rho_y.T) for rho_x, rho_y, move in moves]
     return float(max(errors) / max(1.0, float(np.abs(base).max())))
 
 
@@ -172,6 +177,22 @@ def _cost(problem: Problem, n: int) -> dict[str, Any]:
 
 def _draws(group: Group, step: int) -> Any:
     return group.haar(stream_key(0, "haar"), step, _DRAWS)
+
+
+def _distinct(group: Group, elements: Any) -> Any:
+    """The elements of a batch once each; all of them in a continuous group."""
+    return elements if group.order is None else np.unique(elements)
+
+
+def _largest(values: Floats) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+def _multiplied(a: Floats, b: Floats) -> Floats:
+    """The product of two (q, q) matrices, by their nonzero entries where these are few, as in a permutation."""
+    if max(np.count_nonzero(a), np.count_nonzero(b)) > _FEW * a.size:
+        return np.asarray(a @ b)
+    return np.asarray((csr_array(a) @ csr_array(b)).toarray())
 
 
 def _available(data: Data, samples: int) -> int:

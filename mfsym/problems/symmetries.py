@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups import (
     Group,
@@ -28,7 +28,7 @@ from mfsym.groups import (
     trivial,
     u1,
 )
-from mfsym.groups.catalogue import permutation_matrix
+from mfsym.groups.catalogue import permutation_matrices, permutation_matrix
 from mfsym.problems.expressions import Language
 from mfsym.problems.fields import GroupTable, Matrices, RepresentationTable
 from mfsym.representations import Representation, hom
@@ -103,9 +103,12 @@ def build_representation(given: str | RepresentationTable, group: Group, folder:
     if (given.generators is None) == (given.permutations is None):
         raise MfsymError(f"{where} needs either generators or permutations")
     if given.permutations is not None:
+        _small(max(map(len, given.permutations), default=0))
         return group.representation([permutation_matrix(images) for images in given.permutations])
     algebra = None if given.algebra is None else _matrices(given.algebra, folder, f"{where}.algebra")
-    return group.representation(_matrices(given.generators or [], folder, f"{where}.generators"), algebra)
+    generators = _matrices(given.generators or [], folder, f"{where}.generators")
+    _small(generators.shape[-1])
+    return group.representation(generators, algebra)
 
 
 def build_part(text: str, group: Group, where: str) -> Part:
@@ -123,7 +126,7 @@ def pixels(group: Group, n: int) -> Representation:
 
     x to the right along rows, y up; the quarter turn of C_4 turns the image counter-clockwise.
     """
-    _in_range("pixels", n, 1, 64)
+    n = as_whole(n, "n of pixels", 1, 64)
     grid = np.arange(n) - (n - 1) / 2.0
     points = np.stack(np.meshgrid(grid, -grid, indexing="xy"), axis=-1).reshape(-1, 2)
     if group.dimension or group.degree != 2:
@@ -133,8 +136,7 @@ def pixels(group: Group, n: int) -> Representation:
     if np.abs(moved - np.rint(2.0 * moved) / 2.0).max(initial=0.0) > 1e-9:
         raise MfsymError(f"pixels needs a finite group of the plane that keeps the square grid, got {group.name}")
     images = np.rint(rows * n + columns).astype(np.intp)
-    matrices = [permutation_matrix(order) for order in images]
-    return group.representation(matrices if matrices else np.zeros((0, n * n, n * n)), name=f"pixels({n})")
+    return group.representation(permutation_matrices(images), name=f"pixels({n})")
 
 
 def _language(group: Group, where: str) -> Language:
@@ -153,20 +155,22 @@ def _language(group: Group, where: str) -> Language:
 
 
 def _natural(group: Group, name: str) -> Representation:
+    if name == "regular" and group.order is not None:
+        _small(group.order)
     made: Representation = getattr(group, name)()
     return made
 
 
 def _trivial(group: Group, n: int = 1) -> Representation:
-    return group.trivial(_in_range("trivial", n, 1, MAX_DIM))
+    return group.trivial(as_whole(n, "n of trivial", 1, MAX_DIM))
 
 
 def _charge(group: Group, *charges: int) -> Representation:
-    return group.charge(*(_in_range("charge", m, -1000, 1000) for m in charges))
+    return group.charge(*(as_whole(m, "a charge", -1000, 1000) for m in charges))
 
 
 def _irrep(group: Group, degree: int, parity: int | None = None) -> Representation:
-    return group.irrep(_in_range("irrep", degree, 0, 100), parity)
+    return group.irrep(as_whole(degree, "the degree of irrep", 0, 100), parity)
 
 
 def _factor(group: Group, where: str, index: str, text: str) -> Representation:
@@ -193,9 +197,10 @@ def _sum(a: Any, b: Any) -> Representation:
 
 def _times(a: Any, b: Any) -> Representation:
     """Copies of b for a number a, the tensor product of two representations."""
-    if isinstance(a, int):
-        _small(_in_range("copies", a, 1, MAX_DIM) * _rep(b).dim)
-        return reduce(operator.add, [_rep(b)] * a)
+    if isinstance(a, int | float):
+        copies = as_whole(a, "the number of copies", 1, MAX_DIM)
+        _small(copies * _rep(b).dim)
+        return copies * _rep(b)
     _small(_rep(a).dim * _rep(b).dim)
     return _rep(a) * _rep(b)
 
@@ -213,7 +218,7 @@ def _small(dim: int) -> None:
 
 def _member(name: str, n: Any) -> Group:
     family = FAMILIES[name]
-    return family.build(_in_range(name, n, 1, family.largest))
+    return family.build(as_whole(n, f"n of {name}", 1, family.largest))
 
 
 def _product(*groups: Any) -> Group:
@@ -222,14 +227,9 @@ def _product(*groups: Any) -> Group:
     return product(*groups)
 
 
-def _in_range(what: str, n: Any, low: int, high: int) -> int:
-    if not isinstance(n, int) or not low <= n <= high:
-        raise MfsymError(f"{what} needs a whole number from {low} to {high}, got {str(n)[:40]}")
-    return n
-
-
 def _matrices(given: Matrices, folder: Path, where: str) -> Floats:
     """Matrices (m, k, k) as written, or from a .npy file beside the problem."""
+    values: Any
     if isinstance(given, str):
         path = folder / given
         if path.suffix.lower() != ".npy":
@@ -241,12 +241,10 @@ def _matrices(given: Matrices, folder: Path, where: str) -> Floats:
         except (ValueError, SyntaxError) as error:
             raise MfsymError(f"{path}: not an array: {' '.join(str(error).split())[:160]}") from error
     else:
-        try:
-            values = np.array(given, dtype=np.float64)
-        except ValueError:
-            raise MfsymError(f"{where} must be square matrices of one size, as lists of rows") from None
-    if values.dtype.kind not in "iuf" or values.ndim != 3 or values.shape[1] != values.shape[2]:
-        raise MfsymError(f"{where} must have shape (number, k, k), got {values.dtype} of shape {values.shape}")
-    if not np.isfinite(values).all():
+        values = given
+    matrices = as_floats(values, where)
+    if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2]:
+        raise MfsymError(f"{where} must have shape (number, k, k), got shape {matrices.shape}")
+    if not np.isfinite(matrices).all():
         raise MfsymError(f"{where} must be finite")
-    return values.astype(np.float64)
+    return matrices

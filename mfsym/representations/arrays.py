@@ -10,10 +10,14 @@ Floats = NDArray[np.float64]
 
 def square_basis(n: int, sign: float) -> Floats:
     """Orthonormal basis (n^2, m) of the symmetric (sign 1) or antisymmetric (sign -1) row-major matrices."""
-    columns = [np.eye(n * n)[i * n + i] for i in range(n)] if sign > 0 else []
-    pairs = [(i * n + j, j * n + i) for i in range(n) for j in range(i + 1, n)]
-    columns += [(np.eye(n * n)[a] + sign * np.eye(n * n)[b]) / np.sqrt(2.0) for a, b in pairs]
-    return np.array(columns).reshape(-1, n * n).T
+    pairs = np.array([(i, j) for i in range(n) for j in range(i + 1, n)], dtype=np.intp).reshape(-1, 2)
+    squares = np.arange(n) if sign > 0 else np.arange(0)
+    basis = np.zeros((n * n, squares.size + len(pairs)))
+    basis[squares * (n + 1), np.arange(squares.size)] = 1.0
+    columns = squares.size + np.arange(len(pairs))
+    basis[pairs[:, 0] * n + pairs[:, 1], columns] = 1.0 / np.sqrt(2.0)
+    basis[pairs[:, 1] * n + pairs[:, 0], columns] = sign / np.sqrt(2.0)
+    return basis
 
 
 def direct_sum(a: Floats, b: Floats) -> Floats:
@@ -22,6 +26,15 @@ def direct_sum(a: Floats, b: Floats) -> Floats:
     result = np.zeros((*a.shape[:-2], p + q, p + q))
     result[..., :p, :p] = a
     result[..., p:, p:] = b
+    return result
+
+
+def copied(a: Floats, count: int) -> Floats:
+    """Block diagonal matrices (..., count p, count p) of ``count`` times the same block (..., p, p)."""
+    p = a.shape[-1]
+    result = np.zeros((*a.shape[:-2], count * p, count * p))
+    for start in range(0, count * p, p):
+        result[..., start : start + p, start : start + p] = a
     return result
 
 

@@ -8,10 +8,12 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group, Quadrature
-from mfsym.groups.finite import check_orthogonal
-from mfsym.representations.arrays import direct_sum, eyes, kronecker, square_basis
+from mfsym.groups.accuracy import check_orthogonal
+from mfsym.groups.base import check_numbers
+from mfsym.representations.arrays import copied, direct_sum, eyes, kronecker, square_basis
 from mfsym.representations.subspaces import Subspace, null_space
 
 Floats = NDArray[np.float64]
@@ -20,8 +22,13 @@ Evaluate = Callable[[Elements], Floats]
 ANTISYMMETRY_TOLERANCE = 1e-8
 """Largest |A + A^T| accepted from a caller's Lie algebra matrices."""
 
+ACT_NUMBERS = 1 << 25
+"""Most numbers in the matrices that move vectors at once: 256 MB."""
+
 INVARIANCE_TOLERANCE = 1e-8
 """Farthest a unit vector of an invariant subspace may leave it."""
+
+_SPELT = 8
 
 
 class Representation:
@@ -29,8 +36,9 @@ class Representation:
 
     ``rep(elements)`` gives matrices (n, dim, dim). ``generator_matrices`` (m, dim, dim) and ``algebra_matrices``
     (a, dim, dim) are its values on the group's generators and the derivative's values on its Lie algebra basis.
-    ``a + b`` is the direct sum, ``a * b`` the tensor product (row-major), ``a.dual`` the dual, ``hom(a, b)`` the
-    action on matrices. Made by the methods of a group, or by ``from_matrices``; those validate what they are given.
+    ``a + b`` is the direct sum, ``2 * a`` copies, ``a * b`` the tensor product (row-major), ``a.dual`` the dual,
+    ``hom(a, b)`` the action on matrices. Made by the methods of a group, or by ``from_matrices``; those
+    validate what they are given.
     """
 
     def __init__(
@@ -48,8 +56,31 @@ class Representation:
         return int(self.generator_matrices.shape[-1])
 
     def __call__(self, elements: Elements) -> Floats:
-        """Matrices (n, dim, dim) of a batch of group elements; (dim, dim) of a single one."""
+        """Matrices (n, dim, dim) of a batch of group elements; (dim, dim) of a single one.
+
+        MfsymError if they are more than 1 GiB.
+        """
+        check_numbers(self.group.count(elements), self.dim, f"{self.name[:60]} of {self.group.name}")
         return self._evaluate(elements)
+
+    def act(self, elements: Elements, x: ArrayLike) -> Floats:
+        """rho(g_i) x_i for a batch of n elements and rows x (n, dim): (n, dim).
+
+        Matrices are made ACT_NUMBERS at a time, so that memory does not grow with n; on large spaces those of a finite
+        group once for each element that occurs.
+        """
+        rows = as_floats(x, "x")
+        step = max(1, ACT_NUMBERS // max(1, self.dim) ** 2)
+        moved = np.empty(rows.shape)
+        if self.group.order is not None and step < len(rows):
+            for element in np.unique(elements):
+                here = elements == element
+                moved[here] = np.einsum("ij,nj->ni", self(element), rows[here])
+            return moved
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            moved[part] = np.einsum("nij,nj->ni", self(elements[part]), rows[part])
+        return moved
 
     def differential(self, algebra: ArrayLike) -> Floats:
         """Matrices (n, dim, dim) of Lie algebra elements given as defining matrices (n, k, k)."""
@@ -71,6 +102,7 @@ class Representation:
 
     def __add__(self, other: Representation) -> Representation:
         _same_group(self, other)
+        check_room(self.group, self.dim + other.dim, "a sum")
         return Representation(
             self.group,
             direct_sum(self.generator_matrices, other.generator_matrices),
@@ -79,8 +111,22 @@ class Representation:
             f"{self.name} + {other.name}",
         )
 
+    def __rmul__(self, count: int) -> Representation:
+        """``count`` copies: the direct sum of this representation with itself."""
+        copies = as_whole(count, "the number of copies", 1)
+        check_room(self.group, copies * self.dim, f"{copies} copies")
+        text = " + ".join([self.name] * copies) if copies <= _SPELT else f"{copies} * {_bracketed(self.name)}"
+        return Representation(
+            self.group,
+            copied(self.generator_matrices, copies),
+            copied(self.algebra_matrices, copies),
+            partial(_evaluate_copies, self, copies),
+            text,
+        )
+
     def __mul__(self, other: Representation) -> Representation:
         _same_group(self, other)
+        check_room(self.group, self.dim * other.dim, "a tensor product")
         left, right = self.algebra_matrices, other.algebra_matrices
         return Representation(
             self.group,
@@ -125,10 +171,12 @@ class Representation:
         evaluate: Evaluate = partial(_evaluate_restricted, self, along)
         if along.group.order is not None:
             evaluate = along.group.evaluator(generators, algebra)
+            generators = evaluate(along.group.generators)
         return Representation(along.group, generators, algebra, evaluate, name or f"{self.name}|{along.group.name}")
 
     def inflate(self, product: Group, index: int) -> Representation:
         """This representation of factor ``index`` of a direct product, as one of the product."""
+        index = as_whole(index, "index")
         if not 0 <= index < len(product.factors) or product.factors[index] != self.group:
             factors = ", ".join(factor.name for factor in product.factors) or "none"
             raise MfsymError(f"factor {index} of {product.name} must be {self.group.name}; its factors are {factors}")
@@ -148,7 +196,7 @@ class Representation:
 
         MfsymError naming the element that moves the subspace, if one does.
         """
-        frame = np.asarray(basis, dtype=np.float64)
+        frame = as_floats(basis, "basis")
         if frame.ndim != 2 or frame.shape[0] != self.dim:
             raise MfsymError(f"basis must be a matrix ({self.dim}, r), got shape {frame.shape}")
         skew = float(np.abs(frame.T @ frame - np.eye(frame.shape[1])).max(initial=0.0))
@@ -193,22 +241,26 @@ def from_matrices(
 ) -> Representation:
     """The representation with given matrices (m, q, q) on the generators and (a, q, q) on the Lie algebra.
 
+    Matrices of a finite group that are known to a few digits are replaced by those of the homomorphism near them.
     MfsymError naming the element when the matrices are not orthogonal (antisymmetric on the algebra) or do not respect
     the group's products.
     """
     count = len(group.generator_names)
-    given = np.asarray(generators, dtype=np.float64)
-    derived = np.asarray(algebra if algebra is not None else (), dtype=np.float64)
+    given = as_floats(generators, "generator matrices")
+    derived = as_floats(() if algebra is None else algebra, "Lie algebra matrices")
     size = (given if given.ndim == 3 else derived).shape[-1] if max(given.ndim, derived.ndim) == 3 else 1
     given = given if given.size else np.zeros((0, size, size))
     derived = derived if derived.size else np.zeros((0, size, size))
     _check_shape(given, count, size, f"one matrix for each generator of {group.name}")
     _check_shape(derived, group.dimension, size, f"one matrix for each of the Lie algebra's basis of {group.name}")
+    check_room(group, size, name)
     check_orthogonal(given, [f"generator {letter}" for letter in group.generator_names])
     tilt = float(np.abs(derived + np.swapaxes(derived, -1, -2)).max(initial=0.0))
-    if tilt > ANTISYMMETRY_TOLERANCE:
+    if not tilt <= ANTISYMMETRY_TOLERANCE:
         raise MfsymError(f"Lie algebra matrices must be antisymmetric: max|A + A^T| = {tilt:.1e}; change the basis")
-    return Representation(group, given, derived, group.evaluator(given, derived), name)
+    evaluate = group.evaluator(given, derived)
+    exact = given if group.order is None else evaluate(group.generators)
+    return Representation(group, exact, derived, evaluate, name)
 
 
 def hom(a: Representation, b: Representation) -> Representation:
@@ -220,6 +272,10 @@ def hom(a: Representation, b: Representation) -> Representation:
 
 def _evaluate_sum(a: Representation, b: Representation, elements: Elements) -> Floats:
     return direct_sum(a(elements), b(elements))
+
+
+def _evaluate_copies(rep: Representation, count: int, elements: Elements) -> Floats:
+    return copied(rep(elements), count)
 
 
 def _evaluate_product(a: Representation, b: Representation, elements: Elements) -> Floats:
@@ -242,7 +298,14 @@ def _bracketed(name: str) -> str:
     return f"({name})" if "+" in name else name
 
 
+def check_room(group: Group, dim: int, what: str) -> None:
+    """MfsymError if the matrices of the generators and of the Lie algebra's basis on R^dim would not fit."""
+    check_numbers(len(group.generator_names) + group.dimension, dim, f"{what[:60]} of {group.name} on R^{dim}")
+
+
 def _same_group(a: Representation, b: Representation) -> None:
+    if not isinstance(b, Representation):
+        raise MfsymError(f"a representation is needed, got {b!r:.60}; copies are written 2 * rep")
     if a.group != b.group:
         raise MfsymError(f"representations must be of one group, got {a.group.name} and {b.group.name}; restrict one")
 

@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group, o, so
 from mfsym.representations.core import Floats, Representation
@@ -26,9 +27,11 @@ def wigner(group: Group, degree: int, parity: int | None = None) -> Representati
         raise MfsymError(
             f"irreps by degree are for SO(3) and O(3), got {group.name}; give matrices to .representation()"
         )
+    degree = as_whole(degree, "degree")
     if not 0 <= degree <= MAX_DEGREE:
         raise MfsymError(f"degree must be between 0 and {MAX_DEGREE}, got {degree}")
     natural = (-1) ** degree
+    parity = None if parity is None else as_whole(parity, "parity")
     if parity not in (None, 1, -1) or (parity is not None and group == so(3)):
         raise MfsymError(f"parity must be 1 or -1, for O(3) only, got {parity} for {group.name}")
     twist = 1 if parity is None else parity * natural

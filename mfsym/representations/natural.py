@@ -7,14 +7,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups import Elements, FiniteGroup, Group, o, so
 from mfsym.groups.continuous import Torus
-from mfsym.representations.core import Floats, Representation, from_matrices
+from mfsym.representations.core import Floats, Representation, check_room, from_matrices
 
 
 def trivial(group: Group, n: int = 1) -> Representation:
     """The representation on R^n by the identity."""
+    n = as_whole(n, "n of trivial", 1)
+    check_room(group, n, "the trivial representation")
     generators = np.broadcast_to(np.eye(n), (len(group.generator_names), n, n))
     algebra = np.zeros((group.dimension, n, n))
     return Representation(group, generators, algebra, partial(_evaluate_trivial, group, n), f"trivial({n})")
@@ -46,6 +49,7 @@ def regular(group: Group) -> Representation:
     """The regular representation on R^order: g moves e_h to e_(g h). Finite groups only."""
     if not isinstance(group, FiniteGroup):
         raise MfsymError(f"only finite groups have a regular representation of finite dimension, got {group.name}")
+    check_room(group, group.order, "the regular representation")
     evaluate = partial(_evaluate_regular, group)
     algebra = np.zeros((0, group.order, group.order))
     return Representation(group, evaluate(group.generators), algebra, evaluate, "regular")
@@ -62,11 +66,12 @@ def charge(group: Group, *charges: int) -> Representation:
         raise MfsymError(f"charges belong to SO(2), O(2) and U(1)^k, got {group.name}")
     if len(charges) != wanted:
         raise MfsymError(f"{group.name} needs {wanted} charges, got {len(charges)}")
+    whole = [as_whole(m, "a charge") for m in charges]
     turn = np.array([[0.0, -1.0], [1.0, 0.0]])
     generators = np.broadcast_to(np.diag([1.0, -1.0]), (len(group.generator_names), 2, 2))
-    algebra = np.array(charges, dtype=np.float64)[:, None, None] * turn
-    name = f"charge({', '.join(map(str, charges))})"
-    return Representation(group, generators, algebra, partial(_evaluate_charge, np.array(charges)), name)
+    algebra = np.array(whole, dtype=np.float64)[:, None, None] * turn
+    name = f"charge({', '.join(map(str, whole))})"
+    return Representation(group, generators, algebra, partial(_evaluate_charge, np.array(whole)), name)
 
 
 def _evaluate_trivial(group: Group, n: int, elements: Elements) -> Floats:
@@ -79,9 +84,10 @@ def _evaluate_sign(group: Group, elements: Elements) -> Floats:
 
 
 def _evaluate_regular(group: FiniteGroup, elements: Elements) -> Floats:
-    everyone = np.arange(group.order)
-    moved = group.multiply(np.asarray(elements)[..., None], everyone)
-    return np.swapaxes(np.eye(group.order)[moved], -1, -2)
+    everyone, flat = np.arange(group.order), np.asarray(elements).reshape(-1, 1)
+    matrices = np.zeros((len(flat), group.order, group.order))
+    matrices[np.arange(len(flat))[:, None], group.multiply(flat, everyone), everyone] = 1.0
+    return matrices.reshape(*np.shape(elements), group.order, group.order)
 
 
 def _evaluate_charge(charges: NDArray[np.int64], elements: Elements) -> Floats:

@@ -6,11 +6,14 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 NULL_TOLERANCE = 1e-9
 """Singular values below this, relative to the largest (at least 1), count as zero."""
@@ -19,6 +22,7 @@ GAP_TOLERANCE = 1e-6
 """Relative singular values between NULL_TOLERANCE and this are neither zero nor not: the caller is told."""
 
 _PIVOT_TIE = 1e-9
+_DENSE = 256
 _DUST = 1e-14
 
 
@@ -30,12 +34,16 @@ class Subspace:
     """
 
     def __init__(self, span: ArrayLike) -> None:
-        columns = np.asarray(span, dtype=np.float64)
+        columns = as_floats(span, "a span")
         if columns.ndim != 2 or not np.isfinite(columns).all():
             raise MfsymError(f"a span must be a finite matrix (p, m) of columns, got shape {columns.shape}")
-        left, values, _ = np.linalg.svd(columns, full_matrices=False)
-        kept = left[:, values > NULL_TOLERANCE * max(1.0, float(values.max(initial=0.0)))]
-        self.basis: Floats = canonical_basis(kept @ kept.T, kept.shape[1])
+        pieces = []
+        for rows, columns_here in coupled(columns, len(columns)):
+            left, values, _ = np.linalg.svd(columns[np.ix_(rows, columns_here)], full_matrices=False)
+            pieces.append((rows, left, values))
+        least = NULL_TOLERANCE * max([1.0, *(float(values.max(initial=0.0)) for _, _, values in pieces)])
+        kept = [(rows, left[:, values > least]) for rows, left, values in pieces]
+        self.basis: Floats = _joined([(rows, span @ span.T, span.shape[1]) for rows, span in kept], len(columns))
 
     @property
     def ambient(self) -> int:
@@ -81,7 +89,7 @@ class Subspace:
 
 def whole(p: int) -> Subspace:
     """All of R^p."""
-    return Subspace(np.eye(p))
+    return Subspace(np.eye(as_whole(p, "p", 0)))
 
 
 def null_space(constraints: Floats) -> Subspace:
@@ -90,30 +98,79 @@ def null_space(constraints: Floats) -> Subspace:
     MfsymError if some singular value is neither clearly zero nor clearly not.
     """
     p = constraints.shape[1]
-    if constraints.shape[0] < p:
-        constraints = np.vstack([constraints, np.zeros((p - constraints.shape[0], p))])
-    _, values, right = np.linalg.svd(constraints, full_matrices=False)
-    relative = values / max(1.0, float(values.max(initial=0.0)))
+    pieces = []
+    for rows, columns in coupled(constraints, p):
+        block = constraints[np.ix_(rows, columns)]
+        block = np.vstack([block, np.zeros((max(0, columns.size - rows.size), columns.size))])
+        _, values, right = np.linalg.svd(block, full_matrices=False)
+        pieces.append((columns, values, right))
+    scale = max([1.0, *(float(values.max(initial=0.0)) for _, values, _ in pieces)])
+    relative = np.concatenate([np.zeros(0), *(values / scale for _, values, _ in pieces)])
     doubtful = relative[(relative > NULL_TOLERANCE) & (relative < GAP_TOLERANCE)]
     if doubtful.size:
         raise MfsymError(
             f"constraints must hold or fail clearly: relative singular value {doubtful[0]:.1e} lies between "
             f"{NULL_TOLERANCE:.0e} and {GAP_TOLERANCE:.0e}; give the matrices to more digits"
         )
-    return Subspace(right[relative <= NULL_TOLERANCE].T)
+    span = np.zeros((p, int((relative <= NULL_TOLERANCE).sum())))
+    start = 0
+    for columns, values, right in pieces:
+        null = right[values / scale <= NULL_TOLERANCE].T
+        span[columns, start : start + null.shape[1]] = null
+        start += null.shape[1]
+    return Subspace(span)
+
+
+def coupled(matrix: Floats, p: int) -> list[tuple[Indices, Indices]]:
+    """Rows and columns of the blocks into which a matrix falls, in the order of their first rows and columns.
+
+    On a small space R^p the matrix is one block. Rows and columns of a larger one belong together where a nonzero entry
+    joins them: the orbits of a permutation, the terms of a sum. A zero row or column is a block of its own.
+    """
+    height, width = matrix.shape
+    if p <= _DENSE:
+        return [(np.arange(height), np.arange(width))]
+    rows, columns = np.nonzero(matrix)
+    graph = coo_array((np.ones(rows.size, dtype=np.int8), (rows, height + columns)), shape=(height + width,) * 2)
+    _, labels = connected_components(graph, directed=False)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return [(group[group < height], group[group >= height] - height) for group in groups]
 
 
 def canonical_basis(projector: Floats, rank: int) -> Floats:
     """The canonical orthonormal basis (p, rank) of the range of an orthogonal projector (p, p)."""
+    return _pivoted(projector, rank)[0]
+
+
+def _joined(blocks: list[tuple[Indices, Floats, int]], p: int) -> Floats:
+    """The canonical basis (p, r) of a sum of ranges of projectors on disjoint coordinates: (coordinates, P, rank)."""
+    if len(blocks) == 1:
+        return canonical_basis(*blocks[0][1:])
+    basis = np.zeros((p, sum(rank for _, _, rank in blocks)))
+    keys, start = [], 0
+    for rows, projector, rank in blocks:
+        part, pivots, norms = _pivoted(projector, rank)
+        basis[rows, start : start + rank] = part
+        keys += [(-round(norm / _PIVOT_TIE), int(rows[pivot])) for norm, pivot in zip(norms, pivots, strict=True)]
+        start += rank
+    return basis[:, sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _pivoted(projector: Floats, rank: int) -> tuple[Floats, list[int], list[float]]:
+    """The canonical basis, and the column and remainder that each of its vectors was made from."""
     remainder = projector.copy()
     basis = np.zeros((projector.shape[0], rank))
+    pivots, remainders = [], []
     for k in range(rank):
         norms = np.einsum("ij,ij->j", remainder, remainder)
         pivot = int(np.argmax(norms >= norms.max() - _PIVOT_TIE))
+        pivots.append(pivot)
+        remainders.append(float(norms[pivot]))
         column = remainder[:, pivot] - basis[:, :k] @ (basis[:, :k].T @ remainder[:, pivot])
         column /= np.linalg.norm(column)
         column[np.abs(column) < _DUST] = 0.0
         first = int(np.argmax(np.abs(column) > _PIVOT_TIE))
         basis[:, k] = column * np.sign(column[first])
         remainder -= np.outer(basis[:, k], basis[:, k] @ remainder)
-    return basis
+    return basis, pivots, remainders

@@ -19,6 +19,7 @@ from mfsym.engines.contract import LiftedBatches
 from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
 from mfsym.kernels.images import image_of_each
+from mfsym.representations import Representation
 from mfsym.schemes.orbits import Orbit
 from mfsym.units import Unit
 
@@ -120,11 +121,14 @@ class SampledDataAugmentation(Scheme):
         done = 0
         while done < steps:
             block, offset = divmod(first_step + done, together)
-            taken = min(steps - done, together - offset, max(1, MATRIX_NUMBERS // (batch * x.shape[2] ** 2)))
+            taken = min(steps - done, together - offset)
             draws = self._block(tuple(key), block, together * batch)[offset * batch : (offset + taken) * batch]
             for rho, samples, moved in ((self.unit.rho_x, x, xs), (self.unit.rho_y, y, ys)):
                 flat = np.ascontiguousarray(samples[done : done + taken]).reshape(-1, samples.shape[2])
-                image_of_each(rho(draws), flat, moved[done : done + taken].reshape(flat.shape))
+                images, rows = moved[done : done + taken].reshape(flat.shape), _rows_at_once(rho)
+                for first in range(0, len(flat), rows):
+                    part = slice(first, first + rows)
+                    image_of_each(rho(draws[part]), flat[part], images[part])
             done += taken
         return self._plain(xs, ys)
 
@@ -169,6 +173,11 @@ SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
     }
 )
 """Schemes by name."""
+
+
+def _rows_at_once(rho: Representation) -> int:
+    """Samples that are moved at once by a matrix of their own each."""
+    return max(1, MATRIX_NUMBERS // rho.dim**2)
 
 
 def get_scheme(name: str, unit: Unit, order: int | None = None) -> Scheme:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
@@ -187,16 +187,20 @@ class Unit(ABC):
                     element=label,
                 )
 
-    def _probes(self) -> list[tuple[str, Floats, Floats, Floats]]:
-        """(name, rho_x, rho_y, M) on generators, on exp(A) for a basis of the algebra, and on a few Haar draws."""
+    def _probes(self) -> Iterator[tuple[str, Floats, Floats, Floats]]:
+        """(name, rho_x, rho_y, M) on generators, on exp(A) for a basis of the algebra, and on a few Haar draws.
+
+        One at a time: three matrices are held, whatever the group.
+        """
         group, acts = self.rho_x.group, (self.rho_x, self.rho_y, self.action)
-        probes = [(name, *(rep.generator_matrices[k] for rep in acts)) for k, name in enumerate(group.generator_names)]
-        turns = [exponentials(rep.algebra_matrices) for rep in acts]
-        probes += [(f"exp(A{k + 1})", *(values[k] for values in turns)) for k in range(group.dimension)]
-        draws = group.haar(stream_key(0, "haar"), 0, 4)
-        matrices = [rep(draws) for rep in acts]
-        probes += [(group.element_name(draws[k]), *(values[k] for values in matrices)) for k in range(len(draws))]
-        return probes
+        x, y, z = acts
+        for k, name in enumerate(group.generator_names):
+            yield name, x.generator_matrices[k], y.generator_matrices[k], z.generator_matrices[k]
+        for k in range(group.dimension):
+            turned = [exponentials(rep.algebra_matrices[k]) for rep in acts]
+            yield f"exp(A{k + 1})", turned[0], turned[1], turned[2]
+        for draw in group.haar(stream_key(0, "haar"), 0, 4):
+            yield group.element_name(draw), x(draw), y(draw), z(draw)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.activation}, R^{self.d} -> R^{self.c}, {self.rho_x.group.name}>"

@@ -1,6 +1,7 @@
 """mfsym.groups: elements, words, draws and rules."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,11 +167,11 @@ def test_matrices_outside_a_group_are_refused():
 
 
 def test_bad_requests_say_what_must_hold():
-    with pytest.raises(MfsymError, match="at least 1, got 0"):
+    with pytest.raises(MfsymError, match="n of cyclic must be a whole number >= 1, got 0"):
         cyclic(0)
-    with pytest.raises(MfsymError, match="at least 2"):
+    with pytest.raises(MfsymError, match="n of so must be a whole number >= 2"):
         so(1)
-    with pytest.raises(MfsymError, match="at least 1"):
+    with pytest.raises(MfsymError, match="k of u1 must be a whole number >= 1"):
         u1(0)
     with pytest.raises(MfsymError, match="at least one group"):
         product()
@@ -184,3 +185,99 @@ def test_bad_requests_say_what_must_hold():
         cyclic(3).defining(np.zeros(2))
     with pytest.raises(MfsymError, match="permutation"):
         permutation_matrix([0, 0, 1])
+
+
+SIZED = (cyclic, dihedral, symmetric, signed_permutations, so, o, u1)
+
+
+@pytest.mark.parametrize("family", SIZED, ids=lambda family: family.__name__)
+def test_sizes_are_whole_numbers_of_any_kind_and_nothing_else(family):
+    assert family(3.0) is family(3)
+    assert family(np.int64(3)) is family(np.array(3)) is family(3)
+    for bad in (2.5, True, "3", None, [3], float("nan"), 3 + 0j):
+        with pytest.raises(MfsymError, match=f"of {family.__name__} must be a whole number, got"):
+            family(bad)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: rotation(1, n),
+        lambda n: rotation(n, 4),
+        lambda n: so(2).quadrature(n),
+        lambda n: so(3).quadrature(n),
+        lambda n: u1(2).quadrature(n),
+        lambda n: cyclic(3).quadrature(n),
+        lambda n: from_generators([np.eye(2)], max_order=n),
+    ],
+)
+def test_other_whole_numbers_are_checked_too(call):
+    call(3.0)
+    for bad in (2.5, True, "3"):
+        with pytest.raises(MfsymError, match="must be a whole number"):
+            call(bad)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: cyclic(50_001), "more than 50000 elements; n must be at most 50000"),
+        (lambda: dihedral(30_000), "n must be at most 25000"),
+        (lambda: symmetric(9), "n must be at most 8"),
+        (lambda: signed_permutations(7), "n must be at most 6"),
+        (lambda: product(symmetric(7), symmetric(5)), "S_7 x S_5 has 604800 elements, more than 50000"),
+        (lambda: so(1000), "Lie algebra of so"),
+        (lambda: u1(1000), "Lie algebra of u1"),
+        (lambda: u1(16).quadrature(), "quadrature of U"),
+        (lambda: so(3).quadrature(1000), "quadrature of SO"),
+        (lambda: product(u1(3), so(3)).quadrature(20), "quadrature of"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_it_is_made(call, words):
+    with pytest.raises(MfsymError, match=words):
+        call()
+
+
+def test_matrices_that_are_not_real_numbers_are_refused():
+    for bad in ([[[1.0 + 0.5j]]], [[[1.0 + 0.0j]]]):
+        with pytest.raises(MfsymError, match="generators must be real, got complex128"):
+            from_generators(bad)
+    with pytest.raises(MfsymError, match="generators must be numbers"):
+        from_generators([[["1"]]])
+    with pytest.raises(MfsymError, match="must be finite, got others in g1"):
+        from_generators([[[np.nan]]])
+
+
+def test_single_precision_is_told_to_give_more_digits():
+    with pytest.raises(MfsymError, match="as entries of 7 decimals leave it; give its entries to 9 decimals or more"):
+        from_generators(rotation(1, 7)[None].astype(np.float32))
+    assert from_generators(rotation(1, 4)[None].astype(np.float32)).order == 4
+
+
+def test_a_table_with_two_entries_swapped_is_no_group():
+    closure = symmetric(4).closure
+    assert closure.is_group()
+    for row, i, j in ((0, 1, 2), (1, 0, 5), (1, 7, 20)):
+        right = closure.right.copy()
+        right[row, [i, j]] = right[row, [j, i]]
+        assert not replace(closure, right=right).is_group()
+    right = closure.right.copy()
+    right[0, 3] = right[0, 4]
+    assert not replace(closure, right=right).is_group()
+
+
+def test_a_long_cycle_multiplies_without_long_tables():
+    group = cyclic(20_000)
+    i, j = np.array([1, 7, 19_999, 12_345]), np.array([19_999, 3, 19_999, 9_876])
+    assert np.array_equal(group.multiply(i, j), (i + j) % 20_000)
+    assert np.array_equal(group.inverse(i), -i % 20_000)
+    with pytest.raises(MfsymError, match="1 matrices of 20000 x 20000"):
+        group.permutation()
+
+
+def test_a_pickled_product_keeps_its_factors():
+    group = product(cyclic(2), symmetric(3))
+    copy = pickle.loads(pickle.dumps(group))
+    assert copy.factors == group.factors
+    assert symmetric(3).permutation().inflate(copy, 1).dim == 3
+    assert np.array_equal(copy.permutation().generator_matrices, group.permutation().generator_matrices)

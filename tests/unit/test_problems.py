@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from mfsym.configurations.problems import digest_of, resolve_stated
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.experiments import compare, problem_of
 from mfsym.groups import cyclic, dihedral, product, so, symmetric
+from mfsym.groups.catalogue import rotation
 from mfsym.problems import FAMILIES, Problem, load_problem, parse_text
 from mfsym.problems.checking import check, symmetry_test, usable_schemes
 from mfsym.problems.expressions import Formula
@@ -177,12 +181,83 @@ def test_bad_groups_are_refused(text: str, words: str) -> None:
         ("factor(0, vector)", "factor needs"),
         ("vector - vector", "may not contain"),
         ("charge()", "charges belong"),
+        ("2.5 * vector", "whole number"),
+        ("4096 * regular", "at most R^4096"),
+        ("regular * regular * regular * regular * vector", "at most R^4096"),
+        ("hom(64 * vector, 64 * vector)", "at most R^4096"),
+        ("sym2(33 * vector)", "at most R^4096"),
+        ("alt2(33 * vector)", "at most R^4096"),
+        ("pixels(65)", "from 1 to 64"),
+        ("2049 * vector", "at most R^4096"),
+        ("4000 * trivial(1) + 100 * trivial(1)", "at most R^4096"),
     ],
 )
 def test_bad_representations_are_refused(text: str, words: str) -> None:
     with pytest.raises(MfsymError) as caught:
         _rep(text, dihedral(4))
     assert words in str(caught.value)
+
+
+def test_whole_numbers_in_words_may_be_written_with_a_point() -> None:
+    assert _group("cyclic(4.0)") is cyclic(4)
+    assert _rep("2.0 * vector + trivial(3.0)", dihedral(4)).dim == 7
+    with pytest.raises(MfsymError, match=r"n of cyclic must be a whole number, got 2.5"):
+        _group("cyclic(2.5)")
+
+
+def test_the_regular_word_keeps_the_limit_of_all_words() -> None:
+    with pytest.raises(MfsymError, match=r"at most R\^4096, got R\^5040"):
+        _rep("regular", symmetric(7))
+    table = RepresentationTable(permutations=[[*range(5000)]])
+    with pytest.raises(MfsymError, match=r"at most R\^4096, got R\^5000"):
+        build_representation(table, cyclic(2), HERE, "x")
+
+
+def test_generators_in_a_file_are_made_exact_or_refused_without_naming_keys_that_files_lack(tmp_path: Path) -> None:
+    turn = np.round(rotation(1, 25)[None], 9)
+    assert build_group(GroupTable(name="mine", generators=turn.tolist()), HERE).order == 25
+    np.save(tmp_path / "complex.npy", turn * (1.0 + 0.0j))
+    with pytest.raises(MfsymError, match="complex128"):
+        build_group(GroupTable(name="mine", generators="complex.npy"), tmp_path)
+    np.save(tmp_path / "single.npy", turn.astype(np.float32))
+    with pytest.raises(MfsymError, match=r"give its entries to 9 decimals or more"):
+        build_group(GroupTable(name="mine", generators="single.npy"), tmp_path)
+    tilted = [[[np.cos(1.0), -np.sin(1.0)], [np.sin(1.0), np.cos(1.0)]]]
+    with pytest.raises(MfsymError, match=r"must be a fraction of denominator up to 50000") as caught:
+        build_group(GroupTable(name="mine", generators=tilted), HERE)
+    assert "max_order" not in str(caught.value)
+    with pytest.raises(MfsymError, match=r"S_7 x S_5 has 604800 elements, more than 50000"):
+        _group("product(symmetric(7), symmetric(5))")
+
+
+def test_a_check_holds_matrices_in_parts_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = parse_text(BASE)
+    whole = check(problem, n=10)
+    monkeypatch.setattr("mfsym.representations.core.ACT_NUMBERS", 1)
+    assert check(problem, n=10) == whole
+
+
+LARGE = BASE.replace('"vector"', '"3 * pixels(32)"').replace("tanh", "softplus").replace("x1**2 + x2**2", "x1")
+
+
+@pytest.mark.slow
+def test_a_problem_of_3072_inputs_is_checked_in_20_gigabytes(problem_file: Path) -> None:
+    problem_file.write_text(LARGE)
+    command = f"ulimit -v 20000000; exec {sys.executable} -m mfsym check {problem_file} --format json"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr
+    record = json.loads(result.stdout)
+    assert (record["dim_x"], record["dim_z"], record["dim_fixed"]) == (3072, 3073, 769)
+    assert max(record[key] for key in ("orthogonality_error", "homomorphism_error", "equivariance_error")) < ALGEBRA
+
+
+def test_what_cannot_fit_is_one_line_and_exit_2(mfsym: Run, problem_file: Path) -> None:
+    problem_file.write_text(BASE.replace("cyclic(4)", "symmetric(7)").replace('"vector"', '"regular"'))
+    result = mfsym("check", problem_file)
+    assert result.exit_code == 2
+    assert result.stderr.strip().splitlines() == [
+        f"error: {problem_file}: a representation of a problem file must act on at most R^4096, got R^5040"
+    ]
 
 
 def test_matrices_that_are_no_representation_name_the_element() -> None:

@@ -241,3 +241,101 @@ def test_null_space_answers_or_says_that_it_cannot():
         null_space(np.diag([1.0, 1e-8]))
     with pytest.raises(MfsymError, match="finite matrix"):
         Subspace(np.array([[np.nan]]))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: cyclic(3).trivial(n),
+        lambda n: so(2).charge(n),
+        lambda n: u1(2).charge(1, n),
+        lambda n: so(3).irrep(n),
+        lambda n: n * dihedral(3).vector(),
+        lambda n: cyclic(3).vector().inflate(product(cyclic(2), cyclic(2), cyclic(2), cyclic(3)), n),
+        lambda n: whole(n),
+    ],
+)
+def test_whole_numbers_are_of_any_kind_and_nothing_else(call):
+    call(3.0)
+    call(np.int64(3))
+    for bad in (2.5, "3"):
+        with pytest.raises(MfsymError, match="must be a whole number"):
+            call(bad)
+    with pytest.raises(MfsymError, match="whole number"):
+        dihedral(3).trivial(True)
+    with pytest.raises(MfsymError, match="parity must be a whole number"):
+        o(3).irrep(2, "1")
+
+
+def test_copies_are_the_sum_of_a_representation_with_itself():
+    rep = dihedral(4).permutation()
+    copies, added, everyone = 3 * rep, rep + rep + rep, np.arange(8)
+    assert copies.name == added.name
+    assert np.array_equal(copies(everyone), added(everyone))
+    assert np.array_equal(copies.generator_matrices, added.generator_matrices)
+    turned = np.float64(2.0) * so(2).charge(1)
+    assert np.array_equal(turned.algebra_matrices, (so(2).charge(1) + so(2).charge(1)).algebra_matrices)
+    assert (1000 * rep).name == "1000 * permutation"
+    with pytest.raises(MfsymError, match="copies are written 2 \\* rep"):
+        rep * 2
+    with pytest.raises(MfsymError, match="a representation is needed"):
+        rep + 2
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: symmetric(8).regular(),
+            r"regular representation of S_8 on R\^40320 needs 2 matrices of 40320 x 40320",
+        ),
+        (lambda: cyclic(50_000).regular(), r"on R\^50000 needs 1 matrices"),
+        (lambda: cyclic(3).trivial(10**6), r"trivial representation of C_3 on R\^1000000"),
+        (lambda: hom(*[symmetric(5).regular()] * 2), r"tensor product of S_5 on R\^14400"),
+        (lambda: symmetric(5).regular().symmetric_square, r"tensor product of S_5 on R\^14400"),
+        (lambda: 200 * symmetric(5).regular(), r"200 copies of S_5 on R\^24000"),
+        (lambda: so(16).trivial(600) + so(16).trivial(600), r"a sum of SO\(16\) on R\^1200 needs 120 matrices"),
+        (
+            lambda: symmetric(6).regular().matrices,
+            "regular of S_6 needs 720 matrices of 720 x 720, 2.78 GiB; at most 1",
+        ),
+        (lambda: so(3).trivial(1500)(so(3).haar(KEY, 0, 60)), r"trivial\(1500\) of SO\(3\) needs 60 matrices"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_it_is_made(call, words):
+    with pytest.raises(MfsymError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("rep", [dihedral(4).permutation(), so(3).irrep(2), 2 * symmetric(3).vector()], ids=str)
+def test_moving_vectors_in_parts_changes_no_bit(rep, monkeypatch):
+    draws, x = rep.group.haar(KEY, 0, 50), normals(POINTS, 0, 50, rep.dim)
+    at_once = np.einsum("nij,nj->ni", rep(draws), x)
+    assert np.array_equal(rep.act(draws, x), at_once)
+    for numbers in (1, 3 * rep.dim**2, 20 * rep.dim**2):
+        monkeypatch.setattr("mfsym.representations.core.ACT_NUMBERS", numbers)
+        assert np.array_equal(rep.act(draws, x), at_once)
+
+
+def test_representations_of_complex_or_short_matrices_are_refused():
+    with pytest.raises(MfsymError, match="generator matrices must be real"):
+        cyclic(4).representation([[[1j]]])
+    with pytest.raises(MfsymError, match=r"as entries of 7 decimals leave it"):
+        cyclic(7).representation(rotation(1, 7)[None].astype(np.float32))
+
+
+@pytest.mark.parametrize("rank", [0, 40, 290, 300])
+def test_large_subspaces_fall_apart_into_blocks_with_the_same_basis(rank, monkeypatch):
+    blocks = np.zeros((300, 300))
+    for start in range(0, 300, 3):
+        here = slice(start, start + 3)
+        blocks[here, here] = normals(POINTS, start, 3, 3)
+    mixed = blocks[:, :rank]
+    apart = Subspace(mixed)
+    null = null_space(blocks[:rank])
+    monkeypatch.setattr("mfsym.representations.subspaces._DENSE", 300)
+    assert apart.dimension == rank
+    assert null.dimension == 300 - rank
+    for found, dense in ((apart, Subspace(mixed)), (null, null_space(blocks[:rank]))):
+        assert np.abs(found.projector - dense.projector).max(initial=0.0) < ALGEBRA
+        assert np.abs(found.basis - dense.basis).max(initial=0.0) < ALGEBRA
