@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.errors import MfsymError
+from mfsym.arguments import as_choice
 from mfsym.groups.base import Elements
 from mfsym.kernels.images import image_of_each, images_of
 from mfsym.units import Unit
@@ -193,6 +193,4 @@ SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
 
 def get_scheme(name: str, unit: Unit, order: int | None = None) -> Scheme:
     """The scheme of this name on this unit; MfsymError names the known ones."""
-    if name not in SCHEMES:
-        raise MfsymError(f"scheme must be one of {', '.join(SCHEMES)}, got {name!r}")
-    return SCHEMES[name](unit, order)
+    return SCHEMES[as_choice(name, "scheme", SCHEMES)](unit, order)

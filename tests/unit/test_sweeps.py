@@ -246,5 +246,5 @@ def test_a_sweep_table_has_one_row_per_point(tmp_path: Path) -> None:
     dataset = sweep(QUICK, tmp_path / "a.nc")
     assert len(sweep_table(dataset).splitlines()) == 2 + 2
     assert sweep_table(dataset, "risk", csv=True).splitlines()[0] == "teacher,init,n,vanilla,fa"
-    with pytest.raises(MfsymError, match="--variable must be one of"):
+    with pytest.raises(MfsymError, match="^variable must be one of"):
         sweep_table(dataset, "status")
