@@ -15,7 +15,7 @@ from typing import Any
 from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
 
-GUARD = 'put its calls under if __name__ == "__main__": in a file, or use jobs=1'
+GUARD = 'put its calls under `if __name__ == "__main__":`, or use jobs=1'
 """What a script has to do."""
 
 WORKER = "mfsym-worker"
@@ -42,7 +42,9 @@ def checked_jobs(jobs: Any) -> int:
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)
     if getattr(main, "__spec__", None) is None and path is not None and not os.path.exists(path):
-        raise MfsymError(f"jobs={count} starts workers that load the script again, and {path} is no file; {GUARD}")
+        raise MfsymError(
+            f"jobs={count} needs a script that workers can load, and {path} is no file; save it as one, {GUARD}"
+        )
     return count
 
 
@@ -64,6 +66,6 @@ class WatchedContext(multiprocessing.context.ForkServerContext):
         """Raise MfsymError if a process could not load the script; to be called when all have ended."""
         codes = {process.exitcode for process in self.started}
         if UNGUARDED in codes:
-            raise MfsymError(f"workers load the script again, and came to the call that asked for them; {GUARD}")
+            raise MfsymError(f"the script runs again in each of its workers; {GUARD}")
         if UNLOADABLE in codes:
             raise MfsymError(f"workers could not load the script, or what it hands them (see above); {GUARD}")

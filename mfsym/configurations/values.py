@@ -119,11 +119,12 @@ def checked(key: str, value: Any, struct: type[msgspec.Struct], place: str = "")
     declared = types_of(struct)[key]
     name, value = f"{key}{place}", as_plain(value)
     kinds = declared.types if isinstance(declared, inspect.UnionType) else (declared,)
-    if isinstance(kinds[0], inspect.ListType) and not isinstance(value, list):
+    lists = [kind for kind in kinds if isinstance(kind, inspect.ListType)]
+    singles = [kind for kind in kinds if not isinstance(kind, inspect.ListType | inspect.NoneType)]
+    if not singles and not isinstance(value, list):
         value = [value]
     if not isinstance(value, list):
-        return _single(value, name, kinds[0])
-    lists = [kind for kind in kinds if isinstance(kind, inspect.ListType)]
+        return _single(value, name, singles[0])
     if not lists:
         raise MfsymError(f"{name} must be one value, got {shown(value)}")
     found = [_single(item, name, lists[0].item_type) for item in value]

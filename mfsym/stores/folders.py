@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,11 +126,14 @@ def read_config(folder: Folder) -> dict[str, Any] | None:
         raise StoreError(f"{folder.config}: not a configuration; overwrite=True starts anew") from error
 
 
-def refuse_change(folder: Folder, tables: dict[str, Any]) -> dict[str, Any] | None:
-    """The recorded tables, if the new ones share cells with them; StoreError with the differences otherwise."""
+def refuse_change(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> dict[str, Any] | None:
+    """The recorded tables, if the new ones share cells with them; StoreError with the differences otherwise.
+
+    identities : of the new cells; one that the folder holds, from a grid before the recorded one, is enough.
+    """
     old = read_config(folder)
     changed = _differences(old, tables) if old is not None else []
-    if changed:
+    if changed and not any(folder.cell(identity).exists() for identity in identities):
         raise StoreError(
             f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
             "choose another output, or overwrite=True to discard it"
@@ -138,9 +141,9 @@ def refuse_change(folder: Folder, tables: dict[str, Any]) -> dict[str, Any] | No
     return old
 
 
-def adopt_config(folder: Folder, tables: dict[str, Any]) -> None:
+def adopt_config(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> None:
     """Record the configuration, in place of one that shares cells with it; StoreError as ``refuse_change``."""
-    if refuse_change(folder, tables) != tables:
+    if refuse_change(folder, tables, identities) != tables:
         publish(folder.config, seal(json.dumps({"tables": tables}, sort_keys=True, indent=1).encode()))
 
 

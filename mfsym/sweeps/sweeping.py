@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfsym.configurations.cells import extra_axes
+from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved, load
 from mfsym.configurations.preflight import Estimate, check
 from mfsym.errors import StoreError
@@ -39,7 +39,7 @@ def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Esti
     folder = folder_of(out)
     needs = _check(resolved, folder, options)
     if not options.overwrite:
-        refuse_change(folder, resolved.tables())
+        refuse_change(folder, resolved.tables(), _identities(resolved))
     cells = cells_of(resolved, options.shard)
     return needs, State(missing=cells) if options.overwrite else inspect(folder, cells)
 
@@ -60,14 +60,14 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
     folder = folder_of(out)
     _check(resolved, folder, options)
     if not options.overwrite:
-        refuse_change(folder, resolved.tables())
+        refuse_change(folder, resolved.tables(), _identities(resolved))
     folder.make()
     for path in (folder.result, folder.config, folder.cell("new"), folder.failure("new")):
         require_writable(path)
     with locked(folder, shared=options.shard.count > 1):
         if options.overwrite:
             discard(folder)
-        adopt_config(folder, resolved.tables())
+        adopt_config(folder, resolved.tables(), _identities(resolved))
         state = inspect(folder, cells_of(resolved, options.shard))
         todo = sorted(state.missing + (state.failed if options.retry_failed else []), key=lambda cell: -cell.cost)
         listed = tuple(extra_axes(resolved))
@@ -82,6 +82,11 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
         if options.shard.count == 1 or not inspect(folder, cells_of(resolved)).missing:
             finish(folder, resolved)
     return summary
+
+
+def _identities(resolved: Resolved) -> Iterator[str]:
+    """The names of the cells of a grid, made as they are asked for."""
+    return (cell.identity for _, cell in expand(resolved))
 
 
 def finish(folder: Folder, resolved: Resolved) -> xr.Dataset:
