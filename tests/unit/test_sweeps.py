@@ -185,10 +185,10 @@ def test_a_grid_finds_its_cells_whatever_the_order_of_its_lists(tmp_path: Path, 
         dataset = sweep(grid | {"alpha": alphas}, out)
         assert dataset["alpha"].values.tolist() == alphas
         assert len(counter.cells) == cells
-        assert verify(out).bad == []
         for alpha in alphas:
             found = dataset["risk"].sel(alpha=alpha).values
             np.testing.assert_array_equal(found, risks.setdefault(alpha, found))
+    assert verify(out).bad == []
     assert "alpha" not in sweep(grid | {"alpha": 20.0}, out).dims
     assert len(counter.cells) == 4
     dataset = sweep(grid | {"alpha": [50.0, 20.0], "n": [8, 4], "teacher": ["si", "wi"]}, out)
