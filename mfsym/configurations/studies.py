@@ -69,6 +69,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_study(path: Path) -> Study:
     """The study that a file states; MfsymError, naming the file, for anything that is not one."""
     data = read_toml(path, "a study file")
+    if "seeds" in data:
+        data["seeds"] = checked("seeds", data["seeds"], Study, f" ({path})")
     if isinstance(data.get("case"), list):
         data["case"] = [_checked(case, f" (case {k} of {path})") for k, case in enumerate(data["case"], start=1)]
     try:

@@ -92,7 +92,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "bom.toml"
     path.write_bytes(b"\xef\xbb\xbf[training]\r\nalpha = 7\r\n")
     assert load(path, environment={}).values["alpha"] == 7.0
-    path.write_bytes(b"\xef\xbb\xbfseeds = 2\n[[case]]\nname = 'a'\nn = 1e1\n")
+    path.write_bytes(b"\xef\xbb\xbfseeds = 2e0\n[[case]]\nname = 'a'\nn = 1e1\n")
     assert read_study(path).case[0].n == 10
 
 
