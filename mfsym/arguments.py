@@ -6,15 +6,23 @@ frames, and arrays of PyTorch or JAX on the CPU. What is not a real number is re
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
+
+LONG = 10**40
+"""Whole numbers from here on are not written out in errors."""
+
+UNBOUNDED = 10**9
+"""Upper bounds from here on are left out of errors that speak of the lower one."""
 
 
 def as_floats(values: Any, name: str) -> NDArray[np.float64]:
@@ -76,10 +84,10 @@ def _check_objects(array: NDArray[Any], name: str) -> None:
 
 
 def _single(value: Any) -> Any:
-    """The Python number behind a NumPy number or an array of one number without axes; anything else as it is."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+    """The Python number behind a NumPy number or an array of one number without axes; None behind a date or a span."""
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
+        return None
+    if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
         return value.item()
     return value
 
@@ -94,34 +102,115 @@ def as_whole(value: Any, name: str, least: int | None = None, most: int | None =
     5
     """
     number = _single(value)
-    whole = isinstance(number, numbers.Integral) or (isinstance(number, float) and number.is_integer())
-    if not whole or isinstance(number, bool):
-        raise MfsymError(f"{name} must be a whole number, got {_shown(value)}")
-    found = int(number)
+    kind = f"{name} must be a whole number{_range(least, most)}"
+    if isinstance(number, bool) or not isinstance(number, numbers.Real) or not _is_whole(number):
+        raise MfsymError(f"{kind}, got {shown(value)}")
+    found = int(cast("float", number))
+    if most is not None and found > most >= UNBOUNDED:
+        kind = f"{name} must be a whole number <= {most}"
     if (least is not None and found < least) or (most is not None and found > most):
-        raise MfsymError(f"{name} must be a whole number {_range(least, most)}, got {found}")
+        raise MfsymError(f"{kind}, got {found if abs(found) < LONG else 'one of more than 40 digits'}")
     return found
 
 
-def as_number(value: Any, name: str) -> float:
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, numbers.Integral) or (math.isfinite(number) and number == math.floor(number))
+
+
+def as_number(value: Any, name: str, *, least: float | None = None, above: float | None = None) -> float:
     """The value as a finite Python float.
 
-    Raises MfsymError for truth values, text, complex numbers, NaN and infinity.
+    least : the smallest it may be.  above : what it must exceed; None where there is no such bound.
+    Raises MfsymError for truth values, text, complex numbers, NaN, infinity and what is out of range.
+
+    >>> as_number(np.float32(0.5), "alpha", above=0.0)
+    0.5
     """
     number = _single(value)
-    if not isinstance(number, numbers.Real) or isinstance(number, bool):
-        raise MfsymError(f"{name} must be a number, got {_shown(value)}")
-    found = float(number)
+    bound = f" >= {least:g}" if least is not None else "" if above is None else f" > {above:g}"
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise MfsymError(f"{name} must be a number{bound}, got {shown(value)}")
+    try:
+        found = float(number)
+    except OverflowError:
+        found = math.inf
     if not math.isfinite(found):
         raise MfsymError(f"{name} must be finite, got {found}")
+    if (least is not None and found < least) or (above is not None and found <= above):
+        raise MfsymError(f"{name} must be a number{bound}, got {found}")
     return found
 
 
-def _shown(value: Any) -> str:
-    return f"{value!r:.60} ({type(value).__name__})"
+def as_times(times: Iterable[Any], name: str = "times") -> Iterable[float]:
+    """Times as finite Python floats, all checked at once and before any is used unless they come from an iterator.
+
+    Raises MfsymError for what is no sequence, for what is no number, and where they decrease.
+    """
+    if isinstance(times, Iterator):
+        return (as_number(time, name) for time in times)
+    given = as_plain(times)
+    if not isinstance(given, list):
+        raise MfsymError(f"{name} must be a sequence of numbers, got {shown(times)}")
+    found = [as_number(time, name) for time in given]
+    for before, after in itertools.pairwise(found):
+        if after < before:
+            raise MfsymError(f"{name} must increase, got {after:g} after {before:g}")
+    return found
+
+
+def as_choice(value: Any, name: str, known: Iterable[str]) -> str:
+    """The value if it is one of the known names.
+
+    Raises MfsymError with all of them, and the one that comes nearest.
+
+    >>> as_choice("fa", "scheme", ("vanilla", "fa"))
+    'fa'
+    """
+    names = list(known)
+    if isinstance(value, str) and value in names:
+        return str(value)
+    got = repr(value[:80]) if isinstance(value, str) else shown(value)
+    near = nearest(value, names) if isinstance(value, str) else ""
+    raise MfsymError(f"{name} must be one of {', '.join(names)}, got {got}{near}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean X?)' for the known name closest to ``name``, whatever its case, or nothing."""
+    folded = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name[:80].lower(), list(folded), n=1, cutoff=0.5)
+    return f" (did you mean {folded[close[0]]!r}?)" if close else ""
+
+
+def suggestions(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, and all of them."""
+    names = sorted(known)
+    return f"{nearest(name, names)}; known: {', '.join(names)}"
+
+
+def as_plain(value: Any) -> Any:
+    """Python's own form of a value or of a list of them: sequences and arrays of one axis become lists.
+
+    NumPy's numbers and texts become Python's, NumPy's types their names. Anything else is handed back as it is.
+
+    >>> as_plain(np.logspace(0, 1, 2)), as_plain(range(5, 7)), as_plain(np.float32)
+    ([1.0, 10.0], [5, 6], 'float32')
+    """
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(value).name
+    if isinstance(value, list | tuple | range):
+        return [as_plain(item) for item in value]
+    if getattr(value, "ndim", None) == 1:
+        return [as_plain(item) for item in _as_array(value, "a list of values")]
+    number = _single(value)
+    return value if number is None else number
+
+
+def shown(value: Any) -> str:
+    """The value and its type on one line, for the end of an error."""
+    return f"{' '.join(repr(value).split()):.60} ({type(value).__name__})"
 
 
 def _range(least: int | None, most: int | None) -> str:
-    if most is None:
-        return f">= {least}"
-    return f"<= {most}" if least is None else f"from {least} to {most}"
+    if least is None:
+        return "" if most is None else f" <= {most}"
+    return f" >= {least}" if most is None or most >= UNBOUNDED else f" from {least} to {most}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_floats, as_plain, as_times, as_whole, shown
 from mfsym.configurations.cells import Cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
@@ -24,6 +24,7 @@ from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of
 from mfsym.metrics import risks, rmd2_si
 from mfsym.provenance import attributes
+from mfsym.scripts import checked_jobs
 from mfsym.streams import stream_key, uniforms
 from mfsym.teachers import QUADRATURE_ORDER, Data
 from mfsym.transport import rmd2_from, second_moment, w2
@@ -137,6 +138,18 @@ class Study:
     times: tuple[float, ...] = (1.0, 2.0, 5.0)
     limit_n: int = 1000
 
+    def __post_init__(self) -> None:
+        found = {name: as_plain(getattr(self, name)) for name in ("sizes", "times")}
+        for name, values in found.items():
+            if not isinstance(values, list) or not values:
+                raise MfsymError(f"{name} must be a sequence of numbers, got {shown(getattr(self, name))}")
+        object.__setattr__(self, "sizes", tuple(as_whole(n, "sizes", 1) for n in found["sizes"]))
+        object.__setattr__(self, "times", tuple(as_times(found["times"])))
+        if len(set(self.sizes)) < len(self.sizes) or self.times[0] < 0:
+            raise MfsymError(f"sizes must not repeat and times be >= 0, got {shown(self.sizes)}, {shown(self.times)}")
+        for name in ("replicates", "limit_n"):
+            object.__setattr__(self, name, as_whole(getattr(self, name), name, 1))
+
 
 def converge(
     cell: Cell,
@@ -155,6 +168,7 @@ def converge(
     risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2 (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
     """
+    jobs = checked_jobs(jobs)
     sizes, replicates = study.sizes, study.replicates
     target = limit_of(replace(cell, n=study.limit_n), np.array(study.times), data, unit, accuracy)
     cells = [replace(cell, n=n, replicate=r) for n in sizes for r in range(replicates)]

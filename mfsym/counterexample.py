@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
 from mfsym.experiments import dynamics_of, problem_of, start_of
@@ -46,10 +47,10 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
     """
     import xarray as xr
 
+    sizes, replicates = sorted(as_whole(n, "sizes", 1) for n in sizes), as_whole(replicates, "replicates", 1)
     problem = problem_of(cell)
     if problem.unit.c != 1:
         raise MfsymError(f"the counterexample needs a problem with one output, got {problem.unit.c}")
-    sizes = sorted(sizes)
     shape = (len(LAWS), len(sizes), replicates)
     risk, radius = np.full(shape, np.nan), np.linspace(0.0, 1.0, RADII)
     profile, points = np.full((len(LAWS), RADII), np.nan), np.zeros((RADII, problem.unit.d))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_choice, as_number, as_whole
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import gaussian
 from mfsym.errors import MfsymError
@@ -42,6 +43,12 @@ GAIN = 10.0
 """How much a training may enlarge the error of E_j itself: such residuals do not count as leaving."""
 
 _STRIDE = 1 << 20
+
+WHOLE = {
+    **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
+    **{"replicates": 4, "seed": 0, "replicate": 0},
+}
+"""The whole numbers of a ``Search`` and the least they may be: the robust rule needs 4 replicates for its null."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,13 @@ class Search:
     replicate: int = 0
 
     def __post_init__(self) -> None:
-        if self.replicates < 4:
-            raise MfsymError(f"the robust rule needs at least 4 replicates to calibrate itself, got {self.replicates}")
-        if min(self.n, self.trainings, self.snapshots) < 1 or not self.horizon > 0:
-            raise MfsymError(
-                "n, trainings and snapshots must be at least 1 and the horizon positive, got "
-                f"{self.n}, {self.trainings}, {self.snapshots} and {self.horizon}"
-            )
+        for name, least in WHOLE.items():
+            if name != "max_steps" or self.max_steps is not None:
+                object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
+        for name in ("alpha", "horizon"):
+            object.__setattr__(self, name, as_number(getattr(self, name), name, above=0.0))
+        for name in ("tau", "beta", "delta"):
+            object.__setattr__(self, name, as_number(getattr(self, name), name, least=0.0))
 
 
 @dataclass(frozen=True)
@@ -246,8 +253,7 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
 
     The unit's group is not used. rule : a name in RULES. Raises MfsymError if a training diverges.
     """
-    if rule not in RULES:
-        raise MfsymError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    as_choice(rule, "rule", RULES)
     search = Search() if search is None else search
     subspace = Subspace(np.zeros((unit.p, 1))) if search.start is None else search.start
     steps: list[Step] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
@@ -95,21 +95,18 @@ class NoisySGD:
         self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
-        self.alpha = _finite("alpha", alpha, positive=True)
-        self.tau, self.beta = _finite("tau", tau), _finite("beta", beta)
-        if batch_size < 1:
-            raise MfsymError(f"batch_size must be at least 1, got {batch_size}")
-        if dtype not in DTYPES:
-            raise MfsymError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-        self.batch_size = batch_size
+        self.alpha = as_number(alpha, "alpha", above=0.0)
+        self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
+        self.batch_size = as_whole(batch_size, "batch_size", 1)
         self.schedule = schedule
-        self.dtype = np.dtype(dtype)
-        self.threads = threads
+        self.dtype = np.dtype(as_choice(as_plain(dtype), "dtype", DTYPES))
+        self.threads = as_whole(threads, "threads", 1)
         self.projector = self.scheme.projector
         self.noise_map = self._noise_map(projected_noise or self.projector is not None)
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
+        seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")
         start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
             raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
@@ -119,6 +116,7 @@ class NoisySGD:
 
     def step(self, state: State, n: int = 1) -> State:
         """The state n steps later; a diverged state stays where it diverged."""
+        n = as_whole(n, "n")
         if state.status != "ok" or n <= 0:
             return state
         chunk = max(1, CHUNK_SAMPLES // self.batch_size)
@@ -139,7 +137,7 @@ class NoisySGD:
         After a divergence every later time yields the diverged state.
         """
         state = start
-        for time in times:
+        for time in as_times(times):
             target = round(time * start.z.shape[-2])
             if target < state.step and state.status == "ok":
                 raise MfsymError(f"times must increase, got {time} after {state.time}")
@@ -188,10 +186,3 @@ class NoisySGD:
         if self.unit.p > FRAME_LIMIT:
             return subspace.projector if projected else np.eye(self.unit.p)
         return subspace.basis if projected else subspace.frame
-
-
-def _finite(name: str, value: float, positive: bool = False) -> float:
-    if not np.isfinite(value) or value < 0 or (positive and value == 0):
-        kind = "positive" if positive else "non-negative"
-        raise MfsymError(f"{name} must be finite and {kind}, got {value}")
-    return float(value)

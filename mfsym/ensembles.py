@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats, as_number, as_whole
 from mfsym.errors import MfsymError
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
@@ -88,7 +88,8 @@ def symmetrised(z: ArrayLike, action: Representation, order: int | None = None) 
 
 def gaussian(key: NDArray[np.uint32], n: int, p: int, scale: float = INIT_SCALE) -> Floats:
     """n independent particles (n, p) from N(0, scale^2 I): a pure function of the key, prefixes agree across n."""
-    return scale * normals(key, 0, n, p)
+    n, p = as_whole(n, "n", 0), as_whole(p, "p", 0)
+    return as_number(scale, "scale", least=0.0) * normals(key, 0, n, p)
 
 
 def init_particles(unit: Unit, init: str, n: int, seed: int, replicate: int = 0) -> Floats:
@@ -98,10 +99,8 @@ def init_particles(unit: Unit, init: str, n: int, seed: int, replicate: int = 0)
     "wi-orbit" : n / K Gaussian particles and their images under all K elements of a finite group: an empirical law that
     is itself weakly invariant; n must be a multiple of K.
     """
-    if init not in INITS:
-        raise MfsymError(f"init must be one of {', '.join(INITS)}, got {init!r}")
-    if n < 1:
-        raise MfsymError(f"need at least one particle, got n = {n}")
+    as_choice(init, "init", INITS)
+    n = as_whole(n, "n", 1)
     key = stream_key(seed, "init", replicate)
     if init == "wi-orbit":
         order = unit.action.group.order

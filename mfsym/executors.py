@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mfsym.errors import MfsymError, StoreError
+from mfsym.scripts import WatchedContext
 
 TRIES = 4
 PRELOAD = ["mfsym.experiments"]
@@ -53,12 +54,16 @@ class WorkerDied(MfsymError):
 
 @dataclass
 class Workers:
-    """A way to get an Executor: ``make`` builds a fresh one, ``width`` tasks are kept in flight."""
+    """A way to get an Executor: ``make`` builds a fresh one, ``width`` tasks are kept in flight.
+
+    explain : called when workers have died and the pool is stopped; raises where it knows a reason that concerns all.
+    """
 
     make: Callable[[], Executor]
     width: int
     lost: tuple[type[BaseException], ...] = ()
     stop: Callable[[Executor], None] = field(default=lambda pool: pool.shutdown(wait=False, cancel_futures=True))
+    explain: Callable[[], None] = lambda: None
 
 
 def in_process() -> Workers:
@@ -107,7 +112,7 @@ def local_pool(jobs: int) -> Workers:
     """``jobs`` processes of one thread each, forked from a server that has the package loaded already."""
     from multiprocessing import forkserver
 
-    context = multiprocessing.get_context("forkserver")
+    context = WatchedContext()
     before = {child.pid for child in multiprocessing.active_children() if child.pid is not None}
 
     def make() -> Executor:
@@ -116,7 +121,7 @@ def local_pool(jobs: int) -> Workers:
             forkserver.ensure_running()
         return ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_start_worker)
 
-    return Workers(make, width=2 * jobs, stop=lambda pool: _kill_pool(pool, before))
+    return Workers(make, width=2 * jobs, stop=lambda pool: _kill_pool(pool, before), explain=context.explain)
 
 
 def dask_cluster(address: str) -> Workers:
@@ -124,7 +129,7 @@ def dask_cluster(address: str) -> Workers:
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
-        raise MfsymError("--scheduler needs dask: install the extra with pip install 'mfsym[dask]'") from error
+        raise MfsymError("a dask scheduler needs dask: install the extra with pip install 'mfsym[dask]'") from error
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -145,7 +150,7 @@ def mpi_pool(jobs: int) -> Workers:
     try:
         from mpi4py.futures import MPIPoolExecutor
     except ImportError as error:
-        raise MfsymError("--scheduler mpi needs mpi4py: install the extra with pip install 'mfsym[mpi]'") from error
+        raise MfsymError("the scheduler mpi needs mpi4py: install the extra with pip install 'mfsym[mpi]'") from error
     return Workers(lambda: MPIPoolExecutor(max_workers=jobs, env=ONE_THREAD), width=2 * jobs)
 
 
@@ -212,6 +217,7 @@ def completed(function: Callable[[Any], Any], tasks: Sequence[Any], crew: Worker
                 lost += state.flying.values()
                 state.flying.clear()
                 crew.stop(pool)
+                crew.explain()
                 pool = crew.make()
                 yield from state.bury(lost)
     finally:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ndtr, ndtri
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_floats, as_number, as_whole
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key, uniforms
@@ -71,8 +71,7 @@ class InputLaw(ABC):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise MfsymError(f"the input scale must be finite and positive, got {self.scale}")
+        object.__setattr__(self, "scale", as_number(self.scale, "the input scale", above=0.0))
 
     def draw(self, key: NDArray[np.uint32], first: int, count: int, d: int) -> Floats:
         """Samples first .. first + count - 1 of the endless sequence: (count, d)."""
@@ -80,9 +79,7 @@ class InputLaw(ABC):
 
     def rule(self, d: int, order: int = QUADRATURE_ORDER) -> Rule:
         """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows."""
-        if order < 1 or d < 1:
-            raise MfsymError(f"a quadrature needs at least one node and one dimension, got order {order} on R^{d}")
-        return _rule(self, d, order)
+        return _rule(self, as_whole(d, "d", 1), as_whole(order, "order", 1))
 
     @abstractmethod
     def transform(self, normals: Floats) -> Floats:
@@ -105,8 +102,8 @@ class Gaussian(InputLaw):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cutoff is not None and not (np.isfinite(self.cutoff) and self.cutoff > 0):
-            raise MfsymError(f"the cutoff must be finite and positive, got {self.cutoff}")
+        if self.cutoff is not None:
+            object.__setattr__(self, "cutoff", as_number(self.cutoff, "the cutoff", above=0.0))
 
     def transform(self, normals: Floats) -> Floats:
         x = self.scale * normals

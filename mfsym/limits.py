@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.single import single_cell
+from mfsym.configurations.single import stated_cell
 from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud
 from mfsym.metrics import risks, rmd2_si, rmd2_symmetrised
@@ -47,7 +48,7 @@ def flow(
     error_w2, error_risk, all over time. Errors are differences to a flow of half as many particles.
     """
     named = teacher if isinstance(teacher, str) else "arbitrary"
-    cell, _ = single_cell({"teacher": named, **parameters}, (scheme,), environment={})
+    cell = stated_cell({"teacher": named, **parameters}, (scheme,))
     data = reference_teacher(named, cell.unit, cell.activation) if isinstance(teacher, str) else teacher
     return flow_cell(cell, data, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
 
@@ -63,6 +64,8 @@ def flow_cell(
     verbosity: int = -1,
 ) -> xr.Dataset:
     """As ``flow``, for the first scheme of a cell; the unit is the data's own if there is one."""
+    snapshots = as_whole(snapshots, "snapshots", 1)
+    tolerance = None if tolerance is None else as_number(tolerance, "tolerance", above=0.0)
     unit = unit_of(data) if unit is None else unit
     times = np.linspace(0.0, cell.horizon, snapshots) if snapshots > 1 else np.array([cell.horizon])
     with Progress(1, f"flow {cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="flow") as progress:
@@ -93,6 +96,7 @@ def phase_portrait(
     """
     import xarray as xr
 
+    times, grid = list(as_times(times)), as_whole(grid, "grid", 2)
     plane = unit.fixed_subspace
     if plane.dimension != 2:
         raise MfsymError(f"a phase portrait needs E^G of dimension 2, got {plane.dimension}; use another problem")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from mfsym.arguments import as_choice
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import CROSS_ENTROPY, LOGISTIC, QUADRATIC
 from mfsym.representations import Representation
@@ -115,6 +116,4 @@ over outputs where c > 1 (c independent questions).
 
 def get_loss(name: str) -> Loss:
     """The loss of this name; MfsymError names the known ones."""
-    if name not in LOSSES:
-        raise MfsymError(f"loss must be one of {', '.join(LOSSES)}, got {name!r}")
-    return LOSSES[name]
+    return LOSSES[as_choice(name, "loss", LOSSES)]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_floats, as_whole
 from mfsym.dynamics import NoisySGD, State
 from mfsym.engines.contract import StepParameters
 from mfsym.engines.layers import CpuLayers, network_of
@@ -37,6 +37,7 @@ def init_layers(unit: Unit, init: str, depth: int, n: int, seed: int, replicate:
     """Start particles (L, N, p): independent layers, each from the start law "wi" or "si" of ``init_particles``."""
     if init not in ("wi", "si"):
         raise MfsymError(f"init must be wi or si, got {init!r}")
+    depth, n = as_whole(depth, "depth", 1), as_whole(n, "n", 1)
     return init_particles(unit, init, depth * n, seed, replicate).reshape(depth, n, unit.p)
 
 
@@ -62,8 +63,7 @@ class ResNetSGD(NoisySGD):
 
     def __init__(self, unit: Unit, scheme: Scheme | str, data: Data, *, depth: int, **options: Any) -> None:
         super().__init__(unit, scheme, data, **options)
-        if depth < 1:
-            raise MfsymError(f"depth must be at least 1, got {depth}")
+        depth = as_whole(depth, "depth", 1)
         moves = [(rep.generator_matrices, rep.algebra_matrices) for rep in (unit.rho_x, unit.rho_y)]
         if unit.d != unit.c or not all(np.array_equal(a, b) for a, b in zip(*moves, strict=True)):
             raise MfsymError(
@@ -86,6 +86,7 @@ class ResNetSGD(NoisySGD):
 
     def step(self, state: State, n: int = 1) -> State:
         """The state n steps later; a diverged state stays where it diverged."""
+        n = as_whole(n, "n")
         if state.status != "ok" or n <= 0:
             return state
         samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)

@@ -18,6 +18,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
+
 STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap")
 """Names of the independent streams of one replicate."""
 
@@ -37,7 +39,7 @@ def stream_key(seed: int, stream: str, replicate: int = 0) -> NDArray[np.uint32]
     """The 64-bit Philox key (two uint32 words) of one stream of one replicate of one seed."""
     if stream not in STREAMS:
         raise ValueError(f"stream must be one of {', '.join(STREAMS)}, got {stream!r}")
-    text = f"mfsym:{int(seed)}:{int(replicate)}:{stream}".encode()
+    text = f"mfsym:{as_whole(seed, 'seed')}:{as_whole(replicate, 'replicate')}:{stream}".encode()
     return np.frombuffer(hashlib.blake2b(text, digest_size=8).digest(), dtype="<u4").astype(np.uint32)
 
 

@@ -21,8 +21,9 @@ from mfsym.discovery import Search
 from mfsym.problems import Problem, load_problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
+from mfsym.scripts import checked_jobs
 from mfsym.stores.datasets import open_result, save
-from mfsym.stores.publishing import make_folder
+from mfsym.stores.publishing import make_folder, require_writable
 from mfsym.teachers import reference_teacher
 from mfsym.traces import FOUND, trace
 from mfsym.variables import annotate
@@ -67,6 +68,7 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     import xarray as xr
 
     results: dict[int, Arrays] = {}
+    jobs = checked_jobs(jobs)
     crew = executors.workers(min(jobs, seeds))
     with (
         Progress(seeds, f"discover {case.name}", verbosity=verbosity, unit="seed") as progress,
@@ -109,6 +111,10 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
     """
     import xarray as xr
 
+    jobs = checked_jobs(jobs)
+    if kept is not None:
+        make_folder(kept)
+        require_writable(kept / "case.nc")
     parts = []
     for case in study.case:
         path = None if kept is None else kept / f"{identity_of(case, study.seeds)}.nc"
@@ -117,7 +123,6 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
             continue
         parts.append(run_case(case, study.seeds, jobs=jobs, verbosity=verbosity))
         if path is not None:
-            make_folder(path.parent)
             save(parts[-1], path)
     longest = max(part.sizes["step"] for part in parts)
     variables: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats, as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
 from mfsym.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule
@@ -71,7 +71,7 @@ class FunctionData(Data):
         self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str = "function"
     ) -> None:
         self.inputs, self.function, self.name = inputs, function, name
-        self.d, self.c = d, c
+        self.d, self.c = as_whole(d, "d", 1), as_whole(c, "c", 1)
 
     def draw(self, key: NDArray[np.uint32], first: int, count: int) -> tuple[Floats, Floats]:
         x = self.inputs.draw(key, first, count, self.d)
@@ -112,7 +112,7 @@ class Teacher(FunctionData):
             raise MfsymError(f"teacher particles must be a finite array (n, {unit.p}), got shape {z.shape}")
         self.unit = unit
         self.particles = z
-        super().__init__(Gaussian(float(scale)) if inputs is None else inputs, self._predict, unit.d, unit.c, name)
+        super().__init__(Gaussian(scale) if inputs is None else inputs, self._predict, unit.d, unit.c, name)
 
     @property
     def scale(self) -> float:
@@ -126,8 +126,7 @@ class Teacher(FunctionData):
 @lru_cache(maxsize=16)
 def reference_unit(kind: str = "matrix", activation: str = "sigmoid") -> Unit:
     """The unit of the reference experiment: X = Y = R^2, C_2 acts by the swap of coordinates on both."""
-    if kind not in UNITS:
-        raise MfsymError(f"unit must be one of {', '.join(UNITS)}, got {kind!r}")
+    as_choice(kind, "unit", UNITS)
     swap = cyclic(2).permutation()
     return UNITS[kind](activation, swap, swap)
 
@@ -138,8 +137,7 @@ def reference_teacher(name: str, kind: str = "matrix", activation: str = "sigmoi
     "arbitrary" : 5 particles without symmetry.  "wi" : those and their images under the group (10).
     "si" : 5 particles of E^G, given in its orthonormal basis.
     """
-    if name not in TEACHERS:
-        raise MfsymError(f"teacher must be one of {', '.join(TEACHERS)}, got {name!r}")
+    as_choice(name, "teacher", TEACHERS)
     unit = reference_unit(kind, activation)
     if name == "si":
         return Teacher(unit, _SI_COORDINATES @ unit.fixed_subspace.basis.T, name=name)

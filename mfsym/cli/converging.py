@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of
+from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, sizes_of
 from mfsym.cli.options import (
     COUNT,
+    Name,
     format_option,
     jobs_option,
+    keep_and_print,
     large_option,
     output_file,
     problem_options,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 @problem_options
 @click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")
 @click.option("--replicates", type=COUNT, help="Replicates of every N.  [default: 20]")
-@click.option("--scheme", type=click.Choice(SCHEMES), help="Training scheme.  [default: vanilla]")
+@click.option("--scheme", type=Name(SCHEMES), help="Training scheme.  [default: vanilla]")
 @click.option("--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Where laws are compared.")
 @click.option(
     "--limit-n", type=COUNT, default=1000, show_default=True, help="Particles of the limit; a multiple of N is fast."
@@ -72,7 +74,7 @@ def converge(
     path = output_file(out)
     accuracy, moments = accuracy_of(given), moments_of(times, "--times")
     if sizes is not None:
-        given["n"] = [int(value) for value in moments_of(sizes, "--sizes")]
+        given["n"] = sizes_of(sizes, "--sizes")
     given["scheme"] = [scheme] if scheme is not None else (None if sim is not None else ["vanilla"])
     given["horizon"] = moments[-1]
     resolved = load(sim, options=given)
@@ -84,7 +86,6 @@ def converge(
     from mfsym.convergence import Study, slope_records, slope_table
     from mfsym.convergence import converge as measure
     from mfsym.experiments import problem_of
-    from mfsym.stores.datasets import save
 
     problem = problem_of(cell).quadratic("converge")
     dataset = measure(
@@ -96,9 +97,7 @@ def converge(
         jobs=jobs,
         verbosity=verbosity(quiet, verbose),
     )
-    assert path is not None
-    save(dataset, path)
-    click.echo(json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
+    keep_and_print(dataset, path, json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
 
 
 def _one_point(resolved: Resolved) -> Cell:

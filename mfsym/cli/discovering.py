@@ -11,9 +11,12 @@ import click
 from mfsym.cli.options import (
     COUNT,
     SEED,
+    Name,
     Number,
+    Whole,
     format_option,
     jobs_option,
+    keep_and_print,
     output_file,
     problem_option,
     verbosity,
@@ -25,12 +28,12 @@ from mfsym.errors import MfsymError
 
 search_options = with_options(
     problem_option,
-    click.option("--teacher", type=click.Choice(TEACHERS), help="Target law.  [default: wi]"),
-    click.option("--unit", type=click.Choice(UNITS), help="Kind of unit.  [default: matrix]"),
-    click.option("--activation", type=click.Choice(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
+    click.option("--teacher", type=Name(TEACHERS), help="Target law.  [default: wi]"),
+    click.option("--unit", type=Name(UNITS), help="Kind of unit.  [default: matrix]"),
+    click.option("--activation", type=Name(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
     click.option(
         "--rule",
-        type=click.Choice(("paper", "robust", "oracle", "paper-oracle")),
+        type=Name(("paper", "robust", "oracle", "paper-oracle")),
         help="Who decides: the mean residual, agreeing principal directions, or the population.  [default: robust]",
     ),
     click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 1000]"),
@@ -42,7 +45,7 @@ search_options = with_options(
     click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
     click.option("--trainings", type=COUNT, help="Over which the paper's rule averages.  [default: 1]"),
     click.option("--snapshots", type=COUNT, help="Of each, over which the paper's rule averages.  [default: 1]"),
-    click.option("--replicates", type=click.IntRange(min=4), help="Of the robust rule.  [default: 8]"),
+    click.option("--replicates", type=Whole(4), help="Of the robust rule.  [default: 8]"),
     click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
 )
 """One discovery's parameters; a problem's [training] comes before the defaults."""
@@ -81,26 +84,20 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
     cell, _ = single_cell({**{key: stated.pop(key) for key in STATED if key in stated}, "problem": file})
     from mfsym.discovery import Search
     from mfsym.experiments import problem_of
-    from mfsym.stores.datasets import save
     from mfsym.traces import symmetric_as_stated, trace, trace_record, trace_table
 
     found = problem_of(cell).quadratic("discover")
     search = Search(**{**preferred(cell.problem), **stated})
     dataset = trace(found.unit, found.data, rule, search, known=symmetric_as_stated(found.data))
-    if path is not None:
-        save(dataset, path)
-    click.echo(json.dumps(trace_record(dataset)) if form == "json" else trace_table(dataset))
+    keep_and_print(dataset, path, json.dumps(trace_record(dataset)) if form == "json" else trace_table(dataset))
 
 
 def _study(sim: Path, path: Path | None, jobs: int, form: str, loudness: int) -> None:
     """Run the cases of a study file and tabulate them."""
     from mfsym.configurations.studies import read_study
-    from mfsym.stores.datasets import save
     from mfsym.studies import run_study, study_records, study_table
 
     study = read_study(sim)
     kept = None if path is None else path.with_suffix(".cases")
     dataset = run_study(study, kept, jobs=jobs, verbosity=loudness)
-    if path is not None:
-        save(dataset, path)
-    click.echo(json.dumps(study_records(dataset)) if form == "json" else study_table(dataset))
+    keep_and_print(dataset, path, json.dumps(study_records(dataset)) if form == "json" else study_table(dataset))

@@ -10,7 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.cli.options import Number, format_option, output_file, problem_option
+from mfsym.cli.options import Name, Number, format_option, output_file, problem_option
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
@@ -25,12 +25,12 @@ LARGE = 50_000
 @click.command()
 @click.argument("cloud")
 @click.argument("other", required=False)
-@click.option("--to", type=click.Choice(("si", "symmetrised", "wi")), help="Distance of one cloud to these laws.")
-@click.option("--along", type=click.Choice(("time",)), help="Each time of a run against the next, or against OTHER.")
+@click.option("--to", type=Name(("si", "symmetrised", "wi")), help="Distance of one cloud to these laws.")
+@click.option("--along", type=Name(("time",)), help="Each time of a run against the next, or against OTHER.")
 @click.option("--time", "at", type=Number(0.0), help="Time of a run file.  [default: its last]")
-@click.option("--method", type=click.Choice(METHODS), help="Solver; sinkhorn and sliced approximate.  [default: auto]")
+@click.option("--method", type=Name(METHODS), help="Solver; sinkhorn and sliced approximate.  [default: auto]")
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
-@click.option("--unit", type=click.Choice(UNITS), help="Reference unit whose group acts.  [default: matrix]")
+@click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: matrix]")
 @problem_option
 @format_option("text", "json")
 def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
 
-from mfsym.cli.options import COUNT, Number, output_file, problem_options, verbosity, verbosity_options, with_options
+from mfsym.arguments import as_whole
+from mfsym.cli.options import (
+    COUNT,
+    Name,
+    Number,
+    Whole,
+    output_file,
+    problem_options,
+    verbosity,
+    verbosity_options,
+    with_options,
+)
 from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
 
-ORDER = click.IntRange(min=2, max=1000)
+ORDER = Whole(2, 1000)
 METHODS = ("RK23", "RK45", "DOP853")
 
 accuracy_options = with_options(
@@ -18,7 +31,7 @@ accuracy_options = with_options(
     click.option(
         "--force-tolerance", type=Number(0.0, open_low=True), default=1e-6, show_default=True, help="Of refinement."
     ),
-    click.option("--method", type=click.Choice(METHODS), default="DOP853", show_default=True, help="In time."),
+    click.option("--method", type=Name(METHODS), default="DOP853", show_default=True, help="In time."),
     click.option("--rtol", type=Number(0.0, open_low=True), default=1e-8, show_default=True, help="In time."),
 )
 """How exactly a limit is computed."""
@@ -33,19 +46,32 @@ def accuracy_of(given: dict[str, Any]) -> Any:
 
 def moments_of(text: str, option: str, *, zero: bool = False) -> list[float]:
     """'1,2,5' as increasing positive numbers, 0 allowed where ``zero``; MfsymError otherwise."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise MfsymError(f"{option} must be numbers separated by commas, got {text[:60]!r}") from None
+    values = [float(value) for value in _numbers(text, option)]
     if any(not (0 < value < 1e12 or (zero and value == 0)) for value in values) or sorted(set(values)) != values:
         sign = "at least 0" if zero else "positive"
         raise MfsymError(f"{option} must be {sign}, increasing and without repeats, got {text[:60]!r}")
     return values
 
 
+def sizes_of(text: str, option: str) -> list[int]:
+    """'50,200' as increasing whole numbers >= 1; MfsymError for anything else and for repeats."""
+    values = sorted(as_whole(value, option, 1, 10**12) for value in _numbers(text, option))
+    if len(set(values)) < len(values):
+        raise MfsymError(f"{option} must be without repeats, got {text[:60]!r}")
+    return values
+
+
+def _numbers(text: str, option: str) -> list[int | float]:
+    values = [parse_number(part) for part in text.split(",")]
+    numbers = [value for value in values if value is not None and math.isfinite(value)]
+    if len(numbers) < len(values):
+        raise MfsymError(f"{option} must be numbers separated by commas, got {text[:60]!r}")
+    return numbers
+
+
 @click.command()
 @problem_options
-@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
 @click.option(
     "--tolerance", type=Number(0.0, open_low=True), help="Double N until the law's relative W2 error is this."
@@ -93,9 +119,9 @@ def flow(
 
 @click.command()
 @problem_options
-@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--times", metavar="T,T,...", help="One portrait each.  [default: 0, 1/20, 1/4 and all of the horizon]")
-@click.option("--grid", type=click.IntRange(min=2, max=1000), default=25, show_default=True, help="Points a side.")
+@click.option("--grid", type=Whole(2, 1000), default=25, show_default=True, help="Points a side.")
 @accuracy_options
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> None:

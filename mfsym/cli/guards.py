@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 from types import FrameType
@@ -22,6 +23,15 @@ class Terminated(BaseException):
 
 def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
+
+
+def in_options(message: str) -> str:
+    """An error of a Python function in the words of the command line.
+
+    >>> in_options("retry_failed=True runs it again")
+    '--retry-failed runs it again'
+    """
+    return re.sub(r"\b([a-z_]+)=True\b", lambda found: f"--{found[1].replace('_', '-')}", message)
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -53,7 +63,7 @@ class GuardedGroup(click.Group):
         except click.ClickException as error:
             fail(error.format_message(), 2)
         except MfsymError as error:
-            fail(str(error), error.exit_code)
+            fail(in_options(str(error)), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             fail("interrupted; what is done is kept", INTERRUPTED)
         except Terminated:

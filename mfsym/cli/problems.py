@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from mfsym.cli.flowing import sizes_of
 from mfsym.cli.options import (
     COUNT,
     SEED,
+    Name,
     Number,
     format_option,
     output_file,
@@ -18,7 +20,6 @@ from mfsym.cli.options import (
     verbosity,
     verbosity_options,
 )
-from mfsym.errors import MfsymError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "sims" / "problems"
 
@@ -77,7 +78,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice(("groups", "units", "schemes", "problems")))
+@click.argument("what", type=Name(("groups", "units", "schemes", "problems")))
 @format_option("text", "json")
 def list_command(what: str, form: str) -> None:
     """List what there is: groups and representations, units, schemes, or the problems that come with mfsym.
@@ -147,9 +148,7 @@ def counterexample(
     from mfsym.configurations.single import single_cell
 
     path = output_file(out)
-    numbers = sorted(int(text) for text in sizes.split(",") if text.strip().isdecimal() and int(text) > 0)
-    if not numbers or len(numbers) != len(sizes.split(",")):
-        raise MfsymError(f"--sizes must be whole numbers of at least 1, got {sizes[:60]!r}")
+    numbers = sizes_of(sizes, "--sizes")
     stated = {"problem": problem or str(SHIPPED / "c4-counterexample.toml"), "n": max(numbers)}
     cell, _ = single_cell({**given, **stated})
     from mfsym.counterexample import si_against_wi

@@ -95,14 +95,13 @@ def _print_preview(needs: Any, state: Any, form: str) -> None:
 
 def _print_summary(summary: Any, form: str) -> None:
     if form == "json":
-        names = ("ran", "kept", "failed", "diverged", "training", "measuring")
-        click.echo(json.dumps({name: getattr(summary, name) for name in names}))
+        click.echo(json.dumps(summary.to_dict()))
         return
     click.echo(f"{summary.ran} cell(s) run, {summary.kept} kept from before")
     if summary.ran:
         click.echo(f"{summary.training:.0f} s of training and {summary.measuring:.0f} s of distances and risks")
     for kind in ("failed", "diverged"):
-        for label, reason in sorted(getattr(summary, kind).items()):
+        for label, reason in sorted(getattr(summary, kind).values()):
             click.echo(f"  {kind:9s} {label}: {' '.join(reason.split())[:160]}")
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from mfsym.cli.options import (
     COUNT,
+    Name,
     format_option,
     jobs_option,
+    keep_and_print,
     large_option,
     output_file,
     problem_options,
@@ -23,7 +26,7 @@ from mfsym.errors import Diverged, SweepIncomplete
 
 @click.command()
 @problem_options
-@click.option("--scheme", type=click.Choice(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
+@click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 @large_option
@@ -102,16 +105,15 @@ def compare(
         allow_large=allow_large,
     )
     from mfsym.experiments import compare_cells
-    from mfsym.stores.datasets import save
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
 
     dataset = compare_cells(cell, replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose))
-    if path is not None:
-        save(dataset, path)
     if form == "json":
-        click.echo(json.dumps(comparison_records(dataset)))
+        text = json.dumps(comparison_records(dataset))
     else:
-        click.echo(comparison_table(dataset) if form == "table" else comparison_csv(dataset))
-    bad = int((dataset["status"].values != "ok").sum())
-    if bad:
-        raise SweepIncomplete(f"{bad} training(s) diverged; try a smaller --alpha", missing=())
+        text = comparison_table(dataset) if form == "table" else comparison_csv(dataset)
+    keep_and_print(dataset, path, text)
+    bad = dataset["status"].transpose("replicate", "scheme").values != "ok"
+    if bad.any():
+        missing = tuple(replace(cell, replicate=r).identity for r in range(replicates) if bad[r].any())
+        raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)

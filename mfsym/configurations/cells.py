@@ -6,16 +6,21 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mfsym.arguments import as_number, as_plain, as_whole
 from mfsym.configurations.fields import TRAINING_KEYS
 from mfsym.configurations.layers import Resolved
 
 SCHEMA_VERSION = 1
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
+
+WHOLE, REAL = ("n", "replicate", "seed", "batch_size"), ("alpha", "tau", "beta", "horizon")
+LEAST = {"replicate": 0, "seed": 0}
+"""Numbers of a cell, and the least value of those that may be 0."""
 
 PROBLEM_KEYS = ("problem", "problem_digest")
 
@@ -26,7 +31,7 @@ class Cell:
 
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
     problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
-    The content is part of the identity, the path is not.
+    The content is part of the identity, the path is not. Numbers may be NumPy's; MfsymError for one out of range.
     """
 
     teacher: str = "wi"
@@ -46,6 +51,15 @@ class Cell:
     problem: str = ""
     problem_digest: str = ""
 
+    def __post_init__(self) -> None:
+        for name in WHOLE:
+            object.__setattr__(self, name, as_whole(getattr(self, name), name, least=LEAST.get(name, 1)))
+        for name in REAL:
+            bound = {"above": 0.0} if name == "alpha" else {"least": 0.0}
+            object.__setattr__(self, name, as_number(getattr(self, name), name, **bound))
+        given = as_plain(self.schemes)
+        object.__setattr__(self, "schemes", tuple(given) if isinstance(given, list) else (given,))
+
     @property
     def identity(self) -> str:
         """32 hexadecimal digits: the digest of the values and of the schema's version."""
@@ -57,8 +71,13 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A short name for people."""
-        return f"teacher={self.teacher} init={self.init} n={self.n} replicate={self.replicate}"
+        """A short name for people; see ``label_of`` for the cells of a grid."""
+        return self.label_of(())
+
+    def label_of(self, listed: Iterable[str]) -> str:
+        """A name for people that no other cell of a grid has; listed : the training parameters that vary over it."""
+        head = f"teacher={self.teacher} init={self.init} n={self.n}"
+        return " ".join([head, *(f"{key}={getattr(self, key)}" for key in listed), f"replicate={self.replicate}"])
 
     @property
     def steps(self) -> int:

@@ -58,12 +58,6 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {"sweep": Sweep, "training": Training}
-LISTS = ("teacher", "init", "scheme", "n")
-"""Keys of [sweep] that are lists; a single value stands for a list of one."""
-
-WHOLE = ("n", "replicates", "seed", "batch_size")
-"""Keys whose values are whole numbers."""
-
 TRAINING_KEYS: tuple[str, ...] = Training.__struct_fields__
 
 MEANINGS: dict[str, str] = {

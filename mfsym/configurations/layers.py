@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +10,18 @@ from typing import Any
 
 import msgspec
 
-from mfsym.configurations.fields import LISTS, TABLES, WHOLE, defaults, key_tables
+from mfsym.arguments import shown, suggestions
+from mfsym.configurations.fields import TABLES, defaults, key_tables
+from mfsym.configurations.values import checked, parse_toml, parse_value
 from mfsym.errors import MfsymError
 
 MAX_FILE_BYTES = 1_000_000
 ENVIRONMENT_PREFIX = "MFSYM_"
 OTHER_ENVIRONMENT = ("CACHE_DIR", "DEMO_SIZE", "LOG", "THREADS")
 """Variables MFSYM_* that are no keys of a configuration."""
+
+COMMAND_LINE, ARGUMENTS = "command line", "arguments"
+"""Origins of what options state, and of what a Python function was called with: errors name the first only."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,6 @@ class Resolved:
         return msgspec.json.encode(self.tables(), order="sorted").decode()
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' for the known name closest to ``name``, or nothing."""
-    close = difflib.get_close_matches(name[:80], list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f"; known: {', '.join(sorted(known))}"
-
-
-def parse_value(text: str) -> Any:
-    """A value as in TOML; a bare word is text, and a, b, c without brackets is a list."""
-    if "\n" in text or "\r" in text:
-        raise MfsymError(f"a value must be on one line, got {text[:40]!r}")
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError, KeyError):
-        pass
-    if "," in text and not text.lstrip().startswith(("[", "{", '"', "'")):
-        return [parse_value(part.strip()) for part in text.split(",") if part.strip()]
-    return text.strip()
-
-
 def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The content of a TOML file; MfsymError, naming the file, for anything that is not one.
 
@@ -70,15 +52,15 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise MfsymError(f"{path}: {what} must be under {MAX_FILE_BYTES} bytes, got {size}")
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise MfsymError(f"{path}: must be UTF-8 text (byte {error.start} is not)") from error
-    except RecursionError as error:
-        raise MfsymError(f"{path}: is nested too deeply") from error
-    except ValueError as error:
-        raise MfsymError(f"{path}: is not valid TOML: {_one_line(error)}") from error
+    try:
+        return parse_toml(text)
+    except MfsymError as error:
+        raise MfsymError(f"{path}: {error}") from None
 
 
 def file_layer(path: Path) -> dict[str, Any]:
@@ -89,25 +71,27 @@ def file_layer(path: Path) -> dict[str, Any]:
     return values
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
 def _flatten(data: dict[str, Any], path: Path) -> dict[str, Any]:
     """Keys of the known tables; unknown tables and keys are refused with the nearest name."""
     values: dict[str, Any] = {}
     for table, content in data.items():
         if table not in TABLES:
-            raise MfsymError(f"{path}: unknown table [{table[:80]}]{nearest(table, TABLES)}")
+            hint = _belongs(table) or suggestions(table, TABLES)
+            raise MfsymError(f"{path}: unknown table [{table[:80]}]{hint}")
         if not isinstance(content, dict):
             raise MfsymError(f"{path}: {table} must be a table [{table}], got {type(content).__name__}")
         for key, value in content.items():
             if key not in TABLES[table].__struct_fields__:
-                raise MfsymError(
-                    f"{path}: unknown key {key[:80]!r} in [{table}]{nearest(key, TABLES[table].__struct_fields__)}"
-                )
+                hint = _belongs(key) or suggestions(key, TABLES[table].__struct_fields__)
+                raise MfsymError(f"{path}: unknown key {key[:80]!r} in [{table}]{hint}")
             values[key] = value
     return values
+
+
+def _belongs(key: str) -> str:
+    """Where a key that stands elsewhere belongs; nothing for what is no key."""
+    table = key_tables().get(key)
+    return f": {key} belongs in [{table}]" if table else ""
 
 
 def set_layer(assignments: Iterable[str]) -> dict[str, Any]:
@@ -121,7 +105,7 @@ def set_layer(assignments: Iterable[str]) -> dict[str, Any]:
             raise MfsymError(f"--set must be key=value, got {assignment[:80]!r}")
         table, dot, key = name.rpartition(".")
         if key not in tables or (dot and tables[key] != table):
-            raise MfsymError(f"--set: unknown key {name[:80]!r}{nearest(key, tables)}")
+            raise MfsymError(f"--set: unknown key {name[:80]!r}{_belongs(key) or suggestions(key, tables)}")
         values[key] = parse_value(text)
     return values
 
@@ -135,56 +119,34 @@ def environment_layer(environment: Mapping[str, str] | None = None) -> dict[str,
             continue
         key = name[len(ENVIRONMENT_PREFIX) :].lower()
         if key not in tables:
-            raise MfsymError(f"environment: unknown variable {name[:80]}{nearest(key, tables)}; unset it")
+            raise MfsymError(f"environment: unknown variable {name[:80]}{suggestions(key, tables)}; unset it")
         values[key] = parse_value(text)
     return values
-
-
-def _check_finite(key: str, value: Any, origin: str) -> None:
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, float) and not math.isfinite(item):
-            raise MfsymError(f"{key} ({origin}) must be finite, got {item}")
-
-
-def _whole(value: Any) -> Any:
-    """1e9 counts as a whole number; 5.5 is left for the type check to refuse."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _convert(key: str, value: Any, origin: str) -> Any:
-    """The value with its declared type; lists without repeats and not empty."""
-    if key in LISTS and not isinstance(value, list):
-        value = [value]
-    _check_finite(key, value, origin)
-    if key in WHOLE:
-        value = [_whole(item) for item in value] if isinstance(value, list) else _whole(value)
-    struct = TABLES[key_tables()[key]]
-    try:
-        converted = getattr(msgspec.convert({key: value}, struct), key)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
-        reason = re.sub(r" - at `[^`]*`", "", _one_line(error))
-        raise MfsymError(f"{key} ({origin}): {reason}, got {str(value)[:60]}") from error
-    if isinstance(converted, list):
-        if not converted:
-            raise MfsymError(f"{key} ({origin}) must hold at least one value, got an empty list")
-        if len(set(converted)) != len(converted):
-            raise MfsymError(f"{key} ({origin}) must not repeat a value, got {str(converted)[:60]}")
-    return converted
 
 
 def resolve(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
     """Resolve (origin, values) layers, the first given winning over the later ones and all over the defaults.
 
-    Raises MfsymError for a value of the wrong type, out of range or not finite, naming its key and origin.
+    Raises MfsymError for an unknown key, and for a value of the wrong type, out of range or not finite, naming its key
+    and, unless it is an argument of a function, its origin.
     """
-    values, origins = defaults(), dict.fromkeys(key_tables(), "default")
+    tables = key_tables()
+    values, origins = defaults(), dict.fromkeys(tables, "default")
     for origin, layer in reversed(layers):
         for key, value in layer.items():
             if value is None:
                 continue
-            values[key] = _convert(key, value, origin)
+            if key not in tables:
+                what = f"{key[:80]!r}{suggestions(key, tables)}" if isinstance(key, str) else shown(key)
+                raise MfsymError(f"unknown parameter{at(origin)} {what}")
+            values[key] = checked(key, value, TABLES[tables[key]], at(origin))
             origins[key] = origin
     return Resolved(values, origins)
+
+
+def at(origin: str) -> str:
+    """' (origin)' for an error about a value; nothing for the arguments of a function."""
+    return "" if origin == ARGUMENTS else f" ({origin})"
 
 
 def load(
@@ -192,18 +154,20 @@ def load(
     *,
     assignments: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Resolved:
     """The configuration of a file with every layer over it.
 
     path : a sweep file (TOML), or None.  assignments : texts key=value (``--set``).
-    options : values given on the command line; None stands for not given.
+    options : values given on the command line; arguments : to a Python function. None stands for not given.
     environment : instead of os.environ.  Raises MfsymError (exit code 2) for anything unknown or out of range.
     """
     from mfsym.configurations.problems import resolve_stated
 
     return resolve_stated(
-        ("command line", options or {}),
+        (COMMAND_LINE, options or {}),
+        (ARGUMENTS, arguments or {}),
         ("--set", set_layer(assignments)),
         ("environment", environment_layer(environment)),
         (f"file {path}" if path else "file", file_layer(path) if path else {}),

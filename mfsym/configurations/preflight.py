@@ -89,7 +89,7 @@ def available_memory() -> int:
 def check(
     resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False, parameters: int = PARAMETERS
 ) -> Estimate:
-    """The estimate of a sweep that fits; MfsymError naming the estimate and ``--allow-large`` otherwise.
+    """The estimate of a sweep that fits; MfsymError naming the estimate and ``allow_large`` otherwise.
 
     folder : where the cells go; its nearest existing parent tells the free disk space.  parameters : per particle.
     """
@@ -142,5 +142,5 @@ def refuse_large(needs: Estimate, *, jobs: int, free: int, note: str, allow: boo
     if reasons and not allow:
         raise MfsymError(
             f"the sweep is too large ({'; '.join(reasons)}): it needs {needs.describe()} "
-            f"({note}); make it smaller or pass --allow-large"
+            f"({note}); make it smaller, or allow_large=True runs it"
         )

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mfsym.arguments import suggestions
 from mfsym.configurations.fields import Training
-from mfsym.configurations.layers import Resolved, nearest, read_toml, resolve
+from mfsym.configurations.layers import Resolved, at, read_toml, resolve
 from mfsym.errors import MfsymError
 
 STATED = ("teacher", "unit", "activation")
@@ -68,7 +69,7 @@ def resolve_stated(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
     for origin, layer in given:
         for key in STATED:
             if key in layer:
-                raise MfsymError(f"{key} ({origin}) is stated by the problem {name}; leave it out")
+                raise MfsymError(f"{key}{at(origin)} is stated by the problem {name}; leave it out")
     stated = {"problem": str(path), "problem_digest": digest_of(path)}
     return resolve(("problem", stated), *given, (f"problem {name}", training_layer(path)))
 
@@ -80,5 +81,5 @@ def training_layer(path: Path) -> dict[str, Any]:
         raise MfsymError(f"{path}: training must be a table [training], got {type(values).__name__}")
     for key in values:
         if key not in PREFERRED:
-            raise MfsymError(f"{path}: unknown key {key[:80]!r} in [training]{nearest(key, PREFERRED)}")
+            raise MfsymError(f"{path}: unknown key {key[:80]!r} in [training]{suggestions(key, PREFERRED)}")
     return values

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from mfsym.arguments import suggestions
 from mfsym.configurations.fields import Batch, Count, NonNegative, Positive, Seed
 from mfsym.configurations.layers import read_toml
 from mfsym.configurations.problems import training_layer
+from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
 
 RuleName = Literal["paper", "robust", "oracle", "paper-oracle"]
@@ -66,8 +68,13 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_study(path: Path) -> Study:
     """The study that a file states; MfsymError, naming the file, for anything that is not one."""
+    data = read_toml(path, "a study file")
+    if "seeds" in data:
+        data["seeds"] = checked("seeds", data["seeds"], Study, f" ({path})")
+    if isinstance(data.get("case"), list):
+        data["case"] = [_checked(case, f" (case {k} of {path})") for k, case in enumerate(data["case"], start=1)]
     try:
-        study = msgspec.convert(read_toml(path, "a study file"), Study)
+        study = msgspec.convert(data, Study)
     except msgspec.ValidationError as error:
         raise MfsymError(f"{path}: {error}") from None
     names = [case.name for case in study.case]
@@ -78,3 +85,13 @@ def read_study(path: Path) -> Study:
         for case in study.case
     ]
     return msgspec.structs.replace(study, case=found)
+
+
+def _checked(case: Any, place: str) -> Any:
+    """A table [[case]] with its values checked; what is no table is left as it is."""
+    if not isinstance(case, dict):
+        return case
+    for key in case:
+        if key not in Case.__struct_fields__:
+            raise MfsymError(f"unknown key {key[:80]!r}{place}{suggestions(key, Case.__struct_fields__)}")
+    return {key: checked(key, value, Case, place) for key, value in case.items()}

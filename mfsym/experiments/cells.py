@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mfsym.arguments import shown, suggestions
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.single import single_cell
+from mfsym.configurations.fields import TRAINING_KEYS
+from mfsym.configurations.single import stated_cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
 from mfsym.teachers import Teacher, reference_teacher
+
+PARAMETERS = ("init", "n", "seed", *TRAINING_KEYS)
+"""What a training takes as keyword arguments, beside its teacher and schemes."""
 
 
 def problem_of(cell: Cell) -> Problem:
@@ -47,15 +53,20 @@ def start_of(cell: Cell, dynamics: NoisySGD) -> State:
 
 
 def stated(
-    teacher: str | Teacher | Problem, schemes: tuple[str, ...] | None, parameters: dict[str, Any]
+    teacher: str | Teacher | Problem, schemes: Sequence[str] | None, parameters: dict[str, Any]
 ) -> tuple[Cell, Problem | None]:
     """A checked cell from keyword arguments, and the problem if it was given as an object."""
-    unknown = set(parameters) - set(Cell.__dataclass_fields__)
-    if unknown:
-        raise MfsymError(f"unknown parameter {sorted(unknown)[0]!r}; known: {', '.join(Cell.__dataclass_fields__)}")
+    for key in parameters:
+        if key not in PARAMETERS:
+            hint = "; hand over mf.load_problem(path)" if key == "problem" else suggestions(key, PARAMETERS)
+            raise MfsymError(f"unknown parameter {key!r}{hint}")
     if isinstance(teacher, str):
-        cell, _ = single_cell({"teacher": teacher, **parameters}, schemes, environment={})
-        return cell, None
+        return stated_cell({"teacher": teacher, **parameters}, schemes), None
+    if not isinstance(teacher, Teacher | Problem):
+        raise MfsymError(f"teacher must be a name, a Teacher or a Problem, got {shown(teacher)}")
     problem = Problem.of(teacher)
-    cell, _ = single_cell({**problem.training, **parameters}, schemes, environment={})
+    for key in ("unit", "activation"):
+        if parameters.get(key) is not None:
+            raise MfsymError(f"{key} is stated by the problem {problem.name!r}; leave it out")
+    cell = stated_cell({**problem.training, **parameters}, schemes)
     return replace(cell, teacher=problem.name, unit=problem.unit.name, activation=problem.unit.activation), problem

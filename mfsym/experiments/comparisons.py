@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
+from mfsym.configurations.single import as_schemes
 from mfsym.experiments.cells import problem_of, stated
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
@@ -26,16 +29,17 @@ def compare(
     teacher: str | Teacher | Problem = "wi",
     *,
     replicates: int = 1,
-    schemes: tuple[str, ...] | None = None,
+    schemes: Sequence[str] | str | None = None,
     jobs: int = 1,
     **parameters: Any,
 ) -> xr.Dataset:
     """Train all schemes under common random numbers, over replicates: what ``mfsym compare`` tabulates.
 
-    teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes.
+    teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes; a
+    script that asks for more than one keeps its calls under ``if __name__ == "__main__":``.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
-    cell, problem = stated(teacher, schemes, parameters)
+    cell, problem = stated(teacher, as_schemes(schemes), parameters)
     return compare_cells(cell, replicates=replicates, jobs=jobs, problem=problem)
 
 
@@ -45,6 +49,7 @@ def compare_cells(
     """As ``compare``, for the replicates 0, 1, ... of a cell; the error of a replicate that fails is raised."""
     import xarray as xr
 
+    replicates = as_whole(replicates, "replicates", 1)
     cells = [replace(cell, replicate=r) for r in range(replicates)]
     results = run_all(
         partial(run_cell, problem=problem), cells, jobs, title=cells[0].label.rpartition(" ")[0], verbosity=verbosity

@@ -9,6 +9,7 @@ from typing import TypeVar
 from mfsym import executors
 from mfsym.configurations.cells import Cell
 from mfsym.progress import Progress
+from mfsym.scripts import checked_jobs
 
 Result = TypeVar("Result")
 
@@ -22,6 +23,7 @@ def run_all(
     """
     order = sorted(range(len(cells)), key=lambda k: -cells[k].n)
     results: dict[int, Result] = {}
+    jobs = checked_jobs(jobs)
     crew = executors.workers(min(jobs, len(cells)))
     with (
         Progress(len(cells), title, verbosity=verbosity) as progress,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of, stated
 from mfsym.experiments.measures import snapshot
@@ -53,6 +54,7 @@ def simulate_cell(
     """As ``simulate``, for the first scheme of a cell."""
     import xarray as xr
 
+    snapshots = as_whole(snapshots, "snapshots", 1)
     setting = problem_of(cell) if problem is None else problem
     dynamics = dynamics_of(cell, cell.schemes[0], setting)
     steps = snapshot_steps(cell, snapshots)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.errors import MfsymError
 from mfsym.flows.populations import Population
 from mfsym.flows.starts import StartCloud
@@ -81,10 +81,17 @@ class Accuracy:
     level: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise MfsymError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if not 0 <= self.level <= MAX_LEVEL:
-            raise MfsymError(f"level must lie between 0 and {MAX_LEVEL}, got {self.level}")
+        as_choice(self.method, "method", METHODS)
+        found: dict[str, float] = {"level": as_whole(self.level, "level", 0, MAX_LEVEL)}
+        found |= {name: as_number(getattr(self, name), name, above=0.0) for name in ("force_tolerance", "rtol")}
+        found["atol"] = as_number(self.atol, "atol", least=0.0)
+        if self.order is not None:
+            found["order"] = as_whole(self.order, "order", 1)
+        for name in ("max_step", "noise_step"):
+            if getattr(self, name) is not None:
+                found[name] = as_number(getattr(self, name), name, above=0.0)
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
 
 class MeanFieldFlow:
@@ -114,13 +121,10 @@ class MeanFieldFlow:
         accuracy: Accuracy | None = None,
         seed: int = 0,
     ) -> None:
-        if not (np.isfinite(alpha) and alpha > 0):
-            raise MfsymError(f"alpha must be finite and positive, got {alpha}")
-        if not (np.isfinite(beta) and beta >= 0 and np.isfinite(tau) and tau >= 0):
-            raise MfsymError(f"beta and tau must be finite and non-negative, got {beta} and {tau}")
+        tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
+        self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
         self.accuracy = Accuracy() if accuracy is None else accuracy
         self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
-        self.alpha, self.beta, self.schedule = float(alpha), float(beta), schedule
         self.key = stream_key(seed, "noise")
         inside = projected_noise or self.population.projector is not None
         self.noise_projector = unit.fixed_subspace.projector if inside else None
@@ -146,10 +150,10 @@ class MeanFieldFlow:
     def flow(self, start: FlowState, times: Iterable[float]) -> Iterator[FlowState]:
         """The states at increasing times. Raises MfsymError when the integrator cannot go on."""
         state = start
-        for time in times:
+        for time in as_times(times):
             if time < state.time:
                 raise MfsymError(f"times must increase, got {time} after {state.time}")
-            state = self._reach(state, float(time))
+            state = self._reach(state, time)
             yield state
 
     def _reach(self, state: FlowState, time: float) -> FlowState:

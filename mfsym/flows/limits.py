@@ -70,7 +70,7 @@ def refined_limit(
         n, coarse = 2 * n, fine
     raise MfsymError(
         f"W2 between successive clouds must reach {tolerance:g} of the law's size: {relative:.1e} with {n // 2} "
-        "particles; allow a larger --tolerance"
+        "particles; allow a larger tolerance"
     )
 
 

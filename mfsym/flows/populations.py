@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_floats, as_number
 from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
@@ -42,7 +42,7 @@ class Population:
     ) -> None:
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
-        self.unit, self.data, self.tau = unit, data, float(tau)
+        self.unit, self.data, self.tau = unit, data, as_number(tau, "tau", least=0.0)
         self.scheme = (get_scheme(scheme, unit) if isinstance(scheme, str) else scheme).population
         self.projector = self.scheme.projector
         self._finer: Iterator[Rule] = rules(data, order)

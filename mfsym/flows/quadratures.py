@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_whole
 from mfsym.teachers import Data, Teacher
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,7 @@ def rules(data: Data, order: int | None = None) -> Iterator[Rule]:
         x, y = data.x, data.y  # type: ignore[attr-defined]
         yield Rule(x, y, np.full(len(x), 1.0 / len(x)), len(x))
     elif order is not None:
+        order = as_whole(order, "order", 1)
         x, weights = data.quadrature(order)
         yield _rule(data, x, weights, order)
     elif isinstance(data, Teacher) and ORDERS[1] ** data.d > TENSOR_LIMIT:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_choice, as_whole
 from mfsym.ensembles import INIT_SCALE
-from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import sobol_normals
 from mfsym.representations import Subspace
 from mfsym.units import Unit
@@ -48,10 +48,8 @@ def start_cloud(unit: Unit, init: str, n: int, subspace: Subspace | None = None)
     "wi" : the Gaussian N(0, I / 16), closed under G: n is rounded up to a multiple of the closure.
     "si" : its projection on E^G (or on ``subspace``), a Gaussian there.  "zero" : every particle at 0.
     """
-    if init not in START_LAWS:
-        raise MfsymError(f"init must be one of {', '.join(START_LAWS)}, got {init!r}")
-    if n < 1:
-        raise MfsymError(f"need at least one particle, got n = {n}")
+    as_choice(init, "init", START_LAWS)
+    n = as_whole(n, "n", 1)
     if init == "wi":
         matrices = _closure(unit, n)
         base = INIT_SCALE * sobol_normals(-(-n // len(matrices)), unit.p)

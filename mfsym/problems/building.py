@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.arguments import as_choice
 from mfsym.configurations.layers import resolve
 from mfsym.configurations.problems import digest_of, read_problem_tables, training_layer
+from mfsym.configurations.values import parse_toml
 from mfsym.datasets import NAMED, SampleData, one_hot, read, split
 from mfsym.ensembles import Ensemble
 from mfsym.errors import MfsymError
@@ -118,8 +119,7 @@ def build(tables: ProblemFile, folder: Path, name: str = "problem", digest: str 
 
 def build_unit(table: UnitTable, rho_x: Representation, rho_y: Representation) -> Unit:
     """The unit of [unit]: refused with NotEquivariant when it is not jointly equivariant."""
-    if table.kind not in UNITS:
-        raise MfsymError(f"unit.kind must be one of {', '.join(UNITS)}, got {table.kind[:40]!r}")
+    as_choice(table.kind, "unit.kind", UNITS)
     shape = {key: getattr(table, key) for key in NETWORK_KEYS if getattr(table, key) is not None}
     if not issubclass(UNITS[table.kind], MLPUnit):
         if shape:
@@ -199,7 +199,7 @@ def parse_text(text: str, folder: Path | str = ".") -> Problem:
     """The Problem of a TOML text: for notebooks."""
     path = Path(folder) / "problem.toml"
     try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MfsymError(f"not valid TOML: {' '.join(str(error).split())[:200]}") from error
+        data = parse_toml(text)
+    except MfsymError as error:
+        raise MfsymError(f"the problem {error}") from None
     return build(parse(data, path), Path(folder))

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from mfsym.arguments import suggestions
 from mfsym.configurations.fields import ActivationName, Seed
-from mfsym.configurations.layers import nearest
+from mfsym.configurations.values import check_names
 from mfsym.errors import MfsymError
 
 Matrices = list[list[list[float]]] | str
@@ -127,6 +128,8 @@ def parse(data: dict[str, Any], path: Path) -> ProblemFile:
     for table, struct in TABLES.items():
         if isinstance(data.get(table), dict):
             _refuse_unknown(data[table], struct, f"{path}: unknown key", f" in [{table}]")
+            check_names(data[table], struct, f"{path}: {table}.")
+    check_names(data, ProblemFile, f"{path}: ")
     for key in ("x", "y"):
         given = data.get("representations", {})
         if isinstance(given, dict) and isinstance(given.get(key), dict):
@@ -141,4 +144,4 @@ def parse(data: dict[str, Any], path: Path) -> ProblemFile:
 def _refuse_unknown(data: dict[str, Any], struct: type[msgspec.Struct], what: str, where: str) -> None:
     for key in data:
         if key not in struct.__struct_fields__:
-            raise MfsymError(f"{what} {key[:80]!r}{where}{nearest(key, struct.__struct_fields__)}")
+            raise MfsymError(f"{what} {key[:80]!r}{where}{suggestions(key, struct.__struct_fields__)}")

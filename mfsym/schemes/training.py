@@ -14,9 +14,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats
 from mfsym.engines.contract import LiftedBatches
-from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
 from mfsym.kernels.images import image_of_each
 from mfsym.representations import Representation
@@ -182,6 +181,4 @@ def _rows_at_once(rho: Representation) -> int:
 
 def get_scheme(name: str, unit: Unit, order: int | None = None) -> Scheme:
     """The scheme of this name on this unit; MfsymError names the known ones."""
-    if name not in SCHEMES:
-        raise MfsymError(f"scheme must be one of {', '.join(SCHEMES)}, got {name!r}")
-    return SCHEMES[name](unit, order)
+    return SCHEMES[as_choice(name, "scheme", SCHEMES)](unit, order)

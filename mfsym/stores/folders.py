@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ from mfsym.errors import MfsymError, StoreError
 from mfsym.stores.archives import Archive, load
 from mfsym.stores.publishing import make_folder, publish, read_bytes, seal, sweep_temporaries, unseal, unusable
 
-GROWING = ("teacher", "init", "n")
-"""Keys whose list may grow in place: the cells of the old values stay valid."""
+FIXED = ("scheme", "seed", "problem_digest")
+"""Keys that every cell of a folder shares. The others span the grid, whose cells are found by identity."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StoreError(f"{folder.root}: locked by another sweep; wait for it, or use --shard i/n") from error
+            raise StoreError(f"{folder.root}: locked by another sweep; wait for it, or run it in shards") from error
         except OSError:
             pass
         else:
@@ -95,19 +95,24 @@ def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines of a diff between two resolved configurations, growth of the grid and the place of a problem file apart."""
+    """Lines of a diff between two resolved configurations whose grids have no cell in common; nothing otherwise.
+
+    Lists may be reordered, grow and lose values. The place of a problem file does not count, its content does.
+    """
     changed = []
     for table in sorted({*old, *new}):
         before, after = old.get(table, {}), new.get(table, {})
-        for key in sorted({*before, *after} - {"problem"}):
+        for key in sorted({*before, *after} - {"problem", "replicates"}):
             one, other = before.get(key), after.get(key)
-            grown = table == "sweep" and (
-                (key in GROWING and isinstance(one, list) and set(one) <= set(other or []))
-                or (key == "replicates" and isinstance(one, int) and one <= (other or 0))
-            )
-            if (one or None) != (other or None) and not grown:
+            same = (one or None) == (other or None) if key in FIXED else not _values(one).isdisjoint(_values(other))
+            if not same:
                 changed += [f"-{table}.{key} = {json.dumps(one)}", f"+{table}.{key} = {json.dumps(other)}"]
     return changed
+
+
+def _values(stated: Any) -> set[Any]:
+    """The values along one dimension of a grid."""
+    return set(stated) if isinstance(stated, list) else {stated}
 
 
 def read_config(folder: Folder) -> dict[str, Any] | None:
@@ -118,29 +123,32 @@ def read_config(folder: Folder) -> dict[str, Any] | None:
     try:
         return json.loads(body)["tables"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{folder.config}: not a configuration; use --overwrite to start anew") from error
+        raise StoreError(f"{folder.config}: not a configuration; overwrite=True starts anew") from error
 
 
-def refuse_change(folder: Folder, tables: dict[str, Any]) -> dict[str, Any] | None:
-    """The recorded tables, if the new ones only add to them; StoreError with the differences otherwise."""
+def refuse_change(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> dict[str, Any] | None:
+    """The recorded tables, if the new ones share cells with them; StoreError with the differences otherwise.
+
+    identities : of the new cells; one that the folder holds, from a grid before the recorded one, is enough.
+    """
     old = read_config(folder)
     changed = _differences(old, tables) if old is not None else []
-    if changed:
+    if changed and not any(folder.cell(identity).exists() for identity in identities):
         raise StoreError(
             f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
-            "choose another -o, or --overwrite to discard it"
+            "choose another output, or overwrite=True to discard it"
         )
     return old
 
 
-def adopt_config(folder: Folder, tables: dict[str, Any]) -> None:
-    """Record the configuration, or check that the recorded one only grew; StoreError with the differences otherwise."""
-    if refuse_change(folder, tables) != tables:
+def adopt_config(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> None:
+    """Record the configuration, in place of one that shares cells with it; StoreError as ``refuse_change``."""
+    if refuse_change(folder, tables, identities) != tables:
         publish(folder.config, seal(json.dumps({"tables": tables}, sort_keys=True, indent=1).encode()))
 
 
 def discard(folder: Folder) -> None:
-    """Remove the files of a sweep (--overwrite): only names that a sweep makes, nothing else."""
+    """Remove the files of a sweep (overwrite): only names that a sweep makes, nothing else."""
     try:
         for path in [*folder.cells.glob("*.npz"), *folder.failed.glob("*.json")]:
             path.unlink(missing_ok=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +63,25 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_writable(path: Path) -> None:
+    """Find out before any work whether a file can be published under this name; leaves nothing behind.
+
+    Raises StoreError naming the path and the reason: no folder, no permission, a name that is too long.
+    """
+    probe = path.with_name(f".{path.name[:64]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    try:
+        folder = path.parent.stat()
+        owners = (0, folder.st_uid, path.stat().st_uid if path.exists() else os.geteuid())
+        if folder.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
+            raise PermissionError(errno.EPERM, "it belongs to another user, in a folder that protects it")
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        raise unusable(path, "written", error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def publish(path: Path, data: bytes) -> None:

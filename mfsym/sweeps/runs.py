@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mfsym import executors
 from mfsym.configurations.cells import Cell
@@ -37,23 +38,38 @@ class How:
     verbosity: int = 0
 
 
+class Ended(NamedTuple):
+    """How a cell ended that is not as it should be: its name for people, and what happened."""
+
+    label: str
+    reason: str
+
+
 @dataclass
 class Summary:
-    """What a run did: numbers of cells done now and before, cells that failed or diverged, seconds of all workers."""
+    """What a run did: numbers of cells done now and before, cells that failed or diverged, seconds of all workers.
+
+    failed, diverged : by the identity of the cell.
+    """
 
     ran: int = 0
     kept: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    diverged: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Ended] = field(default_factory=dict)
+    diverged: dict[str, Ended] = field(default_factory=dict)
     training: float = 0.0
     measuring: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``mfsym sweep --format json`` prints it: failed and diverged by the names of the cells."""
+        ended = {kind: dict(getattr(self, kind).values()) for kind in ("failed", "diverged")}
+        return {"ran": self.ran, "kept": self.kept, **ended, "training": self.training, "measuring": self.measuring}
 
     def check(self) -> None:
         """Raise SweepIncomplete if a cell failed or diverged."""
         if self.failed or self.diverged:
+            advice = "retry_failed=True runs the failed ones again" if self.failed else "try a smaller alpha"
             raise SweepIncomplete(
-                f"{len(self.failed)} cell(s) failed, {len(self.diverged)} diverged; "
-                "--retry-failed runs the failed ones again",
+                f"{len(self.failed)} cell(s) failed, {len(self.diverged)} diverged; {advice}",
                 missing=(*self.failed, *self.diverged),
             )
 
@@ -78,9 +94,10 @@ def _rows(cell: Cell, arrays: dict[str, Any]) -> list[tuple[str, str, int]]:
     ]
 
 
-def run(folder: Folder, cells: list[Cell], how: How) -> Summary:
+def run(folder: Folder, cells: list[Cell], how: How, listed: Sequence[str] = ()) -> Summary:
     """Run the cells, publish the good ones, record the failures; one Summary.
 
+    listed : the training parameters that vary over the grid, which the names of its cells state.
     A cell that raises or whose worker keeps dying is recorded and the others go on, unless ``fail_fast``.
     Raises StoreError when a file cannot be written or the scheduler is lost: what is published stays.
     """
@@ -93,13 +110,16 @@ def run(folder: Folder, cells: list[Cell], how: How) -> Summary:
         contextlib.closing(executors.completed(train, cells, crew)) as outcomes,
     ):
         for outcome in outcomes:
-            _settle(folder, cells[outcome.index], outcome, summary, progress)
+            cell = cells[outcome.index]
+            _settle(folder, cell, cell.label_of(listed), outcome, summary, progress)
             if how.fail_fast and summary.failed:
                 break
     return summary
 
 
-def _settle(folder: Folder, cell: Cell, outcome: executors.Outcome, summary: Summary, progress: Progress) -> None:
+def _settle(
+    folder: Folder, cell: Cell, label: str, outcome: executors.Outcome, summary: Summary, progress: Progress
+) -> None:
     """Publish one outcome and count it."""
     if outcome.error is not None:
         error = outcome.error
@@ -112,8 +132,8 @@ def _settle(folder: Folder, cell: Cell, outcome: executors.Outcome, summary: Sum
             "traceback": "".join(traceback.format_exception(error)),
         }
         record_failure(folder, cell.identity, record)
-        summary.failed[cell.label] = reason
-        progress.cell(cell.label, " ".join(reason.split())[:200], failed=True)
+        summary.failed[cell.identity] = Ended(label, reason)
+        progress.cell(label, " ".join(reason.split())[:200], failed=True)
         return
     publish(folder.cell(cell.identity), outcome.value.data)
     forget_failure(folder, cell.identity)
@@ -121,5 +141,5 @@ def _settle(folder: Folder, cell: Cell, outcome: executors.Outcome, summary: Sum
     summary.training += outcome.value.training
     summary.measuring += outcome.value.measuring
     if outcome.value.note:
-        summary.diverged[cell.label] = outcome.value.note
-    progress.cell(cell.label, outcome.value.note)
+        summary.diverged[cell.identity] = Ended(label, outcome.value.note)
+    progress.cell(label, outcome.value.note)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved, load
 from mfsym.configurations.preflight import Estimate, check
 from mfsym.errors import StoreError
+from mfsym.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
 from mfsym.stores.folders import Folder, adopt_config, discard, folder_of, locked, refuse_change
+from mfsym.stores.publishing import require_writable
 from mfsym.sweeps.collection import collect
 from mfsym.sweeps.plans import Shard, State, cells_of, inspect, parameters_of
-from mfsym.sweeps.runs import How, Summary, run
+from mfsym.sweeps.runs import Ended, How, Summary, run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +39,7 @@ def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Esti
     folder = folder_of(out)
     needs = _check(resolved, folder, options)
     if not options.overwrite:
-        refuse_change(folder, resolved.tables())
+        refuse_change(folder, resolved.tables(), _identities(resolved))
     cells = cells_of(resolved, options.shard)
     return needs, State(missing=cells) if options.overwrite else inspect(folder, cells)
 
@@ -57,22 +60,33 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
     folder = folder_of(out)
     _check(resolved, folder, options)
     if not options.overwrite:
-        refuse_change(folder, resolved.tables())
+        refuse_change(folder, resolved.tables(), _identities(resolved))
     folder.make()
+    for path in (folder.result, folder.config, folder.cell("new"), folder.failure("new")):
+        require_writable(path)
     with locked(folder, shared=options.shard.count > 1):
         if options.overwrite:
             discard(folder)
-        adopt_config(folder, resolved.tables())
+        adopt_config(folder, resolved.tables(), _identities(resolved))
         state = inspect(folder, cells_of(resolved, options.shard))
         todo = sorted(state.missing + (state.failed if options.retry_failed else []), key=lambda cell: -cell.cost)
-        summary = run(folder, todo, options.how)
+        listed = tuple(extra_axes(resolved))
+        summary = run(folder, todo, options.how, listed)
         summary.kept = len(state.done)
-        summary.diverged |= {cell.label: "diverged" for cell in state.diverged}
-        if not options.retry_failed:
-            summary.failed |= {cell.label: "failed before" for cell in state.failed}
+        kept_back = [] if options.retry_failed else state.failed
+        for cells, ended, reason in (
+            (state.diverged, summary.diverged, "diverged"),
+            (kept_back, summary.failed, "failed before"),
+        ):
+            ended |= {cell.identity: Ended(cell.label_of(listed), reason) for cell in cells}
         if options.shard.count == 1 or not inspect(folder, cells_of(resolved)).missing:
             finish(folder, resolved)
     return summary
+
+
+def _identities(resolved: Resolved) -> Iterator[str]:
+    """The names of the cells of a grid, made as they are asked for."""
+    return (cell.identity for _, cell in expand(resolved))
 
 
 def finish(folder: Folder, resolved: Resolved) -> xr.Dataset:
@@ -95,15 +109,22 @@ def sweep(
     *,
     jobs: int = 1,
     overwrite: bool = False,
+    retry_failed: bool = False,
+    allow_large: bool = False,
     quiet: bool = True,
 ) -> xr.Dataset:
     """Run a sweep, or resume it, and return its Dataset: the same numbers as ``mfsym sweep``.
 
     source : a TOML file, or a mapping of keys to values, for example {"n": [5, 10], "alpha": [5.0, 50.0]}.
-    out : the result file (``.nc``); its cells go to the folder beside it.  jobs : worker processes, 1 for this one.
+    out : the result file (``.nc``); its cells go to the folder beside it, and a grid whose lists change finds the cells
+    that it shares with the one before.
+    jobs : worker processes, 1 for this one; a script that asks for more keeps its calls under
+    ``if __name__ == "__main__":``.  overwrite : start anew.  retry_failed : run cells that failed before again.
+    allow_large : run what the check of memory and disk would refuse.
     Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is written all the same).
     """
-    resolved = load(options=source) if isinstance(source, Mapping) else load(Path(source))
-    options = Options(overwrite=overwrite, how=How(jobs=jobs, verbosity=-1 if quiet else 0))
-    execute(resolved, out, options).check()
+    jobs = checked_jobs(jobs)
+    resolved = load(arguments=source) if isinstance(source, Mapping) else load(Path(source))
+    how = How(jobs=jobs, verbosity=-1 if quiet else 0)
+    execute(resolved, out, Options(overwrite, retry_failed, allow_large=allow_large, how=how)).check()
     return open_result(folder_of(out).result)

@@ -106,7 +106,7 @@ def sweep_rows(dataset: xr.Dataset, variable: str, *, csv: bool = False) -> list
     usable = [str(name) for name in dataset.data_vars if {"scheme", "replicate"} <= set(dataset[name].dims)]
     usable = [name for name in usable if dataset[name].dtype.kind == "f" and "other" not in dataset[name].dims]
     if variable not in usable:
-        raise MfsymError(f"--variable must be one of {', '.join(sorted(usable)) or 'none'}, got {variable[:80]!r}")
+        raise MfsymError(f"variable must be one of {', '.join(sorted(usable)) or 'none'}, got {variable[:80]!r}")
     array = dataset[variable]
     rows_of = [name for name in array.dims if name not in ("scheme", "replicate")]
     rows = [[*map(str, rows_of), *(str(name) for name in dataset["scheme"].values)]]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit
 
-from mfsym.arguments import as_floats
+from mfsym.arguments import as_choice, as_floats
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.groups.rotations import exponentials
 from mfsym.representations import Representation, Subspace
@@ -89,9 +89,7 @@ class Unit(ABC):
     advice: ClassVar[str] = "choose another representation"
 
     def __init__(self, activation: str, rho_x: Representation, rho_y: Representation) -> None:
-        if activation not in ACTIVATIONS:
-            raise MfsymError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
-        self.activation = activation
+        self.activation = as_choice(activation, "activation", ACTIVATIONS)
         self._join(rho_x, rho_y)
 
     def _join(self, rho_x: Representation, rho_y: Representation) -> None:

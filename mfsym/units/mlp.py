@@ -10,6 +10,7 @@ from operator import add
 import numpy as np
 from scipy.linalg import block_diag
 
+from mfsym.arguments import as_choice
 from mfsym.errors import MfsymError
 from mfsym.kernels import deep
 from mfsym.kernels.activations import FROM_VALUES
@@ -285,5 +286,5 @@ def _check_part(part: Part, rho_x: Representation) -> None:
         raise MfsymError(
             f"hidden layers must carry representations of {rho_x.group.name}, got one of {rep.group.name}; restrict it"
         )
-    if not isinstance(part, Representation) and part.activation not in ACTIVATIONS:
-        raise MfsymError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {part.activation!r}")
+    if not isinstance(part, Representation):
+        as_choice(part.activation, "activation", ACTIVATIONS)

@@ -10,7 +10,7 @@ from tests.meta.sources import imports, module_name, package_files
 
 FLOORS = {
     0: ("errors", "version", "arguments", "accelerate", "streams", "variables"),
-    1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting"),
+    1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting", "scripts"),
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "inputs", "losses"),
     4: ("teachers", "datasets", "schemes", "metrics"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mfsym.arguments import as_floats, as_number, as_whole
+from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole, suggestions
 from mfsym.errors import MfsymError
 
 
@@ -97,3 +97,75 @@ def test_numbers(value: Any) -> None:
 def test_what_is_no_number_is_refused(value: Any) -> None:
     with pytest.raises(MfsymError, match="alpha must be"):
         as_number(value, "alpha")
+
+
+@pytest.mark.parametrize("value", [np.timedelta64(5, "ns"), np.datetime64(5, "ns"), np.array(5, dtype="m8[s]")])
+def test_dates_and_spans_are_no_numbers(value: Any) -> None:
+    for door in (as_whole, as_number):
+        with pytest.raises(MfsymError, match=r"^n must be a (whole )?number, got "):
+            door(value, "n")
+    assert as_plain(value) is value
+
+
+def test_bounds_are_named_with_what_was_got() -> None:
+    assert (as_number(0, "x", least=0.0), as_number(1e-9, "x", above=0.0)) == (0.0, 1e-9)
+    for bounds, words in (({"least": 0.0}, ">= 0, got -1.0"), ({"above": -1.0}, "> -1, got -1.0")):
+        with pytest.raises(MfsymError, match=f"^x must be a number {words}$"):
+            as_number(-1, "x", **bounds)
+    with pytest.raises(MfsymError, match="x must be finite, got inf"):
+        as_number(10**400, "x")
+    with pytest.raises(MfsymError, match=r"^x must be a whole number >= 1, got 0\.5 \(float\)$"):
+        as_whole(0.5, "x", 1, 2**63)
+    with pytest.raises(MfsymError, match=r"^x must be a whole number <= 9223372036854775808, got one of more than 40"):
+        as_whole(10**5000, "x", 1, 2**63)
+    with pytest.raises(
+        MfsymError, match=r"^x must be a number, got array\(\[\[1., 1., 1.\], \[1., 1., 1.\]\]\) .ndarray.$"
+    ):
+        as_number(np.ones((2, 3)), "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.logspace(0, 1, 2), [1.0, 10.0]),
+        (range(2), [0, 1]),
+        ((np.int8(1), np.str_("a"), None), [1, "a", None]),
+        (np.longdouble(0.5), 0.5),
+        (np.array("wi"), "wi"),
+        (np.dtype("float32"), "float32"),
+        (float, float),
+        ("wi", "wi"),
+        ({1}, {1}),
+    ],
+    ids=repr,
+)
+def test_what_is_not_plain_becomes_so(value: Any, plain: Any) -> None:
+    found = as_plain(value)
+    assert found == plain
+    items = found if isinstance(found, list) else [found]
+    assert not any(isinstance(item, np.generic) and not isinstance(item, np.longdouble) for item in items)
+
+
+def test_choices_name_all_and_the_nearest_whatever_its_case() -> None:
+    assert as_choice(np.str_("fa"), "scheme", ("fa", "da")) == "fa"
+    for value, end in (
+        ("FA", "got 'FA' .did you mean 'fa'"),
+        ("q", "got 'q'$"),
+        (5, "got 5 .int.$"),
+        (None, "got None"),
+    ):
+        with pytest.raises(MfsymError, match=f"^scheme must be one of vanilla, fa, {end}"):
+            as_choice(value, "scheme", ("vanilla", "fa"))
+    assert suggestions("alhpa", ("tau", "alpha")) == " (did you mean 'alpha'?); known: alpha, tau"
+
+
+def test_times_may_be_any_sequence_or_come_one_by_one() -> None:
+    assert as_times(np.linspace(0, 1, 3)) == [0.0, 0.5, 1.0]
+    assert list(as_times(iter([np.int64(1), 0]))) == [1.0, 0]
+    for times, words in (
+        ([0, True], "got True"),
+        ({0}, "must be a sequence"),
+        ([1, 0], "must increase, got 0 after 1"),
+    ):
+        with pytest.raises(MfsymError, match=words):
+            as_times(times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -14,11 +15,16 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+import mfsym.stores.publishing as publishing
 from mfsym.cli import COMMANDS
+from mfsym.configurations import load as load_configuration
 from mfsym.stores import folder_of, open_result
+from mfsym.stores.folders import record_failure
 from mfsym.streams import normals, stream_key
+from mfsym.sweeps.plans import cells_of
 from mfsym.version import __version__
 from tests.conftest import parse_json
+from tests.integration.faults import FaultyOS
 from tests.tolerances import ALGEBRA
 
 Run = Callable[..., Result]
@@ -60,6 +66,11 @@ def test_the_list_of_commands_says_what_their_own_help_says(mfsym: Run) -> None:
         (("compare", "--alpha", "0"), "must be > 0"),
         (("compare", "--tau", "-1"), "must be >= 0"),
         (("compare", "--alpha", "x"), "must be a number"),
+        (("compare", "-n", "2.5"), "must be a whole number >= 1, got 2.5"),
+        (("simulate", "-o", "x.nc", "--scheme", "FA"), "did you mean 'fa'"),
+        (("converge", "-o", "x.nc", "--sizes", "50.5"), "--sizes must be a whole number >= 1, got 50.5"),
+        (("converge", "-o", "x.nc", "--sizes", "5,5"), "--sizes must be without repeats"),
+        (("counterexample", "-o", "x.nc", "--sizes", "5,x"), "--sizes must be numbers separated by commas"),
         (("compare", "-n", "0"), "0"),
         (("compare", "-n", "1000000000"), "--allow-large"),
         (("compare", "--teacher", "x"), "arbitrary"),
@@ -82,6 +93,54 @@ def test_bad_input_is_one_line_exit_2_and_nothing_written(
     monkeypatch.chdir(tmp_path)
     _refused(mfsym(*arguments), words)
     assert os.listdir(tmp_path) == []
+
+
+WRITERS = (
+    "compare", "simulate", "flow", "converge", "discover", "phase", "counterexample", "report a.nc", "animate a.nc",
+    "sweep sim.toml", "distance a.npy b.npy",
+)  # fmt: skip
+"""Commands that write what -o (or --plan) names."""
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_place_that_cannot_be_written_is_found_out_before_any_work(
+    mfsym: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sim.toml").write_text("[sweep]\nn = [4]\n")
+    monkeypatch.setattr("mfsym.dynamics.NoisySGD.step", lambda *_: pytest.fail("a training was started"))
+    monkeypatch.setattr("mfsym.flows.dynamics.MeanFieldFlow.init", lambda *_: pytest.fail("a flow was started"))
+    name = "x" + {"report": ".html", "animate": ".gif", "distance": ".npz"}.get(command.split()[0], ".nc")
+    option = "--plan" if command.startswith("distance") else "-o"
+    monkeypatch.setattr(publishing, "os", FaultyOS(0, "refuse", errno.EROFS))
+    _refused(mfsym(*command.split(), option, name), name, "Read-only file system", code=3)
+    assert not list(tmp_path.glob(f"*{name}*"))
+    monkeypatch.setattr(publishing, "os", os)
+    if not command.startswith("sweep"):
+        _refused(mfsym(*command.split(), option, f"absent/{name}"), "does not exist; make it first")
+
+
+def test_what_was_computed_is_printed_even_where_it_cannot_be_kept(
+    mfsym: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "os", FaultyOS(2, "refuse", errno.ENOSPC))
+    result = mfsym("compare", *TINY, "--schemes", "fa", "--format", "json", "-q", "-o", tmp_path / "c.nc")
+    _refused(result, "c.nc", "No space left", code=3)
+    assert parse_json(result)["schemes"][0]["scheme"] == "fa"
+
+
+def test_advice_of_python_functions_comes_in_the_words_of_the_command_line(
+    mfsym: Run, small_sweep: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.nc"
+    _refused(mfsym("sweep", small_sweep, "-o", out, "--set", "n=1e9"), "or --allow-large runs it")
+    folder = folder_of(out)
+    folder.make()
+    for cell in cells_of(load_configuration(small_sweep, environment={})):
+        record_failure(folder, cell.identity, {})
+    result = mfsym("sweep", small_sweep, "-o", out, "-q")
+    _refused(result, "8 cell(s) failed, 0 diverged; --retry-failed runs the failed ones again", code=1)
+    assert mfsym("sweep", small_sweep, "-o", out, "--retry-failed", "-q").exit_code == 0
 
 
 def test_an_unusable_store_is_exit_3(mfsym: Run, tmp_path: Path) -> None:

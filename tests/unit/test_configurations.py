@@ -5,13 +5,20 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import click
+import numpy as np
 import pytest
 
+from mfsym.cli.flowing import moments_of, sizes_of
+from mfsym.cli.options import Number, Whole
 from mfsym.configurations import Cell, axes, count, expand, load
+from mfsym.configurations.cells import SCHEMA_VERSION
 from mfsym.configurations.fields import MEANINGS, key_tables
-from mfsym.configurations.layers import MAX_FILE_BYTES, parse_value
+from mfsym.configurations.layers import MAX_FILE_BYTES
 from mfsym.configurations.preflight import check, check_cell, estimate, human_bytes, human_seconds
 from mfsym.configurations.single import parse_schemes, single_cell
+from mfsym.configurations.studies import read_study
+from mfsym.configurations.values import parse_value
 from mfsym.errors import MfsymError
 
 ROOT = Path(__file__).parents[2]
@@ -56,15 +63,21 @@ def test_each_layer_wins_over_the_ones_below_it(tmp_path: Path) -> None:
         ("[sweep]\nn = [5, 5]", "must not repeat"),
         ("[sweep]\nn = []", "at least one"),
         ("[sweep]\nn = [0]", ">= 1"),
-        ("[sweep]\nn = 5.5", "int"),
-        ("[sweep]\nn = true", "int"),
-        ("[sweep]\nscheme = ['x']", "Invalid enum"),
+        ("[sweep]\nn = 5.5", "n .file.* must be a whole number >= 1, got 5.5"),
+        ("[sweep]\nn = true", "whole number >= 1, got True"),
+        ("[sweep]\nscheme = ['FA']", "must be one of da, da-sampled, ea, fa, vanilla, got 'FA' .did you mean 'fa'"),
         ("[training]\nalpha = nan", "must be finite"),
         ("[training]\nalpha = [1, inf]", "must be finite"),
         ("[training]\nalpha = 0", "> 0"),
         ("[training]\nbeta = -1", ">= 0"),
-        ("[training]\nalpha = 'x'", "float"),
+        ("[training]\nalpha = 'x'", "must be a number > 0, got 'x'"),
         ("[training", "not valid TOML"),
+        ("[sweep]\nalpha = 5", r"unknown key 'alpha' in \[sweep\]: alpha belongs in \[training\]"),
+        ("[training]\nn = 5", r"n belongs in \[sweep\]"),
+        ("alpha = 5", r"unknown table \[alpha\]: alpha belongs in \[training\]"),
+        ("[training]\nunit = 'mtrix'", "must be one of matrix, uv, got 'mtrix' .did you mean 'matrix'"),
+        ("[training]\nalpha = .5", "at line 2.*digits on both sides: write 0.5 for .5$"),
+        ("[training]\nalpha = [1.0,\n  -5.e3]", "at line 3.*write -5.0e3 for -5.e3$"),
         ("[sweep]\nseed = " + "9" * 5000, "TOML|digits|int"),
         ("[sweep]\nn = " + "[" * 5000, "TOML|nested"),
     ],
@@ -73,6 +86,97 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, text: str, words: str
     with pytest.raises(MfsymError, match=words) as caught:
         load(_file(tmp_path, text), environment={})
     assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "bom.toml"
+    path.write_bytes(b"\xef\xbb\xbf[training]\r\nalpha = 7\r\n")
+    assert load(path, environment={}).values["alpha"] == 7.0
+    path.write_bytes(b"\xef\xbb\xbfseeds = 2e0\n[[case]]\nname = 'a'\nn = 1e1\n")
+    assert read_study(path).case[0].n == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("n = 2.5", "n .case 1 of .*whole number >= 1, got 2.5"),
+        ("nn = 2", "unknown key 'nn' .case 1 .*did you mean 'n'"),
+    ],
+)
+def test_study_files_are_checked_as_sweep_files_are(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(MfsymError, match=words):
+        read_study(_file(tmp_path, f"[[case]]\nname = 'a'\n{text}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("1e-3", 1e-3),
+        ("+.5e1", 5.0),
+        ("1_000", 1000.0),
+        ("05", 5.0),
+        ("5", 5.0),
+        ("0x10", 16.0),
+    ],
+)
+def test_a_number_means_the_same_wherever_it_is_read(text: str, value: float) -> None:
+    assert load(assignments=[f"alpha={text}"], environment={}).values["alpha"] == value
+    assert load(environment={"MFSYM_ALPHA": text}).values["alpha"] == value
+    assert Number(0.0).convert(text, None, None) == value
+    for listed in (f"{text},9", f"[{text}, 9.]"):
+        assert load(assignments=[f"alpha={listed}"], environment={}).values["alpha"] == [value, 9.0]
+    if value.is_integer():
+        assert Whole(1).convert(text, None, None) == value
+        assert load(assignments=[f"n={text}"], environment={}).values["n"] == [int(value)]
+        assert sizes_of(f"{text},20000", "--sizes") == [int(value), 20000]
+    assert moments_of(f"{text},2000", "--times") == [value, 2000.0]
+
+
+@pytest.mark.parametrize(
+    "text", ["1,5e", "0,5", "5..", ".", "1__0", "\uff15", "five", "1 2", "--5", "9" * 5000, "true", "2020-01-01"]
+)
+def test_what_is_no_number_is_none_anywhere(text: str) -> None:
+    if text != "0,5":
+        with pytest.raises(MfsymError, match=r"alpha \(--set\) must be"):
+            load(assignments=[f"alpha={text}"], environment={})
+    for kind in (Number(), Whole(1)):
+        with pytest.raises(click.UsageError, match="must be"):
+            kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("unit=mtrix", "must be one of matrix, uv, got 'mtrix' .did you mean 'matrix'"),
+        ("scheme=FA", "must be one of da, da-sampled, ea, fa, vanilla, got 'FA' .did you mean 'fa'"),
+        ("teacher=x", "must be one of arbitrary, si, wi, got 'x'$"),
+        ("alhpa=3", "did you mean 'alpha'.*; known: activation, alpha, "),
+        ("sweep.alpha=3", r"alpha belongs in \[training\]"),
+    ],
+)
+def test_invalid_names_are_answered_with_the_valid_ones(assignment: str, words: str) -> None:
+    with pytest.raises(MfsymError, match=f"--set.*{words}"):
+        load(assignments=[assignment], environment={})
+
+
+def test_the_identity_of_a_cell_is_what_it_was() -> None:
+    """Stored cells are found under these names: they may not change within a version of the schema."""
+    assert Cell().identity == "555c3e0a2f6f88850eab2e0d8243c1c2"
+    cell = Cell(n=5, alpha=1e30, replicate=2, schemes=("vanilla",))
+    assert cell.identity == "fda7bfab6d6eb435a7a6a0569b3d4b13"
+    assert SCHEMA_VERSION == 1
+    grid = load(
+        arguments={"n": np.array([5]), "alpha": [1e30, 20], "replicates": 3, "scheme": "vanilla"}, environment={}
+    )
+    assert cell.identity in {each.identity for _, each in expand(grid)}
+
+
+def test_the_label_of_a_cell_states_what_is_listed() -> None:
+    assert Cell(n=5).label == "teacher=wi init=si n=5 replicate=0"
+    label = Cell(n=5, alpha=1e30, dtype="float64").label_of(("alpha", "dtype"))
+    assert label == "teacher=wi init=si n=5 alpha=1e+30 dtype=float64 replicate=0"
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
@@ -147,10 +251,10 @@ def test_a_growing_grid_keeps_the_identity_of_its_cells() -> None:
 def test_what_cannot_fit_is_refused_with_its_estimate_and_the_flag(tmp_path: Path) -> None:
     for assignments in (["n=1000000000"], ["n=5", "replicates=10000000"]):
         resolved = load(assignments=assignments, environment={})
-        with pytest.raises(MfsymError, match=r"too large .* it needs .* --allow-large"):
+        with pytest.raises(MfsymError, match=r"too large .* it needs .* allow_large=True"):
             check(resolved, tmp_path)
         assert check(resolved, tmp_path, allow_large=True).cells == count(resolved)
-    with pytest.raises(MfsymError, match="--allow-large"):
+    with pytest.raises(MfsymError, match="allow_large=True"):
         check_cell(Cell(n=10**9))
     assert check_cell(Cell(n=5000)).cells == 1
 

@@ -262,11 +262,11 @@ def test_one_bad_particle_of_many_is_seen_by_every_thread(at, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 0.0}, "alpha must be finite and positive, got 0"),
-        ({"alpha": np.inf}, "alpha must be finite and positive"),
-        ({"tau": -1.0}, "tau must be finite and non-negative"),
-        ({"beta": np.nan}, "beta must be finite and non-negative"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"alpha": 0.0}, "alpha must be a number > 0, got 0"),
+        ({"alpha": np.inf}, "alpha must be finite, got inf"),
+        ({"tau": -1.0}, "tau must be a number >= 0, got -1"),
+        ({"beta": np.nan}, "beta must be finite, got nan"),
+        ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
         ({"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),
     ],
     ids=lambda value: str(value)[:20],

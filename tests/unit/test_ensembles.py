@@ -82,7 +82,7 @@ def test_bad_ensembles_and_starts_are_refused():
         Ensemble(np.zeros((3, 2)), np.ones(2))
     with pytest.raises(MfsymError, match="wi, si, wi-orbit"):
         init_particles(unit, "SI", 3, seed=0)
-    with pytest.raises(MfsymError, match="at least one particle"):
+    with pytest.raises(MfsymError, match="n must be a whole number >= 1, got 0"):
         init_particles(unit, "wi", 0, seed=0)
     with pytest.raises(MfsymError, match="n = 3, order 2"):
         init_particles(unit, "wi-orbit", 3, seed=0)

@@ -138,7 +138,7 @@ def test_an_si_cloud_lies_in_the_fixed_subspace():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("nowhere", 4), "init must be"), (("wi", 0), "at least one particle")],
+    [(("nowhere", 4), "init must be"), (("wi", 0), "n must be a whole number >= 1, got 0")],
 )
 def test_start_clouds_refuse(arguments, message):
     with pytest.raises(MfsymError, match=message):
@@ -202,7 +202,7 @@ def test_noise_is_antithetic_and_has_unit_variance():
     ("options", "message"),
     [
         ({"alpha": 0.0}, "alpha"),
-        ({"beta": -1.0}, "beta and tau"),
+        ({"beta": -1.0}, "beta must be a number >= 0, got -1"),
         ({"accuracy": None, "alpha": float("nan")}, "alpha"),
     ],
 )

@@ -20,7 +20,7 @@ from mfsym.stores.archives import arrays_digest, decode, parse_npy
 from mfsym.stores.clouds import load_cloud
 from mfsym.stores.datasets import encode_attributes
 from mfsym.stores.folders import adopt_config, discard, load_cell, locked, read_config, read_failure, record_failure
-from mfsym.stores.publishing import TEMPORARY_SUFFIX, make_folder, seal, sweep_temporaries, unseal
+from mfsym.stores.publishing import TEMPORARY_SUFFIX, make_folder, require_writable, seal, sweep_temporaries, unseal
 from mfsym.streams import bits, normals, stream_key
 
 KEY = stream_key(7, "data")
@@ -270,13 +270,49 @@ def test_a_configuration_may_grow_but_not_change(tmp_path: Path) -> None:
     grown = {"sweep": {"n": [5, 7, 10], "replicates": 2, "scheme": ["fa"]}, "training": {"alpha": 5.0}}
     adopt_config(folder, grown)
     assert read_config(folder) == grown
-    for table, key, value in (("training", "alpha", 6.0), ("sweep", "n", [5]), ("sweep", "scheme", ["fa", "da"])):
+    changes = [("training", "alpha", 6.0), ("training", "alpha", [6.0, 7.0]), ("sweep", "n", [6])]
+    for table, key, value in (*changes, ("sweep", "scheme", ["fa", "da"]), ("sweep", "scheme", ["da"])):
         other = json.loads(json.dumps(grown))
         other[table][key] = value
-        with pytest.raises(StoreError, match=rf"-{table}\.{key} = .*\+{table}\.{key} = .*--overwrite"):
-            adopt_config(folder, other)
+        with pytest.raises(StoreError, match=rf"-{table}\.{key} = .*\+{table}\.{key} = .*overwrite=True"):
+            adopt_config(folder, other, ["unknown"])
+        assert read_config(folder) == grown
+    publish(folder.cell("known"), encode(_arrays(), {"identity": "known"}))
+    adopt_config(folder, other, ["unknown", "known"])
+    assert read_config(folder) == other
     discard(folder)
     assert read_config(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("n", [10]), ("n", [10, 5]), ("n", [3, 10]), ("alpha", [5.0, 6.0]), ("replicates", 1)]
+)
+def test_grids_that_share_cells_share_a_folder(tmp_path: Path, key: str, value: object) -> None:
+    folder = folder_of(tmp_path / "a.nc")
+    folder.make()
+    tables = {"sweep": {"n": [5, 10], "replicates": 2}, "training": {"alpha": 5.0}}
+    adopt_config(folder, tables)
+    other = {table: content | ({key: value} if key in content else {}) for table, content in tables.items()}
+    adopt_config(folder, other)
+    assert read_config(folder) == other
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_writable(tmp_path / "a.nc")
+    assert list(tmp_path.iterdir()) == []
+    for path in (tmp_path / "absent" / "a.nc", tmp_path / ("a" * 300)):
+        with pytest.raises(StoreError, match=r"cannot be written"):
+            require_writable(path)
+    (tmp_path / "a.nc").write_text("mine")
+    tmp_path.chmod(0o1777)
+    require_writable(tmp_path / "a.nc")
+    monkeypatch.setattr("os.geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        require_writable(tmp_path / "a.nc")
+    require_writable(tmp_path / "b.nc")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.nc"]
 
 
 def test_one_sweep_alone_or_several_shards_together(tmp_path: Path) -> None:

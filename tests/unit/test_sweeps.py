@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 
 import mfsym.experiments
+import mfsym.stores.publishing as publishing
 from mfsym.configurations import Cell, load
 from mfsym.errors import MfsymError, StoreError, SweepIncomplete
 from mfsym.experiments import CellResult, compare
 from mfsym.stores import content_digest, folder_of, open_result
-from mfsym.sweeps import Options, Shard, execute, finish, inspect, preview, recorded, sweep, verify
+from mfsym.sweeps import How, Options, Shard, execute, finish, inspect, preview, recorded, sweep, verify
 from mfsym.sweeps.plans import cells_of, describe, dry_run_record
 from mfsym.sweeps.tables import aligned, comparison_csv, comparison_records, comparison_table, sweep_table
+from tests.integration.faults import FaultyOS, cheap_cell
 
 QUICK = {"n": [4, 8], "scheme": ["vanilla", "fa"], "horizon": 0.5, "alpha": 5.0, "replicates": 2}
 
@@ -27,14 +30,14 @@ class Counter:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cells: list[Cell] = []
         self.fail_on: int | None = None
-        self._original = mfsym.experiments.run_cell
+        self.original = mfsym.experiments.run_cell
         monkeypatch.setattr(mfsym.experiments, "run_cell", self)
 
     def __call__(self, cell: Cell) -> CellResult:
         self.cells.append(cell)
         if cell.n == self.fail_on:
             raise ValueError("asked to fail")
-        return self._original(cell)
+        return self.original(cell)
 
 
 @pytest.fixture
@@ -105,7 +108,8 @@ def test_a_failed_cell_is_recorded_and_run_again_only_when_asked(tmp_path: Path,
     counter.fail_on = 4
     with pytest.raises(SweepIncomplete, match=r"2 cell\(s\) failed") as caught:
         sweep(QUICK, out)
-    assert len(caught.value.missing) == 2
+    failed = [cell.identity for cell in counter.cells if cell.n == 4]
+    assert sorted(caught.value.missing) == sorted(failed)
     dataset = open_result(out)
     assert (dataset["status"].sel(n=4) == "failed").all()
     assert np.isnan(dataset["risk"].sel(n=4).values).all()
@@ -114,18 +118,16 @@ def test_a_failed_cell_is_recorded_and_run_again_only_when_asked(tmp_path: Path,
     assert record["error"] == "asked to fail"
     assert "Traceback" in record["traceback"]
     counter.fail_on = None
-    with pytest.raises(SweepIncomplete):
+    with pytest.raises(SweepIncomplete, match="retry_failed=True runs the failed ones again"):
         sweep(QUICK, out)
     assert len(counter.cells) == 4
-    execute(load(options=QUICK), out, Options(retry_failed=True)).check()
+    sweep(QUICK, out, retry_failed=True)
     assert len(counter.cells) == 6
     assert (open_result(out)["status"] == "ok").all()
     assert not list(folder_of(out).failed.iterdir())
 
 
 def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, counter: Counter) -> None:
-    from mfsym.sweeps import How
-
     counter.fail_on = 8
     summary = execute(load(options=QUICK), tmp_path / "a.nc", Options(how=How(fail_fast=True, verbosity=-1)))
     assert len(summary.failed) == 1
@@ -144,6 +146,66 @@ def test_divergence_is_a_status_and_other_cells_are_unharmed(tmp_path: Path) -> 
     assert (dataset["status"].sel(alpha=5.0) == "ok").all()
     with pytest.raises(SweepIncomplete):
         sweep(QUICK | {"alpha": [5.0, 1e300], "n": [4], "replicates": 1}, out)
+
+
+def test_cells_are_named_by_what_is_listed_and_counted_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, grid = tmp_path / "a.nc", {"n": [4], "scheme": ["fa"], "horizon": 2.0, "alpha": [1e30, 1e31, 1e32, 20]}
+    resolved = load(options=grid)
+    names = [f"teacher=wi init=si n=4 alpha={alpha} replicate=0" for alpha in ("1e+30", "1e+31", "1e+32", "20.0")]
+    for ran in (4, 0):
+        summary = execute(resolved, out, Options(how=How(verbosity=1)))
+        shown = summary.to_dict()
+        assert (shown["ran"], shown["failed"]) == (ran, {})
+        assert sorted(shown["diverged"]) == names[:3]
+        with pytest.raises(SweepIncomplete, match=r"^0 cell\(s\) failed, 3 diverged; try a smaller alpha$") as caught:
+            summary.check()
+        diverged = [cell.identity for cell in cells_of(resolved) if cell.alpha > 20]
+        assert sorted(caught.value.missing) == sorted(diverged)
+    assert inspect(folder_of(out), cells_of(resolved)).counts()["diverged"] == 3
+    lines = capsys.readouterr().err
+    assert all(lines.count(f"a: {name}: ") == 1 for name in names)
+
+
+def test_failures_are_counted_one_by_one(tmp_path: Path, counter: Counter) -> None:
+    counter.fail_on = 4
+    with pytest.raises(SweepIncomplete, match=r"^2 cell\(s\) failed, 0 diverged") as caught:
+        sweep(QUICK | {"n": [4], "replicates": 1, "tau": [0.0, 1e-4]}, tmp_path / "a.nc")
+    assert set(caught.value.missing) == {cell.identity for cell in counter.cells}
+
+
+def test_a_grid_finds_its_cells_whatever_the_order_of_its_lists(tmp_path: Path, counter: Counter) -> None:
+    counter.original = cheap_cell  # type: ignore[assignment]
+    out, grid = tmp_path / "a.nc", {"n": [4], "scheme": ["fa"], "seed": 3}
+    risks: dict[float, Any] = {}
+    steps: list[tuple[list[float], int]] = [([50.0, 20.0], 2), ([20.0, 50.0], 2), ([50.0, 20.0, 10.0], 3)]
+    steps += [([10.0, 20.0], 3), ([50.0], 3), ([20.0, 30.0], 4)]
+    for alphas, cells in steps:
+        dataset = sweep(grid | {"alpha": alphas}, out)
+        assert dataset["alpha"].values.tolist() == alphas
+        assert len(counter.cells) == cells
+        for alpha in alphas:
+            found = dataset["risk"].sel(alpha=alpha).values
+            np.testing.assert_array_equal(found, risks.setdefault(alpha, found))
+    assert verify(out).bad == []
+    assert "alpha" not in sweep(grid | {"alpha": 20.0}, out).dims
+    assert len(counter.cells) == 4
+    dataset = sweep(grid | {"alpha": [50.0, 20.0], "n": [8, 4], "teacher": ["si", "wi"]}, out)
+    assert dataset["n"].values.tolist() == [8, 4]
+    assert len(counter.cells) == 4 + 6
+    assert content_digest(dataset) == content_digest(
+        sweep(grid | {"alpha": [50.0, 20.0], "n": [8, 4], "teacher": ["si", "wi"]}, tmp_path / "b.nc")
+    )
+
+
+def test_a_place_that_cannot_be_written_is_found_out_before_training(
+    tmp_path: Path, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "os", FaultyOS(0, "refuse", errno.EACCES))
+    with pytest.raises(StoreError, match="Permission denied"):
+        sweep(QUICK, tmp_path / "a.nc")
+    assert counter.cells == []
 
 
 def test_damaged_cells_are_seen_and_only_they_are_done_again(tmp_path: Path, counter: Counter) -> None:
@@ -246,5 +308,5 @@ def test_a_sweep_table_has_one_row_per_point(tmp_path: Path) -> None:
     dataset = sweep(QUICK, tmp_path / "a.nc")
     assert len(sweep_table(dataset).splitlines()) == 2 + 2
     assert sweep_table(dataset, "risk", csv=True).splitlines()[0] == "teacher,init,n,vanilla,fa"
-    with pytest.raises(MfsymError, match="--variable must be one of"):
+    with pytest.raises(MfsymError, match="variable must be one of"):
         sweep_table(dataset, "status")

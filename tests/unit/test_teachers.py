@@ -126,8 +126,8 @@ def test_every_unit_has_its_reference_teachers(kind, activation):
     [
         (lambda unit: Teacher(unit, np.zeros((2, 3))), r"finite array \(n, 4\), got shape \(2, 3\)"),
         (lambda unit: Teacher(unit, np.full((2, 4), np.nan)), "finite array"),
-        (lambda unit: Teacher(unit, np.zeros((2, 4)), scale=0.0), "scale must be finite and positive, got 0"),
-        (lambda unit: Teacher(unit, np.zeros((2, 4))).quadrature(0), "at least one node"),
+        (lambda unit: Teacher(unit, np.zeros((2, 4)), scale=0.0), "scale must be a number > 0, got 0"),
+        (lambda unit: Teacher(unit, np.zeros((2, 4))).quadrature(0), "order must be a whole number >= 1, got 0"),
         (lambda unit: reference_teacher("strong"), "one of arbitrary, wi, si, got 'strong'"),
         (lambda unit: reference_teacher("wi", "conv"), "one of matrix, uv.*, got 'conv'"),
     ],
