@@ -91,7 +91,8 @@ def phase_portrait(
     cell : its first scheme flows from its start with ``cell.n`` particles.  times : increasing.  grid : points a side.
     Returns drift (time, second, first, coordinate), the projection on E^G of -alpha D_z dF/dmu at each point of a
     square that holds particles and teacher; particles_fixed and, where there is a teacher, teacher_fixed, in the same
-    coordinates. Raises MfsymError if E^G has not dimension 2.
+    coordinates, which are those in the columns of fixed_basis (param, direction). Raises MfsymError if E^G has not
+    dimension 2.
     """
     import xarray as xr
 
@@ -109,6 +110,7 @@ def phase_portrait(
     variables: dict[str, Any] = {
         "drift": (("time", "second", "first", "coordinate"), drift.reshape(-1, grid, grid, 2)),
         "particles_fixed": (("time", "particle", "coordinate"), inside),
+        "fixed_basis": (("param", "direction"), plane.basis),
     }
     if len(teacher):
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)

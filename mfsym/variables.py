@@ -68,8 +68,18 @@ _ENTRIES = (
         "s",
     ),
     Variable("seconds_measured", "float", "wall time of that spent on distances and risks, after training", "s"),
-    Variable("risk", "float", "population risk E l(model(x), y) of the scheme's model, l = {formula}", "{loss}"),
-    Variable("risk_bare", "float", "population risk E l(Phi(x), y) of the bare model, l = {formula}", "{loss}"),
+    Variable(
+        "risk",
+        "float",
+        "risk E l(model(x), y) of the scheme's model, over the data law or test samples, l = {formula}",
+        "{loss}",
+    ),
+    Variable(
+        "risk_bare",
+        "float",
+        "risk E l(Phi(x), y) of the bare model, over the data law or test samples, l = {formula}",
+        "{loss}",
+    ),
     Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
     Variable(
         "rmd2_symmetrised",
@@ -114,7 +124,7 @@ _ENTRIES = (
     Variable(
         "energy",
         "float",
-        "population risk, on the data as the scheme presents them, plus tau E|z|^2; l = {formula}",
+        "risk over the data law or training samples as the scheme presents them, plus tau E|z|^2, l = {formula}",
         "{loss}",
     ),
     Variable(

@@ -33,7 +33,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
 
     unit : a Unit, or the name of a reference unit.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
-    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
+    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one and ``rmd2`` that of the upper
+    one; ``lower_bound`` is one of the squared distance.
     """
     started = clock.perf_counter()
     particles = np.asarray(z, dtype=np.float64)
