@@ -518,6 +518,19 @@ def _spectrum(results: Results) -> None:
         close(step["residual_spectrum"].values, values, INTEGRATED)
 
 
+def searched(basis: Floats, j: int, number: int) -> Floats:
+    """Particles of training ``number`` of step j of a small discovery: vanilla noisy SGD, its noise inside E_j."""
+    z = 0.25 * normals(stream_key(0, "init", j), 0, 8, 4) @ basis @ basis.T
+    label = j * (1 << 20) + number
+    for k in range(4):
+        x, y = reference().draw(stream_key(0, "data", label), 4 * k, 4)
+        s = sigma(x, z)
+        slope = 0.5 * np.einsum("bj,bnj,bk->njk", s.mean(axis=1) - y, s * (1.0 - s), x).reshape(8, 4)
+        kick = normals(stream_key(0, "noise", label), k, 8, basis.shape[1]) @ basis.T
+        z = z - 5.0 / 8 * (slope + 2e-4 * z) + np.sqrt(2.0 * 5.0 * 1e-6 / 8) * kick
+    return z
+
+
 @entry("particles_before", "particles_after")
 def _before_and_after(results: Results) -> None:
     """The start of step j is Gaussian inside E_j; one training of vanilla SGD without noise off E_j leads on."""
@@ -525,16 +538,8 @@ def _before_and_after(results: Results) -> None:
     for j in range(data.sizes["step"]):
         step = data.isel(step=j)
         basis = columns(step["basis"].values)
-        z = 0.25 * normals(stream_key(0, "init", j), 0, 8, 4) @ basis @ basis.T
-        close(step["particles_before"].values, z)
-        label = j * (1 << 20)
-        for k in range(4):
-            x, y = reference().draw(stream_key(0, "data", label), 4 * k, 4)
-            s = sigma(x, z)
-            slope = 0.5 * np.einsum("bj,bnj,bk->njk", s.mean(axis=1) - y, s * (1.0 - s), x).reshape(8, 4)
-            kick = normals(stream_key(0, "noise", label), k, 8, basis.shape[1]) @ basis.T
-            z = z - 5.0 / 8 * (slope + 2e-4 * z) + np.sqrt(2.0 * 5.0 * 1e-6 / 8) * kick
-        close(step["particles_after"].values, z)
+        close(step["particles_before"].values, 0.25 * normals(stream_key(0, "init", j), 0, 8, 4) @ basis @ basis.T)
+        close(step["particles_after"].values, searched(basis, j, 0))
 
 
 @entry("case", "rule", "answer_dimension", "answer_angle", "found", "dimension_fixed")
@@ -675,6 +680,21 @@ def test_risks_are_means_of_the_loss_they_name(loss: str, results: Results) -> N
             assert data[name].attrs["units"] == "nat"
             assert data[name].attrs["long_name"].endswith(f"l = {LOSSES[loss][0]}")
     assert "|y|" not in json.dumps([data[name].attrs for name in ("risk", "risk_bare")])
+
+
+def test_the_papers_rule_averages_its_statistic_over_trainings() -> None:
+    teacher = reference()
+    search = Search(
+        n=8, horizon=0.5, alpha=5.0, batch_size=4, trainings=2, max_steps=1, start=Subspace(np.eye(4)[:, :2])
+    )
+    step = trace(teacher.unit, teacher, "paper", search).isel(step=0)
+    basis = columns(step["basis"].values)
+    clouds = [searched(basis, 0, number) for number in range(2)]
+    distances = [rmd2_of(z, z @ basis @ basis.T) for z in clouds]
+    close(step["rmd2"], np.mean(distances))
+    close(step["particles_after"].values, clouds[0])
+    residual = np.concatenate([z - z @ basis @ basis.T for z in clouds])
+    close(step["residual_spectrum"].values[:2], np.linalg.svd(residual / 4.0, compute_uv=False)[:2], INTEGRATED)
 
 
 def test_the_dictionary_knows_every_loss() -> None:
