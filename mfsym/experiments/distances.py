@@ -52,7 +52,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     else:
         interval = distance_wi(particles, reference.action)
         lower, upper = interval.lower**2, interval.upper**2
-        method = "midpoint" if (reference.action.group.order or np.inf) <= 2 else "bounds"
+        order = reference.action.group.order
+        method = "midpoint" if order is not None and order <= 2 else "bounds"
     moments = 4.0 * second_moment(particles) - 2.0 * upper
     return {
         "w2_squared": upper,
