@@ -18,6 +18,7 @@ from style import (
     left_out_sentence,
     needed,
     parameters,
+    teacher_of,
     training_sentence,
     write_caption,
 )
@@ -90,9 +91,10 @@ def scheme_clouds(dataset: Any, teacher: str) -> Figure:
     is shown; teacher_particles (teacher_particle, param); fixed_basis (param, direction).
     """
     particles, squares, basis = needed(dataset, "particles", "teacher_particles", "fixed_basis")
-    known = parameters(dataset)
-    if known.get("teacher", teacher) not in (teacher, [teacher]):
-        raise MfsymError(f"the figure shows the {TEACHERS[teacher]}; the result has {known['teacher']}")
+    found = teacher_of(dataset)
+    if found not in (TEACHERS[teacher], ""):
+        raise MfsymError(f"the figure shows the {TEACHERS[teacher]}; the result has {found}")
+    start = STARTS[parameters(dataset).get("init", "si")]
     shown = dataset.isel(replicate=[0]) if "replicate" in dataset.dims else dataset
     if particles.ndim == 4:
         particles = particles[:, 0]
@@ -104,7 +106,7 @@ def scheme_clouds(dataset: Any, teacher: str) -> Figure:
     figure = cloud_figure(panels, ("first direction of $E^G$", r"leading direction of $E^{G\perp}$"))
     write_caption(
         figure,
-        f"Final clouds of N = {particles.shape[1]} particles from one {STARTS['si']}, {TEACHERS[teacher]}.",
+        f"Final clouds of N = {particles.shape[1]} particles from one {start}, {TEACHERS[teacher]}.",
         "Dots: students. Above: the plane $E^G$, the leading direction off it. Below: a view along the plane (grey).",
         left_out_sentence(shown),
         training_sentence(shown),

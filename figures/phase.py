@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from style import STARTS, TEACHERS, WIDTH, letter, main, needed, parameters, training_sentence, write_caption
+from style import STARTS, WIDTH, letter, main, needed, parameters, teacher_of, training_sentence, write_caption
 
 from mfsym.plotting import SCHEMES, TEACHER, TEXT_SIZE
 
@@ -55,7 +55,7 @@ def draw(dataset: Any) -> Figure:
 def _reading(dataset: Any) -> list[str]:
     """What the lines, the squares and the flow are."""
     known = parameters(dataset)
-    words = [STARTS.get(known.get("init", ""), ""), TEACHERS.get(known.get("teacher", ""), "")]
+    words = [STARTS.get(known.get("init", ""), ""), teacher_of(dataset)]
     flow = ", ".join(["Mean-field flow", *filter(None, words), f"N = {dataset.sizes['particle']} particles"])
     squares = "Squares: the teacher, projected on $E^G$." if "teacher_fixed" in dataset else ""
     return ["Lines: where a particle goes, given the law at that time.", squares, f"{flow}:"]

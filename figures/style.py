@@ -75,6 +75,13 @@ def needed(dataset: Any, *names: str) -> list[NDArray[np.float64]]:
     return [np.asarray(dataset[name].values, dtype=np.float64) for name in names]
 
 
+def teacher_of(dataset: Any) -> str:
+    """The teacher of the reference problem in words; of another problem its name alone; empty if none is stated."""
+    known = parameters(dataset)
+    name = _listed(known.get("teacher", ""))
+    return name if known.get("problem") else TEACHERS.get(name, name)
+
+
 def columns_of(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """The columns of a basis (p, r) without those that are padding, all NaN."""
     return basis[:, np.isfinite(basis).all(axis=0)]

@@ -8,6 +8,7 @@ dimension. Maass Martínez & Fontbona 2024, theorem of propagation of chaos in s
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,11 @@ from mfsym.configurations.cells import Cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
+from mfsym.experiments.cells import told
 from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of
 from mfsym.metrics import risks, rmd2_si
+from mfsym.problems import Problem
 from mfsym.provenance import attributes
 from mfsym.scripts import checked_jobs
 from mfsym.streams import stream_key, uniforms
@@ -163,7 +166,7 @@ def converge(
 ) -> xr.Dataset:
     """Noisy SGD over sizes N, with replicates, against its limit: what ``mfsym converge`` writes.
 
-    cell : everything but n and replicate; its first scheme is trained.  study : what is varied.
+    cell : everything but n, replicate and horizon; its first scheme is trained.  study : what is varied.
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
     risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2 (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
@@ -177,12 +180,18 @@ def converge(
     )
     shape = (len(sizes), replicates, len(target.times))
     tables = {name: np.stack([row[name] for row in found]).reshape(shape) for name in found[0]}
-    attrs = {"replicates": replicates, "sizes": list(sizes), "limit_n": len(target.particles[0])}
-    return _dataset(cell, target, tables, sizes, data, unit, attrs)
+    values = told(cell, Problem(data.name, unit, data)).to_dict() | {
+        "n": list(sizes),
+        "horizon": float(target.times[-1]),
+        "replicates": replicates,
+        "limit_n": len(target.particles[0]),
+    }
+    config = {key: value for key, value in values.items() if key != "replicate"}
+    return _dataset(cell, target, tables, config, data, unit)
 
 
 def _slopes(
-    sizes: tuple[int, ...], tables: dict[str, Floats], count: int, seed: int
+    sizes: Sequence[int], tables: dict[str, Floats], count: int, seed: int
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Names of what is fitted, and (name, time, 3) slopes with their intervals; NaN where nothing can be fitted."""
     names = [*ERRORS, *SQUARES]
@@ -199,13 +208,13 @@ def _dataset(
     cell: Cell,
     target: Limit,
     tables: dict[str, Floats],
-    sizes: tuple[int, ...],
+    config: dict[str, Any],
     data: Data,
     unit: Unit,
-    extra: dict[str, Any],
 ) -> xr.Dataset:
     import xarray as xr
 
+    sizes = config["n"]
     scheme = NoisySGD(unit, cell.schemes[0], data).scheme
     names, fitted = _slopes(sizes, tables, len(target.times), cell.seed)
     variables: dict[str, Any] = {name: (("n", "replicate", "time"), table) for name, table in tables.items()}
@@ -220,14 +229,14 @@ def _dataset(
     for k, name in enumerate(("slope", "slope_lower", "slope_upper")):
         variables[name] = (("observable", "time"), fitted[:, :, k])
     coords = {
-        "n": list(sizes),
+        "n": sizes,
         "replicate": np.arange(tables["risk"].shape[1]),
         "time": target.times,
         "observable": names,
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    attrs = attributes("mfsym converge", {**cell.to_dict(), **extra}, cell.seed)
+    attrs = attributes("mfsym converge", config, cell.seed)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

@@ -21,6 +21,7 @@ from mfsym.problems import Problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
 from mfsym.schemes import Scheme
+from mfsym.streams import normals, stream_key
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:
@@ -31,11 +32,23 @@ LAWS = {"si": "ea", "wi": "fa"}
 
 RADII = 41
 
+PROBES, CONSTANT = 32, 1e-10
+"""Inputs and particles of E^G that are tried, and how much the unit may vary with the input, relative to its size."""
+
 
 def least_constant_risk(problem: Problem) -> float:
     """E|y - E y|^2, the least risk of a constant model; 0.0825544 for the problem of proposition 4."""
     _, y, weights = problem.data.evaluation()
     return float(weights @ np.sum((y - weights @ y) ** 2, axis=1))
+
+
+def constant_inside(problem: Problem) -> bool:
+    """Whether units with parameters in E^G ignore their input: every SI law then has a constant model."""
+    unit, key = problem.unit, stream_key(0, "init")
+    x, _ = problem.data.draw(stream_key(0, "data"), 0, PROBES)
+    values = unit.sigma(x, unit.fixed_subspace.project(normals(key, 0, PROBES, unit.p)))
+    spread = float(np.ptp(values, axis=0).max())
+    return spread <= CONSTANT * max(1.0, float(np.abs(values).max()))
 
 
 def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verbosity: int = -1) -> xr.Dataset:
@@ -48,9 +61,14 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
     import xarray as xr
 
     sizes, replicates = sorted(as_whole(n, "sizes", 1) for n in sizes), as_whole(replicates, "replicates", 1)
-    problem = problem_of(cell)
+    problem = problem_of(cell).quadratic("the counterexample")
     if problem.unit.c != 1:
         raise MfsymError(f"the counterexample needs a problem with one output, got {problem.unit.c}")
+    if not constant_inside(problem):
+        raise MfsymError(
+            f"the counterexample needs a problem where models of laws in E^G are constant, which those of "
+            f"{problem.name} are not; compare its schemes with mfsym.compare"
+        )
     shape = (len(LAWS), len(sizes), replicates)
     risk, radius = np.full(shape, np.nan), np.linspace(0.0, 1.0, RADII)
     profile, points = np.full((len(LAWS), RADII), np.nan), np.zeros((RADII, problem.unit.d))
@@ -59,10 +77,12 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
         for a, b, r in np.ndindex(shape):
             one = replace(cell, n=sizes[b], replicate=r)
             scheme, z = _train(one, list(LAWS.values())[a], problem)
-            risk[a, b, r] = risks(scheme, problem.data, z, loss=problem.loss)[0]
+            risk[a, b, r] = risks(scheme, problem.data, z)[0]
             if sizes[b] == sizes[-1] and r == 0:
                 profile[a] = scheme.read(points, z)[:, 0]
             progress.cell(f"{list(LAWS)[a]} {one.label}")
+    config = {**cell.to_dict(), "schemes": list(LAWS.values()), "n": sizes, "replicates": replicates}
+    del config["replicate"]
     dataset = xr.Dataset(
         {
             "risk": (("law", "n", "replicate"), risk),
@@ -70,7 +90,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             "target": ("radius", problem.data.target(points)[:, 0]),
         },
         coords={"law": list(LAWS), "n": sizes, "replicate": np.arange(replicates), "radius": radius},
-        attrs=attributes("mfsym counterexample", {**cell.to_dict(), "n": sizes, "replicates": replicates}, cell.seed),
+        attrs=attributes("mfsym counterexample", config, cell.seed),
     )
     dataset.attrs["si_infimum"] = least_constant_risk(problem)
     return annotate(dataset)

@@ -6,20 +6,22 @@ Maass Martínez & Fontbona 2024, section 2.1: the law that noisy SGD approaches 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.single import stated_cell
 from mfsym.errors import MfsymError
+from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud
 from mfsym.metrics import risks, rmd2_si, rmd2_symmetrised
+from mfsym.problems import Problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
 from mfsym.schemes import get_scheme
-from mfsym.teachers import Data, Teacher, reference_teacher
+from mfsym.teachers import Data, Teacher
 from mfsym.transport import second_moment
 from mfsym.units import Unit
 from mfsym.variables import annotate
@@ -32,7 +34,7 @@ SAMPLED = ("batch_size", "dtype", "replicate")
 
 
 def flow(
-    teacher: str | Teacher = "wi",
+    teacher: str | Teacher | Problem = "wi",
     scheme: str = "vanilla",
     *,
     snapshots: int = 21,
@@ -42,15 +44,15 @@ def flow(
 ) -> xr.Dataset:
     """The limit N -> infinity of ``simulate``, as the same Dataset with an error estimate.
 
-    teacher : "arbitrary", "wi", "si", or a Teacher.  parameters : as ``simulate``; n counts the particles of the cloud.
+    teacher : "arbitrary", "wi", "si", a Teacher or a Problem of quadratic loss.
+    parameters : as ``simulate``; n counts the particles of the cloud.
     tolerance : refine the cloud to this relative W2 error.  accuracy : of quadrature and time.
-    Returns what ``simulate`` returns, and energy, dissipated, energy_defect, quadrature_order, error_force,
-    error_w2, error_risk, all over time. Errors are differences to a flow of half as many particles.
+    Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
+    error_force, error_w2, error_risk, all over time. Errors are differences to a flow of half as many particles.
     """
-    named = teacher if isinstance(teacher, str) else "arbitrary"
-    cell = stated_cell({"teacher": named, **parameters}, (scheme,))
-    data = reference_teacher(named, cell.unit, cell.activation) if isinstance(teacher, str) else teacher
-    return flow_cell(cell, data, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
+    cell, given = stated(teacher, (scheme,), parameters)
+    problem = (problem_of(cell) if given is None else given).quadratic("flow")
+    return flow_cell(cell, problem.data, unit=problem.unit, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
 
 
 def flow_cell(
@@ -67,14 +69,14 @@ def flow_cell(
     snapshots = as_whole(snapshots, "snapshots", 1)
     tolerance = None if tolerance is None else as_number(tolerance, "tolerance", above=0.0)
     unit = unit_of(data) if unit is None else unit
-    times = np.linspace(0.0, cell.horizon, snapshots) if snapshots > 1 else np.array([cell.horizon])
+    times = np.linspace(0.0, cell.horizon, max(2, snapshots))
     with Progress(1, f"flow {cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="flow") as progress:
         if tolerance is None:
             limit = limit_of(cell, times, data, unit, accuracy)
         else:
             limit = refined_limit(cell, times, data, unit, accuracy, tolerance)
         progress.cell("done")
-    return _dataset(limit, data, unit)
+    return _dataset(limit, data, unit).isel(time=slice(-snapshots, None))
 
 
 def unit_of(data: Data) -> Unit:
@@ -92,7 +94,8 @@ def phase_portrait(
     cell : its first scheme flows from its start with ``cell.n`` particles.  times : increasing.  grid : points a side.
     Returns drift (time, second, first, coordinate), the projection on E^G of -alpha D_z dF/dmu at each point of a
     square that holds particles and teacher; particles_fixed and, where there is a teacher, teacher_fixed, in the same
-    coordinates. Raises MfsymError if E^G has not dimension 2.
+    coordinates, which are those in the columns of fixed_basis (param, direction). Raises MfsymError if E^G has not
+    dimension 2.
     """
     import xarray as xr
 
@@ -111,18 +114,26 @@ def phase_portrait(
     variables: dict[str, Any] = {
         "drift": (("time", "second", "first", "coordinate"), drift.reshape(-1, grid, grid, 2)),
         "particles_fixed": (("time", "particle", "coordinate"), inside),
+        "fixed_basis": (("param", "direction"), plane.basis),
     }
     if len(teacher):
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
-    config = {key: value for key, value in cell.to_dict().items() if key not in SAMPLED} | {"n": inside.shape[1]}
+    config = _config(replace(cell, horizon=float(times[-1])), inside.shape[1], Problem(data.name, unit, data))
     attrs = attributes("mfsym phase", config, cell.seed)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _config(cell: Cell, n: int, problem: Problem) -> dict[str, Any]:
+    """The parameters that a limit by n particles depends on, and its problem."""
+    values = {**told(cell, problem).to_dict(), "n": n}
+    return {key: value for key, value in values.items() if key not in SAMPLED}
 
 
 def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     import xarray as xr
 
+    problem = Problem(data.name, unit, data)
     scheme = get_scheme(limit.cell.schemes[0], unit)
     rows: dict[str, list[float]] = {}
     for state, coarse in zip(limit.states, limit.coarse, strict=True):
@@ -148,10 +159,11 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     variables["quadrature_order"] = ("time", np.array([state.order for state in limit.states]))
     variables["status"] = ("time", np.full(count, "ok", dtype="<U8"))
     variables["particles"] = (("time", "particle", "param"), particles)
+    variables |= scenery(problem)
     dataset = xr.Dataset(
         variables,
         coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
-        attrs=attributes("mfsym flow", {**limit.cell.to_dict(), "n": n}, limit.cell.seed),
+        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed),
     )
     dataset.attrs["status"] = "ok"
     dataset.attrs["diverged_step"] = -1

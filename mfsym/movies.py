@@ -12,19 +12,18 @@ import numpy as np
 
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
-from mfsym.experiments import problem_of
 from mfsym.plotting import SCHEMES, Movie
-from mfsym.teachers import Teacher
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def movie_of(run: xr.Dataset) -> Movie:
-    """The cloud of a run over time, with E^G and the teacher of the problem that the run names.
+    """The cloud of a run over time, with E^G and the teacher that the run holds.
 
-    run : particles (time, particle, param), as ``simulate`` and ``flow`` give it.
-    Raises MfsymError if it holds no such particles, or if the problem is no longer what it was.
+    run : particles (time, particle, param), fixed_basis (param, direction) and, of a teacher, teacher_particles
+    (teacher_particle, param), as ``simulate`` and ``flow`` give them.
+    Raises MfsymError if it holds no such particles or no basis, or does not say how it was made.
     """
     if "particles" not in run or run["particles"].dims != ("time", "particle", "param"):
         raise MfsymError("an animation needs particles over time; write a run with mfsym simulate or mfsym flow")
@@ -33,10 +32,8 @@ def movie_of(run: xr.Dataset) -> Movie:
         scheme = SCHEMES[cell.schemes[0]]
     except (KeyError, TypeError, ValueError):
         raise MfsymError("an animation needs a run that says how it was made; this one does not") from None
-    problem = problem_of(cell)
-    teacher = problem.data.particles if isinstance(problem.data, Teacher) else None
-    particles = np.asarray(run["particles"].values, dtype=np.float64)
-    if particles.shape[2] != problem.unit.p:
-        raise MfsymError(f"particles must have {problem.unit.p} parameters as the unit, got {particles.shape[2]}")
-    basis = problem.unit.fixed_subspace.basis
-    return Movie(np.asarray(run["time"].values, dtype=np.float64), particles, basis, teacher, scheme)
+    if "fixed_basis" not in run:
+        raise MfsymError("an animation needs the run's fixed_basis, which older versions did not keep; write it again")
+    times, particles, basis = (np.asarray(run[name].values, float) for name in ("time", "particles", "fixed_basis"))
+    teacher = np.asarray(run["teacher_particles"].values, float) if "teacher_particles" in run else None
+    return Movie(times, particles, basis, teacher, scheme)

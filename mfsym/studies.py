@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mfsym import executors
 from mfsym.configurations.studies import Case, Study
 from mfsym.discovery import Search
+from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
@@ -25,7 +26,7 @@ from mfsym.scripts import checked_jobs
 from mfsym.stores.datasets import open_result, save
 from mfsym.stores.publishing import make_folder, require_writable
 from mfsym.teachers import reference_teacher
-from mfsym.traces import FOUND, trace
+from mfsym.traces import FOUND, symmetric_as_stated, trace
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ ANSWERS = ("answer_dimension", "answer_angle", "found")
 def problem_of_case(case: Case) -> Problem:
     """The problem that a case names, the reference problem with its WI teacher if none."""
     problem = load_problem(case.problem) if case.problem else Problem.of(reference_teacher("wi"))
+    if not symmetric_as_stated(problem.data):
+        raise MfsymError(
+            f"a study counts how often E^G is found, which the samples of {problem.name} need not have; "
+            "set dataset.symmetrised = true, or discover it without a study"
+        )
     return problem.quadratic("discover")
 
 
@@ -138,7 +144,11 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
         "step": np.arange(longest),
     }
     config = {"cases": [json.loads(part.attrs["config"]) for part in parts], "seeds": study.seeds}
-    return annotate(xr.Dataset(variables, coords=coords, attrs=attributes("mfsym discover", config, 0)))
+    seeds = [case.seed for case in study.case]
+    attrs = attributes("mfsym discover", config, seeds[0])
+    if len(set(seeds)) > 1:
+        attrs["seed"] = json.dumps(seeds)
+    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
 def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mfsym.datasets import SampleData
 from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
+from mfsym.problems import Problem
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
 from mfsym.teachers import Data, Teacher
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Floats = NDArray[np.float64]
+
+SAMPLED = ("beta", "batch_size", "trainings", "snapshots", "replicates", "replicate")
+"""Parameters of a Search that the oracles, which have no sampling noise, do not use."""
 
 FOUND = 1e-2
 """A discovery succeeds when its subspace has the right dimension and lies within this angle of E^G."""
@@ -38,7 +42,7 @@ def trace(
     """
     search = Search() if search is None else search
     found = discover(unit, data, rule, search)
-    return trace_dataset(found, search, data, unit.fixed_subspace if known else None)
+    return trace_dataset(found, search, Problem(data.name, unit, data), known=known)
 
 
 def symmetric_as_stated(data: Data) -> bool:
@@ -46,10 +50,11 @@ def symmetric_as_stated(data: Data) -> bool:
     return not (isinstance(data, SampleData) and data.symmetry is None)
 
 
-def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace | None) -> xr.Dataset:
-    """The Dataset of a discovery; truth : E^G, or None where it is not known."""
+def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: bool = True) -> xr.Dataset:
+    """The Dataset of a discovery on a problem; known : whether the problem's E^G is that of the data."""
     import xarray as xr
 
+    data, truth = problem.data, problem.unit.fixed_subspace if known else None
     steps = found.steps
     p = steps[0].subspace.ambient
     angles = [np.nan if truth is None else containment_angle(step.subspace, truth) for step in steps]
@@ -74,16 +79,26 @@ def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace 
         variables["teacher_particles"] = (("teacher_particle", "param"), data.particles)
         coords["teacher_particle"] = np.arange(len(data.particles))
     coords |= {"step": np.arange(len(steps)), "particle": np.arange(len(steps[0].before))}
-    config = {key: value for key, value in asdict(search).items() if key != "start"}
-    attrs = attributes("mfsym discover", {**config, "rule": found.rule, "data": data.name}, search.seed)
+    attrs = attributes("mfsym discover", _config(found.rule, search, problem), search.seed)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     angle = float("nan") if truth is None else angle_between(found.subspace, truth)
     dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}
     return annotate(dataset)
 
 
+def _config(rule: str, search: Search, problem: Problem) -> dict[str, Any]:
+    """The parameters that a discovery by this rule depends on, and its problem."""
+    unused = {"start", *(SAMPLED if "oracle" in rule else ())}
+    values = {key: value for key, value in asdict(search).items() if key not in unused}
+    unit = problem.unit
+    return {**values, "rule": rule, "data": problem.data.name, "unit": unit.name, "activation": unit.activation}
+
+
 def mean_share(z: Floats, subspace: Subspace) -> float:
-    """|mean residual| / (mean square residual)^(1/2) of z (N, p) off a subspace: in [0, 1], 0 where they cancel."""
+    """|mean residual| / (mean square residual)^(1/2) of z (N, p) off a subspace, in [0, 1].
+
+    0 where the residuals cancel, 1 where there are none.
+    """
     residual = z - subspace.project(z)
     size = float(np.sqrt(np.mean(np.sum(residual**2, axis=1))))
     return float(np.linalg.norm(residual.mean(axis=0))) / size if size > 0.0 else 1.0

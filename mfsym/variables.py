@@ -22,9 +22,20 @@ STATUSES = ("ok", "diverged", "failed", "missing")
 """ok: finite to the end; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
 
 
+LOSSES = {
+    "quadratic": ("|yhat - y|^2", "|y|^2"),
+    "cross-entropy": ("-sum_j y_j log softmax(yhat)_j", "nat"),
+    "logistic": ("sum_j log(1 + exp(-y_j yhat_j))", "nat"),
+}
+"""Loss l(yhat, y) to its formula and its unit: what ``{formula}`` and ``{loss}`` stand for in an entry."""
+
+
 @dataclass(frozen=True)
 class Variable:
-    """One entry: ``dims`` are the last dimensions it must have, in order; a sweep puts its own in front."""
+    """One entry: ``dims`` are the last dimensions it must have, in order; a sweep puts its own in front.
+
+    units : of y, z, x, the mean-field time t, a step, and ``{loss}``, the unit of the loss of the Dataset.
+    """
 
     name: str
     kind: str
@@ -32,10 +43,11 @@ class Variable:
     units: str = "1"
     dims: tuple[str, ...] = ()
 
-    @property
-    def attrs(self) -> dict[str, str]:
-        """The attributes written beside the values."""
-        return {"long_name": self.doc, "units": self.units}
+    def attrs(self, loss: str = "quadratic") -> dict[str, str]:
+        """The attributes written beside values of a training with this loss, a name in LOSSES."""
+        formula, unit = LOSSES[loss]
+        doc = self.doc.replace("{formula}", formula)
+        return {"long_name": doc, "units": self.units.replace("{loss}", unit)}
 
 
 KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
@@ -43,34 +55,59 @@ KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
 
 _ENTRIES = (
     Variable("status", "text", "ok, diverged, failed or missing"),
-    Variable("diverged_step", "int", "first step whose result was not finite, -1 if none", "step"),
-    Variable("seconds", "float", "wall time spent on the cell", "s"),
+    Variable(
+        "diverged_step", "int", "steps done when particles or prediction stopped being finite, -1 if never", "step"
+    ),
+    Variable("seconds", "float", "wall time of the cell, with compiling where nothing was cached", "s"),
     Variable("seconds_measured", "float", "wall time of that spent on distances and risks, after training", "s"),
-    Variable("risk", "float", "population risk E|model(x) - y|^2 of the scheme's model", "|y|^2"),
-    Variable("risk_bare", "float", "population risk E|Phi(x) - y|^2 of the bare model", "|y|^2"),
+    Variable(
+        "risk",
+        "float",
+        "risk E l(model(x), y) of the scheme's model, of samples the held-out mean, l = {formula}",
+        "{loss}",
+    ),
+    Variable(
+        "risk_bare",
+        "float",
+        "risk E l(Phi(x), y) of the bare model, of samples the held-out mean, l = {formula}",
+        "{loss}",
+    ),
     Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
-    Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
-    Variable("distance_wi", "float", "W2 distance to the weakly invariant laws (upper bound where not exact)", "|z|"),
+    Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law (nodes of an infinite group)"),
+    Variable(
+        "distance_wi", "float", "W2 distance to the weakly invariant laws: distance_wi_upper, exact for |G| <= 2", "|z|"
+    ),
     Variable("distance_wi_lower", "float", "lower bound on the W2 distance to the weakly invariant laws", "|z|"),
-    Variable("distance_wi_upper", "float", "upper bound on the W2 distance to the weakly invariant laws", "|z|"),
+    Variable("distance_wi_upper", "float", "upper bound on that distance (over nodes of an infinite group)", "|z|"),
     Variable("rmd2_pair", "float", "squared RMD between the laws of two schemes of one replicate", dims=("other",)),
     Variable("l2_symmetrisation", "float", "L2 distance of the scheme's model to its own symmetrisation", "|y|"),
     Variable("l2_target", "float", "L2 distance of the scheme's model to f_*", "|y|"),
     Variable("l2_symmetrised_target", "float", "L2 distance of the scheme's model to Q_G f_*", "|y|"),
-    Variable("equivariance_error", "float", "mean squared equivariance error of the scheme's model", "|y|^2"),
+    Variable(
+        "equivariance_error", "float", "root mean square of rho_hat_g^-1 model(rho_g x) - model(x) over x and g", "|y|"
+    ),
     Variable("accuracy", "float", "share of test inputs whose class the scheme's model names"),
-    Variable("accuracy_moved", "float", "accuracy on inputs moved by the group, over all elements but the identity"),
+    Variable("accuracy_moved", "float", "accuracy on inputs moved by the group, over nodes that move some input"),
     Variable("profile", "float", "prediction of the scheme's model along the first axis", "|y|", ("radius",)),
     Variable("target", "float", "f_* along the first axis", "|y|", ("radius",)),
     Variable("radius", "float", "place on the first axis", "|x|"),
     Variable("law", "text", "kind of law: strongly (si) or weakly (wi) invariant"),
     Variable("second_moment", "float", "second moment E|z|^2 of the law", "|z|^2"),
     Variable("particles", "float", "parameters of the units", "|z|", ("particle", "param")),
-    Variable("energy", "float", "population risk plus tau E|z|^2 of the scheme", "|y|^2"),
-    Variable("dissipated", "float", "energy lost so far, the integral of alpha E|gradient|^2", "|y|^2"),
-    Variable("energy_defect", "float", "energy plus dissipated minus the energy at the start", "|y|^2"),
-    Variable("error_w2", "float", "estimated W2 error of the law: distance to a coarser flow", "|z|"),
-    Variable("error_risk", "float", "absolute difference of the risk from the limit's or a coarser flow's", "|y|^2"),
+    Variable(
+        "energy", "float", "risk on training data as the scheme presents them, plus tau E|z|^2, l = {formula}", "{loss}"
+    ),
+    Variable("dissipated", "float", "energy lost so far, integral of alpha E|gradient|^2 dt, NaN with noise", "{loss}"),
+    Variable(
+        "energy_defect", "float", "energy plus dissipated minus the energy at the start, NaN with noise", "{loss}"
+    ),
+    Variable("error_w2", "float", "estimated W2 error of the law: distance to a flow of half as many particles", "|z|"),
+    Variable(
+        "error_risk",
+        "float",
+        "absolute difference of the risk from the limit's or a coarser flow's, l = {formula}",
+        "{loss}",
+    ),
     Variable("error_force", "float", "relative change of the gradient at the next finer quadrature of the data"),
     Variable("quadrature_order", "int", "nodes per input dimension of the quadrature of the data"),
     Variable("w2_limit", "float", "W2 distance of the law to the mean-field limit", "|z|"),
@@ -78,11 +115,11 @@ _ENTRIES = (
     Variable("error_mean", "float", "distance |E z - limit| of the mean particle from the limit's", "|z|"),
     Variable("error_second_moment", "float", "absolute difference of E|z|^2 from the limit's", "|z|^2"),
     Variable("error_prediction", "float", "L2 distance of the bare prediction from the limit's", "|y|"),
-    Variable("slope", "float", "slope of log(root mean square over replicates) against log N"),
+    Variable("slope", "float", "slope against log N of log(root mean square), of log(mean) for squared RMDs"),
     Variable("slope_lower", "float", "lower end of the bootstrap confidence interval of the slope"),
     Variable("slope_upper", "float", "upper end of the bootstrap confidence interval of the slope"),
     Variable("observable", "text", "what is compared with the limit"),
-    Variable("limit_risk", "float", "risk of the mean-field limit", "|y|^2"),
+    Variable("limit_risk", "float", "risk E l(model(x), y) of the mean-field limit, l = {formula}", "{loss}"),
     Variable("limit_rmd2_si", "float", "squared RMD of the mean-field limit to its projection on E^G"),
     Variable("limit_second_moment", "float", "second moment E|z|^2 of the mean-field limit", "|z|^2"),
     Variable("limit_error_w2", "float", "estimated W2 error of the mean-field limit's cloud", "|z|"),
@@ -90,32 +127,43 @@ _ENTRIES = (
     Variable("limit_particle", "int", "index of a particle of the mean-field limit"),
     Variable("step", "int", "step j of the discovery, from the subspace E_j"),
     Variable("direction", "int", "index of a vector of a basis"),
-    Variable("dimension", "int", "dimension of the subspace E_j"),
-    Variable("rmd2", "float", "squared RMD to the projection on E_j after training"),
+    Variable("dimension", "int", "dimension of the subspace E_j, -1 where the step was not taken"),
+    Variable("rmd2", "float", "squared RMD of particles_after to E_j; the paper's rule: mean over trainings"),
     Variable("rmd2_before", "float", "squared RMD to the projection on E_j before training"),
     Variable("statistic", "float", "what the rule compares with its threshold"),
     Variable("threshold", "float", "value of the statistic above which E_j is left"),
-    Variable("left", "int", "1 where E_j is left, 0 where it is kept"),
+    Variable("left", "int", "1 where E_j is left, 0 where it is kept or the step was not taken"),
     Variable("residual_spectrum", "float", "root mean square residual along its principal directions", "|z|"),
-    Variable("angle", "float", "largest principal angle between E_j and E^G restricted to the smaller one", "rad"),
-    Variable("mean_share", "float", "size |E r| of the mean residual over the root mean square (E|r|^2)^(1/2)"),
+    Variable("angle", "float", "largest angle between a vector of E_j and E^G", "rad"),
+    Variable("mean_share", "float", "|E r| of the mean residual over (E|r|^2)^(1/2), 1 where there is no residual"),
     Variable("case", "text", "a problem and a rule of a study of discoveries"),
     Variable("rule", "text", "rule of the discovery"),
     Variable("answer_dimension", "int", "dimension of the subspace that was not left"),
-    Variable("answer_angle", "float", "largest principal angle between that subspace and E^G", "rad"),
+    Variable("answer_angle", "float", "largest principal angle of it and E^G, pi/2 where dimensions differ", "rad"),
     Variable("found", "int", "1 where the answer is E^G, within the tolerance on the angle"),
     Variable("dimension_fixed", "int", "dimension of E^G"),
     Variable("basis", "float", "orthonormal basis of E_j, padded with NaN", dims=("param", "direction")),
-    Variable("fixed_basis", "float", "orthonormal basis of E^G", dims=("param", "direction")),
+    Variable(
+        "fixed_basis",
+        "float",
+        "orthonormal basis of E^G, padded with NaN beside bases of E_j",
+        dims=("param", "direction"),
+    ),
     Variable("particles_before", "float", "particles before the step's training", "|z|", ("particle", "param")),
-    Variable("particles_after", "float", "particles after the step's training", "|z|", ("particle", "param")),
+    Variable(
+        "particles_after",
+        "float",
+        "particles after the first training of the step",
+        "|z|",
+        ("particle", "param"),
+    ),
     Variable("teacher_particles", "float", "particles of the teacher", "|z|", ("teacher_particle", "param")),
     Variable("teacher_particle", "int", "index of a particle of the teacher"),
     Variable(
         "drift",
         "float",
         "velocity of a particle at each point of E^G, in coordinates of E^G",
-        "|z|",
+        "|z|/t",
         ("second", "first", "coordinate"),
     ),
     Variable("first", "float", "first coordinate in E^G", "|z|"),
@@ -123,20 +171,20 @@ _ENTRIES = (
     Variable("coordinate", "int", "index of a coordinate in E^G"),
     Variable("particles_fixed", "float", "coordinates in E^G of the particles", "|z|", ("particle", "coordinate")),
     Variable("teacher_fixed", "float", "coordinates in E^G of the teacher", "|z|", ("teacher_particle", "coordinate")),
-    Variable("time", "float", "mean-field time t = steps / N"),
-    Variable("teacher", "text", "target law: arbitrary, weakly or strongly invariant"),
+    Variable("time", "float", "mean-field time t = steps / N", "t"),
+    Variable("teacher", "text", "target law: arbitrary, wi or si (reference problem), or another problem's name"),
     Variable("init", "text", "start law: weakly (wi) or strongly (si) invariant"),
     Variable("scheme", "text", "where the group enters"),
     Variable("other", "text", "the scheme compared with"),
     Variable("n", "int", "number N of particles"),
-    Variable("replicate", "int", "replicate: one start, data and noise shared by all schemes"),
+    Variable("replicate", "int", "replicate: a start, data and noise, shared by all schemes; seed's offset in a study"),
     Variable("particle", "int", "index of a particle"),
     Variable("param", "int", "index of a parameter of one unit (row-major)"),
-    Variable("alpha", "float", "step size alpha of the mean-field dynamics"),
-    Variable("tau", "float", "weight tau of the penalty |z|^2"),
-    Variable("beta", "float", "temperature beta of the noise"),
+    Variable("alpha", "float", "step size alpha of the mean-field dynamics", "|z|^2/({loss} t)"),
+    Variable("tau", "float", "weight tau of the penalty |z|^2", "{loss}/|z|^2"),
+    Variable("beta", "float", "temperature beta of the noise", "{loss}"),
     Variable("batch_size", "int", "samples B per step"),
-    Variable("horizon", "float", "mean-field time T at the end of training"),
+    Variable("horizon", "float", "mean-field time T at the end of training", "t"),
     Variable("unit", "text", "kind of unit"),
     Variable("activation", "text", "activation of the unit"),
     Variable("dtype", "text", "arithmetic of the training"),
@@ -186,8 +234,14 @@ def validate(dataset: xr.Dataset) -> None:
 
 
 def annotate(dataset: xr.Dataset) -> xr.Dataset:
-    """The same Dataset, validated, each variable with its attributes from the dictionary."""
+    """The same Dataset, validated, each variable with its attributes from the dictionary.
+
+    The attribute ``loss`` of the Dataset says what its risks are means of; quadratic if it has none.
+    """
     validate(dataset)
+    loss = str(dataset.attrs.get("loss", "quadratic"))
+    if loss not in LOSSES:
+        raise MfsymError(f"the attribute loss must be one of {', '.join(LOSSES)}, got {loss[:40]!r}")
     for label in dataset.variables:
-        dataset[label].attrs.update(VARIABLES[str(label)].attrs)
+        dataset[label].attrs.update(VARIABLES[str(label)].attrs(loss))
     return dataset

@@ -53,3 +53,6 @@ PRINTED = 5e-8
 
 ITERATED = 1e-4
 """Projectors on subspaces that another package finds by iterations in single precision."""
+
+INTEGRATED = 1e-6
+"""Numbers that come out of two integrations in time or over inputs, or of the root of a difference; relative."""

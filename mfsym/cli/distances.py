@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.cli.options import Name, Number, format_option, output_file, problem_option
+from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
 from mfsym.transport.memory import dense_estimate, memory_estimate
+from mfsym.units import Unit
 
 Record = dict[str, Any]
 
@@ -28,9 +30,11 @@ LARGE = 50_000
 @click.option("--to", type=Name(("si", "symmetrised", "wi")), help="Distance of one cloud to these laws.")
 @click.option("--along", type=Name(("time",)), help="Each time of a run against the next, or against OTHER.")
 @click.option("--time", "at", type=Number(0.0), help="Time of a run file.  [default: its last]")
-@click.option("--method", type=Name(METHODS), help="Solver; sinkhorn and sliced approximate.  [default: auto]")
+@click.option(
+    "--method", type=Name(METHODS), help="Solver; sinkhorn approximates W2^2, sliced is sliced W2^2.  [default: auto]"
+)
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
-@click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: matrix]")
+@click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: the run's, or matrix]")
 @problem_option
 @format_option("text", "json")
 def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
@@ -133,12 +137,30 @@ def _to_laws(cloud: str, given: dict[str, Any]) -> Record:
     from mfsym.experiments import distance_to
     from mfsym.stores.clouds import load_cloud
 
-    z, problem = load_cloud(cloud, given["at"]), given["problem"]
-    if problem is None:
-        return distance_to(z, given["to"], given["unit"] or "matrix")
-    from mfsym.problems import load_problem
+    z = load_cloud(cloud, given["at"])
+    if given["problem"] is not None:
+        from mfsym.problems import load_problem
 
-    return distance_to(z, given["to"], load_problem(problem).unit)
+        return distance_to(z, given["to"], load_problem(given["problem"]).unit)
+    name = cloud.rpartition("@")[0] if ".nc@" in cloud else cloud
+    if given["unit"] is not None or not name.endswith(".nc"):
+        return distance_to(z, given["to"], given["unit"] or "matrix")
+    return distance_to(z, given["to"], _unit_of_run(name))
+
+
+def _unit_of_run(path: str) -> Unit:
+    """The unit that a run trained; MfsymError where its file does not say which, or cannot."""
+    from mfsym.experiments import problem_of
+    from mfsym.experiments.cells import GIVEN
+    from mfsym.stores import open_result
+
+    try:
+        cell = Cell.from_dict(json.loads(open_result(path).attrs["config"]))
+    except (KeyError, TypeError, ValueError):
+        raise MfsymError(f"{path}: does not say which group acts; state --unit or --problem") from None
+    if cell.problem == GIVEN:
+        raise MfsymError(f"{path}: its problem {cell.teacher!r} was a Python object; state --unit or --problem")
+    return problem_of(cell).unit
 
 
 def _along(run: str, other: str | None, at: float | None) -> list[Record]:

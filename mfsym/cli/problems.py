@@ -64,7 +64,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
         ("dim E^G", f"{record['dim_fixed']}"),
         ("orthogonal", f"max|M M^T - I| = {record['orthogonality_error']:.1e}"),
         ("homomorphism", f"max|rho(g) rho(h) - rho(gh)| = {record['homomorphism_error']:.1e}"),
-        ("equivariance", f"max|sigma(rho x, M z) - rho_hat sigma(x, z)| = {record['equivariance_error']:.1e}"),
+        ("joint equiv.", f"max|sigma(rho x, M z) - rho_hat sigma(x, z)| = {record['joint_equivariance_error']:.1e}"),
         (
             "data",
             f"{verdict}: energy distance {record['symmetry_statistic']:.3g}, p = {record['symmetry_p_value']:.3g}",

@@ -58,6 +58,8 @@ def simulate(
     last = dataset.isel(time=-1)
     if not quiet:
         numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in ("risk", "rmd2_si", "rmd2_symmetrised"))
+        if dataset.attrs["loss"] != "quadratic":
+            numbers += f" ({dataset.attrs['loss']} loss)"
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
     if dataset.attrs["status"] == "diverged":
         step = int(dataset.attrs["diverged_step"])

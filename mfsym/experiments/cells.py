@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mfsym.arguments import shown, suggestions
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.fields import TRAINING_KEYS
+from mfsym.configurations.fields import TRAINING_KEYS, UNITS
+from mfsym.configurations.problems import STATED
 from mfsym.configurations.single import stated_cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
-from mfsym.teachers import Teacher, reference_teacher
+from mfsym.teachers import TEACHERS, Teacher, reference_teacher
+
+GIVEN = "given as an object"
+"""What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""
 
 PARAMETERS = ("init", "n", "seed", *TRAINING_KEYS)
 """What a training takes as keyword arguments, beside its teacher and schemes."""
@@ -23,11 +31,47 @@ PARAMETERS = ("init", "n", "seed", *TRAINING_KEYS)
 def problem_of(cell: Cell) -> Problem:
     """The problem whose file a cell names, or the reference problem of its teacher and unit.
 
-    Raises MfsymError if the file's content is no longer what the cell was planned with.
+    Raises MfsymError if the file's content is no longer what the cell was planned with, or if there was no file.
     """
+    if cell.problem == GIVEN:
+        raise MfsymError(f"the problem {cell.teacher!r} was given as an object; give it again, or state it in a file")
     if cell.problem:
         return load_problem(cell.problem, cell.problem_digest)
-    return Problem.of(reference_teacher(cell.teacher, cell.unit, cell.activation))
+    return _reference(cell.teacher, cell.unit, cell.activation)
+
+
+@lru_cache(maxsize=16)
+def _reference(teacher: str, unit: str, activation: str) -> Problem:
+    """The reference problem of these names, the same object every time."""
+    return Problem.of(reference_teacher(teacher, unit, activation))
+
+
+def told(cell: Cell, problem: Problem) -> Cell:
+    """The cell whose values are true of a training on this problem: what attributes say.
+
+    That is the cell itself where it names the problem; else its problem is GIVEN, under the names of the object.
+    """
+    if cell.problem == GIVEN or _names(cell, problem):
+        return cell
+    unit = problem.unit
+    named = replace(cell, teacher=problem.name, unit=unit.name, activation=unit.activation)
+    return replace(named, problem=GIVEN, problem_digest=problem.digest)
+
+
+def _names(cell: Cell, problem: Problem) -> bool:
+    """Whether the problem of a cell is this very one."""
+    if not cell.problem and (cell.teacher not in TEACHERS or cell.unit not in UNITS):
+        return False
+    own = problem_of(cell)
+    return own.data is problem.data and own.unit is problem.unit and own.loss == problem.loss
+
+
+def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
+    """What clouds are drawn against: a basis of E^G, and the teacher's particles where there is a teacher."""
+    found = {"fixed_basis": (("param", "direction"), problem.unit.fixed_subspace.basis)}
+    if isinstance(problem.data, Teacher):
+        found["teacher_particles"] = (("teacher_particle", "param"), problem.data.particles)
+    return found
 
 
 def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
@@ -65,8 +109,7 @@ def stated(
     if not isinstance(teacher, Teacher | Problem):
         raise MfsymError(f"teacher must be a name, a Teacher or a Problem, got {shown(teacher)}")
     problem = Problem.of(teacher)
-    for key in ("unit", "activation"):
+    for key in STATED:
         if parameters.get(key) is not None:
-            raise MfsymError(f"{key} is stated by the problem {problem.name!r}; leave it out")
-    cell = stated_cell({**problem.training, **parameters}, schemes)
-    return replace(cell, teacher=problem.name, unit=problem.unit.name, activation=problem.unit.activation), problem
+            raise MfsymError(f"{key} is stated by the problem {problem.name!r}, an object; leave it out")
+    return told(stated_cell({**problem.training, **parameters}, schemes), problem), problem

@@ -8,12 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import as_schemes
-from mfsym.experiments.cells import problem_of, stated
+from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
 from mfsym.problems import Problem
@@ -50,6 +49,8 @@ def compare_cells(
     import xarray as xr
 
     replicates = as_whole(replicates, "replicates", 1)
+    setting = problem_of(cell) if problem is None else problem
+    cell = told(cell, setting)
     cells = [replace(cell, replicate=r) for r in range(replicates)]
     results = run_all(
         partial(run_cell, problem=problem), cells, jobs, title=cells[0].label.rpartition(" ")[0], verbosity=verbosity
@@ -67,15 +68,8 @@ def compare_cells(
         "particle": np.arange(cell.n),
         "param": np.arange(results[0].arrays["particles"].shape[2]),
     }
-    attrs = attributes("mfsym compare", {**cell.to_dict(), "replicates": replicates}, cell.seed)
+    config = {key: value for key, value in cell.to_dict().items() if key != "replicate"}
+    attrs = attributes("mfsym compare", {**config, "replicates": replicates}, cell.seed, setting.loss)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
-    return annotate(dataset.assign(_scenery(problem_of(cell) if problem is None else problem)))
-
-
-def _scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
-    """What clouds are drawn against: a basis of E^G, and the teacher's particles where there is a teacher."""
-    scenery = {"fixed_basis": (("param", "direction"), problem.unit.fixed_subspace.basis)}
-    if isinstance(problem.data, Teacher):
-        scenery["teacher_particles"] = (("teacher_particle", "param"), problem.data.particles)
-    return scenery
+    return annotate(dataset.assign(scenery(setting)))

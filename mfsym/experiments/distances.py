@@ -33,7 +33,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
 
     unit : a Unit, or the name of a reference unit.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
-    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
+    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one and ``rmd2`` that of the upper
+    one; ``lower_bound`` is one of the squared distance.
     """
     started = clock.perf_counter()
     particles = as_atoms(z)
@@ -51,7 +52,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     else:
         interval = distance_wi(particles, reference.action)
         lower, upper = interval.lower**2, interval.upper**2
-        method = "midpoint" if lower == upper else "bounds"
+        order = reference.action.group.order
+        method = "midpoint" if order is not None and order <= 2 else "bounds"
     moments = 4.0 * second_moment(particles) - 2.0 * upper
     return {
         "w2_squared": upper,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.experiments.cells import dynamics_of, problem_of, start_of, stated
+from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
 from mfsym.progress import Progress
@@ -34,7 +34,8 @@ def simulate(
 
     teacher : "arbitrary", "wi", "si", a Teacher or a Problem.  snapshots : number of times from 0 to the horizon.
     parameters : init, n, horizon, alpha, tau, beta, batch_size, unit, activation, dtype, seed; the paper's by default.
-    Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, status (time).
+    Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, status (time);
+    fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param).
     Raises MfsymError for anything unknown or out of range.
     """
     cell, problem = stated(teacher, (scheme,), parameters)
@@ -56,6 +57,7 @@ def simulate_cell(
 
     snapshots = as_whole(snapshots, "snapshots", 1)
     setting = problem_of(cell) if problem is None else problem
+    cell = told(cell, setting)
     dynamics = dynamics_of(cell, cell.schemes[0], setting)
     steps = snapshot_steps(cell, snapshots)
     states, rows = [], []
@@ -68,9 +70,10 @@ def simulate_cell(
     dataset = xr.Dataset(
         {name: ("time", np.array([row[name] for row in rows])) for name in rows[0]}
         | {"particles": (("time", "particle", "param"), particles)}
-        | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))},
+        | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))}
+        | scenery(setting),
         coords={"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
-        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed),
+        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss),
     )
     last = states[-1]
     dataset.attrs["status"] = last.status

@@ -90,7 +90,7 @@ def check(problem: Problem, *, n: int = 100, seed: int = 0, basis: bool = False)
         "dim_fixed": unit.fixed_subspace.dimension,
         "orthogonality_error": max(orthogonality_error(rep) for rep in (unit.rho_x, unit.rho_y, action)),
         "homomorphism_error": max(homomorphism_error(rep) for rep in (unit.rho_x, unit.rho_y, action)),
-        "equivariance_error": equivariance_error(problem),
+        "joint_equivariance_error": joint_equivariance_error(problem),
         "symmetry_statistic": test.statistic,
         "symmetry_p_value": test.p_value,
         "symmetry_samples": test.samples,
@@ -119,9 +119,12 @@ def homomorphism_error(rep: Representation) -> float:
     return max(_largest(_multiplied(rep(a), rep(b)) - rep(product)) for a, b, product in pairs)
 
 
-def equivariance_error(problem: Problem) -> float:
-    """max|sigma(rho x, M z) - rho_hat sigma(x, z)|, relative to max(1, |sigma|), over generators, one-parameter
-    subgroups and Haar draws, at fixed random points."""
+def joint_equivariance_error(problem: Problem) -> float:
+    """max|sigma(rho x, M z) - rho_hat sigma(x, z)| of the unit, relative to max(1, |sigma|), at fixed random points.
+
+    Over generators, one-parameter subgroups and Haar draws. It says nothing of a trained model, whose defect is
+    ``metrics.Evaluation.equivariance_error``.
+    """
     unit = problem.unit
     acts = (unit.rho_x, unit.rho_y, unit.action)
     draws = _distinct(unit.rho_x.group, _draws(unit.rho_x.group, 0))

@@ -9,6 +9,8 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mfsym.errors import StoreError
 from mfsym.stores.archives import arrays_digest
 from mfsym.stores.publishing import SEAL_BYTES, make_folder, publish, read_bytes, seal, unseal
@@ -39,7 +41,8 @@ def content_digest(dataset: xr.Dataset) -> str:
 def encode_attributes(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
     """Attributes that NetCDF can hold: texts and numbers as they are, everything else as JSON."""
     plain = {}
-    for key, value in attributes.items():
+    for key, stated in attributes.items():
+        value = stated.item() if isinstance(stated, np.generic) else stated
         keep = isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool))
         plain[key] = value if keep else json.dumps(value, sort_keys=True)
     return plain

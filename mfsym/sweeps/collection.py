@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.cells import SCHEMA_VERSION, axes, expand
+from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
 from mfsym.errors import StoreError
 from mfsym.provenance import attributes
@@ -75,6 +75,7 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
     import xarray as xr
 
     grid = _Grid(axes(resolved), list(resolved.values["scheme"]))
+    losses = set()
     blank = np.full(len(grid.schemes), "missing", dtype="<U8")
     for index, cell in expand(resolved):
         archive = load_cell(folder, cell.identity)
@@ -82,6 +83,7 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
             failed = read_failure(folder, cell.identity) is not None
             grid.put("status", index, np.full_like(blank, "failed") if failed else blank)
             continue
+        losses.add(archive.meta.get("loss"))
         for name, values in archive.arrays.items():
             if name not in NOT_COLLECTED:
                 grid.put(name, index, values)
@@ -89,16 +91,32 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
     coords = {name: list(values) for name, values in grid.dimensions.items()} | {"scheme": grid.schemes}
     if "rmd2_pair" in variables:
         coords["other"] = grid.schemes
-    dataset = xr.Dataset(variables, coords=coords, attrs=provenance(resolved))
+    dataset = xr.Dataset(variables, coords=coords, attrs=provenance(resolved, _loss(resolved, losses)))
     for label in list(dataset.data_vars):
         dataset[label] = dataset[label].transpose(*order_dims(tuple(map(str, dataset[label].dims))))
     return dataset
 
 
-def provenance(resolved: Resolved) -> dict[str, Any]:
-    """Attributes that say how a Dataset was made."""
+def _loss(resolved: Resolved, told: set[str | None]) -> str:
+    """The loss of the risks: as the cells tell; where one is too old to tell, the loss of the problem.
+
+    Raises MfsymError if the problem file is then no longer what it was.
+    """
+    known = {loss for loss in told if loss is not None}
+    if known == told and len(known) == 1:
+        return known.pop()
+    problem, digest = (resolved.values[key] for key in PROBLEM_KEYS)
+    if not problem:
+        return "quadratic"
+    from mfsym.problems import load_problem
+
+    return load_problem(problem, digest).loss
+
+
+def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
+    """Attributes that say how a Dataset was made; loss : what its risks are means of."""
     return {
-        **attributes("mfsym sweep", resolved.tables(), resolved.values["seed"]),
+        **attributes("mfsym sweep", resolved.tables(), resolved.values["seed"], loss),
         "schema_version": SCHEMA_VERSION,
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
     }

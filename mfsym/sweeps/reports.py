@@ -15,7 +15,9 @@ from mfsym.sweeps.tables import RECORD, sweep_rows
 if TYPE_CHECKING:
     import xarray as xr
 
-COLOURS = ("#D55E00", "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#000000")
+COLOURS = {"vanilla": "#D55E00", "da": "#0072B2", "da-sampled": "#56B4E9", "fa": "#009E73", "ea": "#CC79A7"}
+"""One colour per scheme: those of ``mfsym.plotting``, which this page does without."""
+
 WIDTH, HEIGHT, MARGIN = 330, 230, 44
 FLOOR = 1e-16
 """Values at or below it are drawn on it: rounding."""
@@ -58,7 +60,7 @@ def _axis(decades: tuple[int, int], length: float, *, upright: bool) -> list[str
 def plot(sizes: NDArray[np.int64], series: dict[str, NDArray[np.float64]], title: str) -> str:
     """Inline SVG of means over replicates against N, both axes logarithmic.
 
-    sizes : (M,) numbers N.  series : name to (M, R) values over replicates; what is not finite is left out.
+    sizes : (M,) numbers N.  series : scheme to (M, R) values over replicates; what is not finite is left out.
     """
     values = np.concatenate([rows[np.isfinite(rows)] for rows in series.values()] or [np.array([])])
     heading = f'<text x="{WIDTH / 2}" y="14" text-anchor="middle">{html.escape(title)}</text>'
@@ -68,8 +70,8 @@ def plot(sizes: NDArray[np.int64], series: dict[str, NDArray[np.float64]], title
     across, up = _decades(sizes.astype(float)), _decades(np.maximum(values, FLOOR))
     width, height = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 24
     parts = [frame, *_axis(up, height, upright=True), *_axis(across, width, upright=False)]
-    for colour, rows in zip(COLOURS, series.values(), strict=False):
-        points = []
+    for name, rows in series.items():
+        colour, points = COLOURS[name], []
         for n, row in zip(sizes, rows, strict=True):
             good = row[np.isfinite(row)]
             if good.size:
@@ -105,10 +107,7 @@ def _table(rows: list[list[str]]) -> str:
 
 def _legend(dataset: xr.Dataset) -> str:
     names = [str(scheme) for scheme in dataset["scheme"].values]
-    return " ".join(
-        f'<span style="color:{colour}">&#9679; {html.escape(name)}</span>'
-        for colour, name in zip(COLOURS, names, strict=False)
-    )
+    return " ".join(f'<span style="color:{COLOURS[name]}">&#9679; {html.escape(name)}</span>' for name in names)
 
 
 def _pretty(value: Any) -> str:
@@ -119,6 +118,17 @@ def _pretty(value: Any) -> str:
         return str(value)
 
 
+def _section(dataset: xr.Dataset, name: str) -> str:
+    """One measure: what it is, in which unit, its plots and its table; one sentence for a repetition of the risk."""
+    attrs = dataset[name].attrs
+    meaning = f"{attrs.get('long_name', '')} [{attrs.get('units', '1')}]"
+    head = f"<h2>{html.escape(name)}</h2><p>{html.escape(meaning)}"
+    if name != "risk" and "risk" in dataset and dataset[name].equals(dataset["risk"]):
+        return f"{head}; equal to risk everywhere.</p>"
+    legend = f"mean ± standard deviation over replicates. {_legend(dataset)}"
+    return f"{head}; {legend}</p>{_figures(dataset, name)}{_table(sweep_rows(dataset, name))}"
+
+
 def report(dataset: xr.Dataset, title: str) -> str:
     """The page of a sweep's Dataset: statuses, a table and plots per measure, configuration and provenance.
 
@@ -127,12 +137,7 @@ def report(dataset: xr.Dataset, title: str) -> str:
     names = [name for name in RECORD if name in dataset and {"scheme", "n"} <= set(dataset[name].dims)]
     statuses, counts = np.unique(dataset["status"].values.astype(str), return_counts=True)
     summary = ", ".join(f"{count} {status}" for status, count in zip(statuses, counts, strict=True))
-    sections = [
-        f"<h2>{html.escape(name)}</h2><p>{html.escape(dataset[name].attrs.get('long_name', ''))}; "
-        f"mean ± standard deviation over replicates. {_legend(dataset)}</p>"
-        f"{_figures(dataset, name)}{_table(sweep_rows(dataset, name))}"
-        for name in names
-    ]
+    sections = [_section(dataset, name) for name in names]
     provenance = "".join(
         f"<h3>{html.escape(str(name))}</h3><pre>{html.escape(_pretty(value))}</pre>"
         for name, value in dataset.attrs.items()

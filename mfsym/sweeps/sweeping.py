@@ -95,7 +95,8 @@ def finish(folder: Folder, resolved: Resolved) -> xr.Dataset:
     if folder.result.exists():
         try:
             old = open_result(folder.result)
-            if content_digest(old) == content_digest(dataset) and old.attrs["config"] == dataset.attrs["config"]:
+            same = content_digest(old) == content_digest(dataset)
+            if same and all(old.attrs.get(key) == dataset.attrs[key] for key in ("config", "loss")):
                 return old
         except StoreError:
             pass

@@ -45,7 +45,8 @@ def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
         for i, j in itertools.combinations(range(len(schemes)), 2):
             value = _number(one["rmd2_pair"].transpose("scheme", "other").values[i, j])
             pairs.append({"scheme": schemes[i], "other": schemes[j], "replicate": replicate, "rmd2": value})
-    return {"schema_version": SCHEMA_VERSION, "schemes": records, "pairs": pairs}
+    loss = str(dataset.attrs.get("loss", "quadratic"))
+    return {"schema_version": SCHEMA_VERSION, "loss": loss, "schemes": records, "pairs": pairs}
 
 
 def aligned(rows: list[list[str]]) -> str:
@@ -71,7 +72,7 @@ def _spread(values: np.ndarray) -> str:
 
 
 def comparison_table(dataset: xr.Dataset) -> str:
-    """The table of ``mfsym compare``: mean ± standard deviation over replicates, then the pairs."""
+    """The table of ``mfsym compare``: mean ± standard deviation over replicates, the pairs, what the risks are."""
     names = record_names(dataset)
     rows = [["scheme", "status", *names]]
     schemes = [str(name) for name in dataset["scheme"].values]
@@ -83,7 +84,8 @@ def comparison_table(dataset: xr.Dataset) -> str:
     for scheme in schemes:
         values = dataset["rmd2_pair"].sel(scheme=scheme)
         pair_rows.append([scheme, *(_spread(values.sel(other=other).values) for other in schemes)])
-    return f"{aligned(rows)}\n\n{aligned(pair_rows)}"
+    meanings = "\n".join(f"{name}: {dataset[name].attrs['long_name']}" for name in ("risk", "risk_bare"))
+    return f"{aligned(rows)}\n\n{aligned(pair_rows)}\n\n{meanings}"
 
 
 def comparison_csv(dataset: xr.Dataset) -> str:
@@ -123,4 +125,6 @@ def sweep_table(dataset: xr.Dataset, variable: str = "rmd2_si", *, csv: bool = F
     rows = sweep_rows(dataset, variable, csv=csv)
     if csv:
         return "\n".join(",".join(row) for row in rows)
-    return f"{variable}: {dataset[variable].attrs.get('long_name', '')}, mean ± sd over replicates\n{aligned(rows)}"
+    attrs = dataset[variable].attrs
+    title = f"{variable}: {attrs.get('long_name', '')} [{attrs.get('units', '1')}], mean ± sd over replicates"
+    return f"{title}\n{aligned(rows)}"

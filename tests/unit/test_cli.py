@@ -157,7 +157,7 @@ def test_simulate_writes_a_run_that_distance_reads(mfsym: Run, tmp_path: Path) -
     assert result.exit_code == 0, result.output
     assert "rmd2_si" in result.stdout
     run = open_result(out)
-    assert run.sizes == {"time": 3, "particle": 8, "param": 4}
+    assert run["particles"].sizes == {"time": 3, "particle": 8, "param": 4}
     assert {"particles", "risk", "risk_bare", "rmd2_si", "rmd2_symmetrised"} <= set(run.data_vars)
     record = parse_json(mfsym("distance", f"{out}@0", out, "--format", "json"))
     assert set(record) == {"w2_squared", "rmd2", "lower_bound", "relative_gap", "method", "seconds"}

@@ -75,7 +75,7 @@ def test_every_shipped_problem_is_what_it_says(path: Path) -> None:
     problem = load_problem(path)
     record = check(problem, n=10)
     assert problem.description
-    for name in ("orthogonality_error", "homomorphism_error", "equivariance_error"):
+    for name in ("orthogonality_error", "homomorphism_error", "joint_equivariance_error"):
         assert record[name] < ALGEBRA
     assert record["dim_z"] == problem.unit.p >= record["dim_fixed"]
     assert (record["order"] is None) == (record["dimension"] > 0)
@@ -486,7 +486,7 @@ def test_limits_and_discoveries_take_a_problem(mfsym: Run, problem_file: Path, t
 def test_check_prints_what_its_json_holds(mfsym: Run, problem_file: Path) -> None:
     record = parse_json(mfsym("check", problem_file, "--basis", "--format", "json"))
     assert (record["order"], record["dim_z"], record["dim_fixed"]) == (4, 3, 1)
-    assert record["equivariance_error"] < ALGEBRA
+    assert record["joint_equivariance_error"] < ALGEBRA
     assert np.abs(np.array(record["basis"]) - [[0.0, 0.0, 1.0]]).max() < ALGEBRA
     text = mfsym("check", problem_file, "--basis").stdout
     assert "dim E^G       1" in text

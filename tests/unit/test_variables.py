@@ -24,7 +24,7 @@ def test_every_variable_says_what_it_is() -> None:
 
 def test_annotate_fills_the_attributes_of_declared_variables() -> None:
     dataset = annotate(_dataset(risk=(("n",), np.zeros(2)), n=(("n",), np.array([5, 10]))))
-    assert dataset["risk"].attrs == VARIABLES["risk"].attrs
+    assert dataset["risk"].attrs == VARIABLES["risk"].attrs()
     assert dataset["n"].attrs["long_name"].startswith("number N")
 
 
