@@ -169,7 +169,7 @@ def _run_all(function: Any, cells: list[Cell], jobs: int, verbosity: int) -> lis
     """The results in the order of the cells, the largest started first; the first error ends the rest."""
     order = sorted(range(len(cells)), key=lambda k: -cells[k].n)
     results: dict[int, dict[str, Floats]] = {}
-    crew = executors.workers(min(jobs, len(cells)))
+    crew = executors.workers(jobs, tasks=len(cells))
     with (
         Progress(len(cells), "converge", verbosity=verbosity) as progress,
         contextlib.closing(executors.completed(function, [cells[k] for k in order], crew)) as outcomes,

@@ -298,7 +298,7 @@ def _scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.fl
 def _run_all(function: Callable[[Cell], CellResult], cells: list[Cell], jobs: int, verbosity: int) -> list[CellResult]:
     """The results in the order of the cells; the first error ends the rest."""
     results: dict[int, CellResult] = {}
-    crew = executors.workers(min(jobs, len(cells)))
+    crew = executors.workers(jobs, tasks=len(cells))
     with (
         Progress(len(cells), cells[0].label.rpartition(" ")[0], verbosity=verbosity) as progress,
         contextlib.closing(executors.completed(function, cells, crew)) as outcomes,

@@ -67,7 +67,7 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     import xarray as xr
 
     results: dict[int, Arrays] = {}
-    crew = executors.workers(min(jobs, seeds))
+    crew = executors.workers(jobs, tasks=seeds)
     with (
         Progress(seeds, f"discover {case.name}", verbosity=verbosity, unit="seed") as progress,
         contextlib.closing(executors.completed(partial(run_seed, case=case), range(seeds), crew)) as outcomes,
