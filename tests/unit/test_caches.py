@@ -35,6 +35,8 @@ def folder(path: Path, bits: int = 0o700) -> Path:
 @pytest.fixture
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
     """A home and a temporary folder of the test's own; returns the environment with more variables."""
+    for name in ("MFSYM_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", caches.TOLD):
+        monkeypatch.delenv(name, raising=False)
     home, temporary = folder(tmp_path / "home"), folder(tmp_path / "tmp", 0o1777)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(caches, "TEMPORARY", (str(temporary),))
