@@ -14,17 +14,16 @@ numba's cache looks at the file of the function it loads and not at the files of
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
 of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
 So does a change to any pack (NamedTuple) of the kernels, for code is compiled for packs that its file need not import.
+``mfsym.caches`` says where these folders are, and which of them can be trusted: what they hold is loaded and run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
-import os
+import pickle
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,11 +31,14 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir as _ir  # type: ignore[import-untyped]
 from numba import config as _config
+from numba.core import caching as _caching
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import models as _models
 from numba.extending import overload as _overload
 from numba.extending import register_model as _register_model
+
+from mfsym import caches
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,34 +88,111 @@ def _sources_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _cache_root() -> Path:
-    """First writable folder of: MFSYM_CACHE_DIR, the user's cache folder, the temporary folder."""
-    home_cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for candidate in (os.environ.get("MFSYM_CACHE_DIR"), os.path.join(home_cache, "mfsym")):
-        if candidate:
+class _Locator(_caching.UserProvidedCacheLocator):
+    """The folder of ``NUMBA_CACHE_DIR`` and no other: nothing is made or written before there is code to save."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator:
+        """The locator, whether or not the folder is there."""
+        return cls(py_func, py_file)
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder, for this user alone."""
+        caches.make_private(Path(self.get_cache_path()))
+
+
+class _Contents(_caching.CompileResultCacheImpl):
+    """What numba saves of a function, in the folder of ``_Locator``."""
+
+    _locator_classes = (_Locator,)
+
+
+class _Files(_caching.FunctionCache):
+    """numba's files of one function in one folder."""
+
+    _impl_class = _Contents
+
+    def __init__(self, py_func: Any, folder: Path) -> None:
+        self.folder = folder
+        with _configured(CACHE_DIR=str(folder), CACHE_LOCATOR_CLASSES=""):
+            super().__init__(py_func)
+
+
+_DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, ValueError)
+"""What reading raises where a file was cut or zeroed, as a loss of power can leave it."""
+
+
+class _Cache(_caching.NullCache):
+    """The compiled code of one function, looked for and kept where ``mfsym.caches`` says; elsewhere, compiled anew.
+
+    The folder is looked at each time: one that was removed and made again by somebody else is not loaded from.
+    """
+
+    def __init__(self, py_func: Any, name: str) -> None:
+        places = caches.places()
+        self._read = [_Files(py_func, folder / name) for folder in places.read]
+        self._kept = None if places.kept is None else _Files(py_func, places.kept / name)
+
+    @property
+    def cache_path(self) -> str | None:
+        """The folder that code is saved to."""
+        return None if self._kept is None else str(self._kept.cache_path)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Compiled code for a signature, or None."""
+        caches.say(caches.places().note)
+        for files in [*self._read, *([] if self._kept is None else [self._kept])]:
+            if caches.is_sealed(files.folder):
+                try:
+                    found = files.load_overload(sig, target_context)
+                except (OSError, *_DAMAGE) as error:
+                    caches.say(
+                        f"{files.folder}: cannot be read, so its code is compiled anew: {error or type(error).__name__}"
+                    )
+                    found = None
+                if found is not None:
+                    return found
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code; one warning for all that cannot be kept."""
+        if self._kept is None:
+            caches.say(caches.places().nowhere)
+            return
+        try:
+            caches.make_sealed(self._kept.folder)
             try:
-                Path(candidate).mkdir(parents=True, exist_ok=True)
-            except OSError:
-                continue
-            if os.access(candidate, os.W_OK):
-                return Path(candidate)
-    return Path(tempfile.gettempdir()) / "mfsym-cache"
+                self._kept.save_overload(sig, data)
+            except _DAMAGE:
+                self._kept.flush()
+                self._kept.save_overload(sig, data)
+        except OSError as error:
+            caches.say(
+                f"compiled code cannot be kept in {self._kept.folder.parent}: {error.strerror or error}; "
+                "every process compiles it again"
+            )
 
 
-CACHE_DIR = _cache_root() / "kernels"
-"""Folder of the compiled kernels: one folder in it per kernel file and state of its sources."""
+@contextlib.contextmanager
+def _configured(**values: str) -> Iterator[None]:
+    """These values of numba's configuration, for as long as it takes to name a folder."""
+    before = {name: getattr(_config, name, "") for name in values}
+    vars(_config).update(values)
+    try:
+        yield
+    finally:
+        vars(_config).update(before)
 
 
 def _compile(**options: Any) -> Callable[[F], F]:
     def decorate(function: F) -> F:
+        if JIT_DISABLED:
+            return function
         source = Path(function.__code__.co_filename)
-        before = _config.CACHE_DIR
-        _config.CACHE_DIR = str(CACHE_DIR / f"{source.stem}-{_sources_digest(source)}")
-        try:
-            compiled: F = numba.njit(cache=True, nogil=True, **options)(function)
-        finally:
-            _config.CACHE_DIR = before
-        return compiled
+        compiled: Any = numba.njit(nogil=True, **options)(function)
+        compiled._cache = _Cache(function, f"{source.stem}-{_sources_digest(source)}")
+        kept: F = compiled
+        return kept
 
     return decorate
 
@@ -224,9 +303,7 @@ def primitive(name: str, llvm_type: Any) -> Any:
 @contextlib.contextmanager
 def compiling() -> Iterator[None]:
     """Let one process at a time compile: the others wait, then find the code in the cache."""
-    CACHE_DIR.mkdir(parents=True, exist_ok=True)
-    with open(CACHE_DIR / ".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with caches.alone(caches.places().kept):
         yield
 
 

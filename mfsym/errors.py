@@ -58,3 +58,7 @@ class SweepIncomplete(MfsymError):
     def __init__(self, message: str, *, missing: tuple[str, ...]) -> None:
         super().__init__(message)
         self.missing = missing
+
+
+class MfsymWarning(UserWarning):
+    """Something that works otherwise than asked, or slower; shown as one line."""

@@ -27,6 +27,8 @@ from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from mfsym.arguments import as_whole
+from mfsym.caches import announced
 from mfsym.errors import MfsymError, StoreError
 from mfsym.scripts import WatchedContext
 
@@ -109,7 +111,10 @@ def _kill_pool(pool: Executor, before: set[int]) -> None:
 
 
 def local_pool(jobs: int) -> Workers:
-    """``jobs`` processes of one thread each, forked from a server that has the package loaded already."""
+    """``jobs`` processes of one thread each, forked from a server that has the package loaded already.
+
+    Making the pool raises StoreError where the system has no room for what processes talk through.
+    """
     from multiprocessing import forkserver
 
     context = WatchedContext()
@@ -117,9 +122,16 @@ def local_pool(jobs: int) -> Workers:
 
     def make() -> Executor:
         context.set_forkserver_preload(PRELOAD)
-        with _environment(ONE_THREAD):
-            forkserver.ensure_running()
-        return ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_start_worker)
+        try:
+            with _environment({**ONE_THREAD, **announced()}):
+                forkserver.ensure_running()
+            return ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_start_worker)
+        except OSError as error:
+            reason = " ".join(str(error.strerror or error).split())
+            raise StoreError(
+                f"worker processes cannot be started ({reason}): they need shared memory and a temporary folder "
+                "that can be written and has a short path; set TMPDIR, or use one job"
+            ) from error
 
     return Workers(make, width=2 * jobs, stop=lambda pool: _kill_pool(pool, before), explain=context.explain)
 
@@ -151,14 +163,17 @@ def mpi_pool(jobs: int) -> Workers:
         from mpi4py.futures import MPIPoolExecutor
     except ImportError as error:
         raise MfsymError("the scheduler mpi needs mpi4py: install the extra with pip install 'mfsym[mpi]'") from error
-    return Workers(lambda: MPIPoolExecutor(max_workers=jobs, env=ONE_THREAD), width=2 * jobs)
+    return Workers(lambda: MPIPoolExecutor(max_workers=jobs, env={**ONE_THREAD, **announced()}), width=2 * jobs)
 
 
-def workers(jobs: int = 1, scheduler: str | None = None) -> Workers:
+def workers(jobs: int = 1, scheduler: str | None = None, *, tasks: int | None = None) -> Workers:
     """Workers as asked: a scheduler's address, ``mpi``, ``jobs`` local processes, or this process for one job.
 
+    jobs : at least 1.  tasks : how many there are, None if not known; no more workers are started.
     Raises MfsymError if the scheduler is neither ``mpi`` nor an address, or if its extra is not installed.
     """
+    jobs = as_whole(jobs, "jobs", least=1)
+    jobs = jobs if tasks is None else min(jobs, tasks)
     if scheduler is None:
         return in_process() if jobs == 1 else local_pool(jobs)
     if scheduler == "mpi":

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
+
+from mfsym.errors import MfsymError, StoreError
+
+try:
+    import matplotlib
+except OSError as error:
+    raise StoreError(
+        "drawing needs a folder for matplotlib's settings, and none can be written: set MPLCONFIGDIR or TMPDIR"
+    ) from error
 from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
-from mfsym.errors import MfsymError
 from mfsym.stores.publishing import publish
 
 TEXT_SIZE = 8.0
@@ -226,10 +233,14 @@ def _writer(suffix: str, fps: int) -> Any:
 def animate(movie: Movie, path: Path, *, seconds: float = 8.0) -> None:
     """Write a movie as ``path``, .gif or .mp4, whole or not at all; it lasts ``seconds``.
 
-    Raises MfsymError for another suffix, and for .mp4 where ffmpeg is absent.
+    Raises MfsymError for another suffix, and for .mp4 where ffmpeg is absent; StoreError without a temporary folder.
     """
     writer = _writer(path.suffix, fps=max(1, round(len(movie.times) / seconds)))
-    with matplotlib.rc_context(RC), tempfile.TemporaryDirectory() as folder:
+    try:
+        scratch = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise StoreError(f"a movie needs a temporary folder: {error.strerror or error}; set TMPDIR") from error
+    with scratch as folder, matplotlib.rc_context(RC):
         whole = Path(folder) / path.name
         figure, show = _scene(movie)
         with writer.saving(figure, str(whole), dpi=150):

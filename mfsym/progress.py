@@ -5,11 +5,56 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 INTERVAL = 30.0
 """Seconds between two plain lines."""
+
+
+class Listener:
+    """A stream for progress: what it cannot take is left out, and so is all that follows.
+
+    There may be no stream (``sys.stderr`` is None in a daemon), its reader may have gone, the terminal may be closed:
+    a run is worth more than the lines about it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def _try(self, act: Callable[[TextIO], Any]) -> Any:
+        """What ``act`` makes of the stream; None, from then on, when there is none or it fails."""
+        if self._stream is not None:
+            try:
+                return act(self._stream)
+            except (OSError, ValueError):
+                self._stream = None
+        return None
+
+    def write(self, text: str) -> int:
+        """Write text, or leave it out."""
+        self._try(lambda stream: stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what has been written."""
+        self._try(lambda stream: stream.flush())
+
+    def isatty(self) -> bool:
+        """Whether this is a terminal."""
+        return bool(self._try(lambda stream: stream.isatty()))
+
+    def fileno(self) -> int:
+        """The descriptor, by which tqdm asks for the width; OSError if there is none."""
+        if self._stream is None:
+            raise OSError("there is no stream")
+        return self._stream.fileno()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no stream, or none any more."""
+        return self._stream is None
 
 
 class Progress:
@@ -21,7 +66,7 @@ class Progress:
 
     def __init__(self, total: int, label: str, *, verbosity: int = 0, unit: str = "cell") -> None:
         self.total, self.label, self.verbosity, self.unit = total, label, verbosity, unit
-        self.stream: TextIO = sys.stderr
+        self.stream = Listener(sys.stderr)
         self.done = self.failed = 0
         self.started = time.monotonic()
         self._stopped = threading.Event()

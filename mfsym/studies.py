@@ -74,8 +74,7 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     import xarray as xr
 
     results: dict[int, Arrays] = {}
-    jobs = checked_jobs(jobs)
-    crew = executors.workers(min(jobs, seeds))
+    crew = executors.workers(checked_jobs(jobs), tasks=seeds)
     with (
         Progress(seeds, f"discover {case.name}", verbosity=verbosity, unit="seed") as progress,
         contextlib.closing(executors.completed(partial(run_seed, case=case), range(seeds), crew)) as outcomes,

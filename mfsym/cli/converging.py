@@ -82,7 +82,8 @@ def converge(
     cell = _one_point(resolved)
     replicates = values["replicates"] if values["replicates"] > 1 else 20
     p = parameters_of(cell.problem, cell.problem_digest)
-    check_cell(cell, parameters=p, replicates=replicates, jobs=jobs, allow_large=allow_large)
+    width = min(jobs, replicates * len(values["n"]))
+    check_cell(cell, parameters=p, replicates=replicates, jobs=width, allow_large=allow_large)
     from mfsym.convergence import Study, slope_records, slope_table
     from mfsym.convergence import converge as measure
     from mfsym.experiments import problem_of

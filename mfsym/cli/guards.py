@@ -7,12 +7,14 @@ import os
 import re
 import signal
 import sys
+import warnings
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
-from mfsym.errors import MfsymError
+from mfsym.cli.outputs import prepare_streams
+from mfsym.errors import MfsymError, MfsymWarning
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -36,13 +38,34 @@ def in_options(message: str) -> str:
 
 def fail(message: str, code: int) -> NoReturn:
     """Print one line on standard error and exit."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    click.echo(f"error: {' '.join(message.split())}", err=True)
     raise SystemExit(code)
 
 
-def _drop_output() -> None:
-    """Nobody reads standard output any more: what is left in its buffer goes nowhere, without a complaint."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of mfsym as one line; any other as Python shows it."""
+    if issubclass(category, MfsymWarning):
+        click.echo(f"warning: {message}", file=file, err=True)
+    else:
+        click.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True, nl=False)
+
+
+class _Pipe(Exception):
+    """A broken pipe on its way past click, which would take it for standard output's and leave without a word.
+
+    Standard output and standard error raise none (``outputs``): it is another one, a worker's perhaps.
+    """
+
+    def __init__(self, error: BrokenPipeError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class GuardedGroup(click.Group):
@@ -52,13 +75,26 @@ class GuardedGroup(click.Group):
     configuration, 3 store unusable, 130 SIGINT, 143 SIGTERM.
     """
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and hand a broken pipe past click."""
+        try:
+            os.getcwd()
+        except FileNotFoundError:
+            raise MfsymError("the working directory is gone; change to one that exists") from None
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _Pipe(error) from error
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line and exit."""
         extra["standalone_mode"] = False
         try:
             code = super().main(*args, **extra)
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
-            print(error.format_message(), file=sys.stderr)
+            click.echo(error.format_message(), err=True)
             raise SystemExit(2) from None
         except click.ClickException as error:
             fail(error.format_message(), 2)
@@ -68,14 +104,15 @@ class GuardedGroup(click.Group):
             fail("interrupted; what is done is kept", INTERRUPTED)
         except Terminated:
             fail("terminated; what is done is kept", TERMINATED)
-        except BrokenPipeError:
-            _drop_output()
-            raise SystemExit(0) from None
+        except _Pipe as carrier:
+            raise carrier.error from None
         raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def guarded_exit(group: click.Group) -> NoReturn:
     """Run the command line of this process; after a signal, leave without waiting for compiled code to return."""
+    prepare_streams()
+    warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, _on_sigterm)
     code: Any = 0
     try:

@@ -8,6 +8,7 @@ import time
 import click
 
 from mfsym.cli.options import format_option
+from mfsym.errors import StoreError
 
 
 @click.command()
@@ -19,14 +20,15 @@ def info(form: str) -> None:
     Example:
       mfsym info --format json
     """
-    from mfsym.accelerate import CACHE_DIR, JIT_DISABLED, available_threads
+    from mfsym.accelerate import JIT_DISABLED, available_threads
+    from mfsym.caches import places
     from mfsym.provenance import machine, packages
 
     facts = {
         **machine(),
         "threads": available_threads(),
         "jit": "off" if JIT_DISABLED else "on",
-        "cache": str(CACHE_DIR),
+        "cache": places().describe(),
     }
     if form == "json":
         click.echo(json.dumps({"machine": facts, "packages": packages()}))
@@ -44,9 +46,12 @@ def warmup(quiet: bool) -> None:
     Example:
       mfsym warmup
     """
+    from mfsym.caches import places
     from mfsym.progress import Progress
     from mfsym.warmups import tasks, warm_up
 
+    if places().kept is None:
+        raise StoreError(places().reason or "compiled code is not to be kept: MFSYM_CACHE_DIR is the null device")
     started = time.monotonic()
     with Progress(len(list(tasks())), "warmup", verbosity=-1 if quiet else 0, unit="kernel set") as progress:
         warm_up(progress.cell)

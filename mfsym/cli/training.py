@@ -103,7 +103,7 @@ def compare(
         cell,
         parameters=parameters_of(cell.problem, cell.problem_digest),
         replicates=replicates,
-        jobs=jobs,
+        jobs=min(jobs, replicates),
         allow_large=allow_large,
     )
     from mfsym.experiments import compare_cells

@@ -92,13 +92,14 @@ def check(
     """The estimate of a sweep that fits; MfsymError naming the estimate and ``allow_large`` otherwise.
 
     folder : where the cells go; its nearest existing parent tells the free disk space.  parameters : per particle.
+    jobs : workers asked for; no more are started, or judged, than there are cells.
     """
     needs = estimate(resolved, parameters)
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
     dimensions = ", ".join(extra_axes(resolved)) or "none"
     refuse_large(
         needs,
-        jobs=jobs,
+        jobs=min(jobs, needs.cells),
         free=shutil.disk_usage(existing).free,
         note=f"extra dimensions: {dimensions}",
         allow=allow_large,
@@ -115,7 +116,10 @@ def check_cell(
     allow_large: bool = False,
     parameters: int = PARAMETERS,
 ) -> Estimate:
-    """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be."""
+    """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be.
+
+    jobs : workers that will be started.
+    """
     resolved = resolve(
         ("cell", {"n": [cell.n], "replicates": replicates, "horizon": cell.horizon, "batch_size": cell.batch_size}),
         ("cell", {"scheme": list(cell.schemes)}),

@@ -23,8 +23,7 @@ def run_all(
     """
     order = sorted(range(len(cells)), key=lambda k: -cells[k].n)
     results: dict[int, Result] = {}
-    jobs = checked_jobs(jobs)
-    crew = executors.workers(min(jobs, len(cells)))
+    crew = executors.workers(checked_jobs(jobs), tasks=len(cells))
     with (
         Progress(len(cells), title, verbosity=verbosity) as progress,
         contextlib.closing(executors.completed(function, [cells[k] for k in order], crew)) as outcomes,

@@ -105,7 +105,7 @@ def run(folder: Folder, cells: list[Cell], how: How, listed: Sequence[str] = ())
     summary = Summary()
     if not cells:
         return summary
-    crew = executors.workers(min(how.jobs, len(cells)), how.scheduler)
+    crew = executors.workers(how.jobs, how.scheduler, tasks=len(cells))
     with (
         Progress(len(cells), folder.result.stem, verbosity=how.verbosity) as progress,
         contextlib.closing(executors.completed(train, cells, crew)) as outcomes,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mfsym.arguments import as_whole
 from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved, load
 from mfsym.configurations.preflight import Estimate, check
@@ -45,10 +47,15 @@ def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Esti
 
 
 def _check(resolved: Resolved, folder: Folder, options: Options) -> Estimate:
-    """The estimate of the sweep, refused if it is too large."""
+    """The estimate of the sweep, refused if it is too large: first for one worker, then for those that will start."""
     parameters = parameters_of(resolved.values["problem"], resolved.values["problem_digest"])
-    how, large = options.how, options.allow_large
-    return check(resolved, folder.root, jobs=how.jobs, allow_large=large, parameters=parameters)
+    judged = partial(check, resolved, folder.root, allow_large=options.allow_large, parameters=parameters)
+    jobs, needs = as_whole(options.how.jobs, "jobs", least=1), judged()
+    if jobs > 1 and not options.allow_large:
+        cells = cells_of(resolved, options.shard)
+        left = sum(options.overwrite or not folder.cell(cell.identity).exists() for cell in cells)
+        judged(jobs=min(jobs, max(1, left)))
+    return needs
 
 
 def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:

@@ -9,7 +9,7 @@ import pytest
 from tests.meta.sources import imports, module_name, package_files
 
 FLOORS = {
-    0: ("errors", "version", "arguments", "accelerate", "streams", "variables"),
+    0: ("errors", "version", "arguments", "caches", "accelerate", "streams", "variables"),
     1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting", "scripts"),
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "inputs", "losses"),

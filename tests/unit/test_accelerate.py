@@ -26,6 +26,7 @@ from mfsym.accelerate import (
     uncached_kernel,
     user_function,
 )
+from mfsym.caches import Places
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
 from mfsym.transport import w2
@@ -133,7 +134,7 @@ def _last(pack):
 @pytest.fixture
 def cold(tmp_path, monkeypatch):
     """An empty cache: what is compiled under it can be looked at."""
-    monkeypatch.setattr(accelerate, "CACHE_DIR", tmp_path)
+    monkeypatch.setattr(accelerate.caches, "places", lambda: Places(tmp_path / "kernels"))
     return _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
 
 
@@ -307,20 +308,6 @@ def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_p
     after = {name: digest(folder / f"{name}.py") for name in before}
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"units"}
-
-
-def test_the_cache_is_in_the_first_folder_that_can_be_written(tmp_path, monkeypatch):
-    wanted, home, blocked = tmp_path / "wanted", tmp_path / "home", tmp_path / "file"
-    blocked.write_text("not a folder")
-    monkeypatch.setenv("MFSYM_CACHE_DIR", str(wanted))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    assert accelerate._cache_root() == wanted
-    monkeypatch.setenv("MFSYM_CACHE_DIR", str(blocked / "below"))
-    assert accelerate._cache_root() == home / "mfsym"
-    monkeypatch.delenv("MFSYM_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert accelerate._cache_root().name == "mfsym-cache"
-    assert accelerate.CACHE_DIR.name == "kernels"
 
 
 @compiled

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import pytest
 from click.testing import Result
 
 import mfsym.stores.publishing as publishing
-from mfsym.cli import COMMANDS
+from mfsym.caches import Places
+from mfsym.cli import COMMANDS, guards
 from mfsym.configurations import load as load_configuration
+from mfsym.errors import MfsymWarning
 from mfsym.stores import folder_of, open_result
 from mfsym.stores.folders import record_failure
 from mfsym.streams import normals, stream_key
@@ -305,13 +308,41 @@ def test_an_unexpected_error_keeps_its_traceback(mfsym: Run, monkeypatch: pytest
         mfsym("warmup")
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 0)])
-def test_interruptions_have_their_codes(
-    mfsym: Run, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], code: int
-) -> None:
+def test_an_interruption_has_its_code(mfsym: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(say: Callable[[str], None]) -> None:
-        raise error
+        raise KeyboardInterrupt
 
     monkeypatch.setattr("mfsym.warmups.warm_up", stop)
-    monkeypatch.setattr("mfsym.cli.guards._drop_output", lambda: None)
-    assert mfsym("warmup").exit_code == code
+    assert mfsym("warmup").exit_code == 130
+
+
+def test_a_broken_pipe_that_is_no_standard_stream_is_an_unexpected_error(
+    mfsym: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker's, say: click would leave with 1 and without a word."""
+
+    def broken(say: Callable[[str], None]) -> None:
+        raise BrokenPipeError(errno.EPIPE, "a worker is gone")
+
+    monkeypatch.setattr("mfsym.warmups.warm_up", broken)
+    with pytest.raises(BrokenPipeError, match="a worker is gone"):
+        mfsym("warmup")
+
+
+@pytest.mark.parametrize("places", [Places(None), Places(None, note="compiled code can be kept nowhere: read-only")])
+def test_warming_up_needs_a_place(mfsym: Run, monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
+    monkeypatch.setattr("mfsym.caches.places", lambda: places)
+    _refused(mfsym("warmup"), places.note or "null device", code=3)
+    assert "none: compiled anew" in mfsym("info").stdout
+
+
+def test_warnings_of_mfsym_are_one_line(
+    mfsym: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guards._show_warning(MfsymWarning("slower than it could be"), MfsymWarning, "file.py", 3)
+    guards._show_warning(UserWarning("of another package"), UserWarning, "file.py", 3)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["warning: slower than it could be", "file.py:3: UserWarning: of another package"]
+    monkeypatch.setattr(sys, "stderr", None)
+    guards._show_warning(MfsymWarning("slower"), MfsymWarning, "file.py", 3)
+    assert capsys.readouterr().out == ""

@@ -155,3 +155,20 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, scheduler: st
 def test_one_job_stays_in_this_process() -> None:
     assert [outcome.value for outcome in completed(lambda _: os.getpid(), [0], workers(1))] == [os.getpid()]
     assert executors.workers(3).width == 6
+
+
+def test_no_more_workers_start_than_there_are_tasks() -> None:
+    assert workers(1000, tasks=3).width == 2 * 3
+    assert workers(1000, tasks=1).width == 1
+    for jobs in (0, -1, 1.5, "2"):
+        with pytest.raises(MfsymError, match="jobs must be a whole number"):
+            workers(jobs, tasks=3)  # type: ignore[arg-type]
+
+
+def test_where_processes_cannot_talk_workers_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room() -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", no_room)
+    with pytest.raises(StoreError, match=r"cannot be started \(No usable temporary directory found\): .* use one job"):
+        local_pool(2).make()

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfsym.errors import MfsymError
+from mfsym.errors import MfsymError, StoreError
 from mfsym.experiments import compare, simulate
 from mfsym.movies import movie_of
+from mfsym.plotting import animate
 from mfsym.stores.datasets import open_result, save
 from mfsym.teachers import reference_teacher
 
@@ -48,6 +49,15 @@ def test_the_command_writes_a_gif(mfsym, run_file: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "3 times of 4 particles" in result.stdout
     assert out.read_bytes().startswith(b"GIF89a")
+
+
+def test_without_a_temporary_folder_a_movie_is_refused_in_one_line(run_file: Path, tmp_path: Path, monkeypatch) -> None:
+    def nowhere() -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("mfsym.plotting.tempfile.TemporaryDirectory", nowhere)
+    with pytest.raises(StoreError, match="a movie needs a temporary folder: No usable temporary directory found"):
+        animate(movie_of(open_result(run_file)), tmp_path / "a.gif")
 
 
 @pytest.mark.parametrize(

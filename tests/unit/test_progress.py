@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 import time
@@ -46,6 +47,55 @@ def test_quiet_says_nothing_and_verbose_says_every_cell(capsys: pytest.CaptureFi
     with Progress(1, "demo", verbosity=1) as bar:
         bar.cell("a")
     assert "demo: a: done" in capsys.readouterr().err
+
+
+class _Lost(_Terminal):
+    """A terminal, or a pipe, that takes two writes and is then gone."""
+
+    def __init__(self, error: Exception, terminal: bool) -> None:
+        super().__init__()
+        self.error, self.terminal, self.writes = error, terminal, 0
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        if self.writes > 2:
+            raise self.error
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [BrokenPipeError(errno.EPIPE, "no reader"), OSError(errno.EIO, "hung up"), ValueError("I/O on closed file")],
+    ids=["pipe", "terminal", "closed"],
+)
+def test_a_reader_that_goes_away_silences_progress(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, error: Exception
+) -> None:
+    stream = _Lost(error, terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Progress(5, "demo", verbosity=1) as bar:
+        for name in "abcde":
+            bar.cell(name)
+    assert (bar.done, bar.stream.lost) == (5, True)
+    assert stream.writes == 3
+    assert stream.getvalue()
+
+
+def test_without_standard_error_progress_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with Progress(2, "demo", verbosity=1) as bar:
+        bar.cell("a")
+        bar.cell("b", "x", failed=True)
+    assert (bar.done, bar.failed) == (1, 1)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(OSError, match="no stream"):
+        bar.stream.fileno()
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from tests.sizes import compiled
 AFTERWARDS = """
 import numpy as np
 from click.testing import CliRunner
-from mfsym.accelerate import CACHE_DIR
+from mfsym.caches import places
 from mfsym.cli import cli
-files = lambda: {path.name for path in CACHE_DIR.rglob("*.nbc")}
+files = lambda: {path.name for path in places().kept.rglob("*.nbc")}
 before = files()
 for command in (
     "compare -n 8 --horizon 0.5 --teacher wi", "compare -n 8 --horizon 0.5 --teacher si --unit uv --dtype float64",
