@@ -22,10 +22,12 @@ class CellResult:
     """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
 
     status, diverged_step and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds, seconds_measured ().
+    loss : name of the problem's loss, in whose units the risks are.
     """
 
     cell: Cell
     arrays: dict[str, NDArray[Any]]
+    loss: str
 
 
 def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
@@ -48,7 +50,7 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     arrays["particles"] = np.stack([state.z for state in states])
     ended = clock.perf_counter()
     arrays["seconds"], arrays["seconds_measured"] = np.array(ended - started), np.array(ended - trained)
-    return CellResult(cell, arrays)
+    return CellResult(cell, arrays, stated.loss)
 
 
 @cache

@@ -76,14 +76,14 @@ class Summary:
 
 def train(cell: Cell) -> Trained:
     """Train and measure one cell; a pure function of the cell, timings apart. Runs in a worker."""
-    from mfsym.experiments import make_ready, problem_of, run_cell
+    from mfsym.experiments import make_ready, run_cell
 
     make_ready(cell)
     result = run_cell(cell)
     statuses = result.arrays["status"]
     bad = [f"{scheme} at step {step}" for scheme, status, step in _rows(cell, result.arrays) if status != "ok"]
     meta = {"identity": cell.identity, "cell": cell.to_dict(), "machine": machine(), "packages": packages()}
-    meta["loss"] = problem_of(cell).loss
+    meta["loss"] = result.loss
     note = f"diverged: {', '.join(bad)}" if (statuses == "diverged").any() else ""
     total, measuring = (float(result.arrays.get(name, 0.0)) for name in ("seconds", "seconds_measured"))
     return Trained(encode(result.arrays, meta), note, total - measuring, measuring)

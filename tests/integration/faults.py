@@ -25,6 +25,8 @@ SWEEP = {"n": [3, 5], "scheme": ["vanilla", "fa"], "replicates": 2}
 class CheapResult:
     """As ``experiments.CellResult``."""
 
+    loss = "quadratic"
+
     def __init__(self, cell: Cell, arrays: dict[str, np.ndarray]) -> None:
         self.cell, self.arrays = cell, arrays
 
