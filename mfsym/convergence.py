@@ -20,7 +20,7 @@ from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.experiments.parallel import run_all
-from mfsym.flows import Accuracy, Limit, limit_of
+from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.provenance import attributes
 from mfsym.streams import stream_key, uniforms
@@ -151,7 +151,8 @@ def converge(
 
     cell : everything but n and replicate; its first scheme is trained.  study : what is varied.
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
-    risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2 (time);
+    risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2,
+    limit_error_time (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
     """
     sizes, replicates = study.sizes, study.replicates
@@ -199,6 +200,7 @@ def _dataset(
         "limit_rmd2_si": [rmd2_si(z, unit.fixed_subspace) for z in target.particles],
         "limit_second_moment": [second_moment(z) for z in target.particles],
         "limit_error_w2": target.errors_w2(),
+        "limit_error_time": target.errors_time(),
     }
     variables |= {name: ("time", np.asarray(values)) for name, values in per_time.items()}
     variables["limit_particles"] = (("time", "limit_particle", "param"), target.particles)
@@ -212,7 +214,9 @@ def _dataset(
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    attrs = attributes("mfsym converge", {**cell.to_dict(), **extra}, cell.seed)
+    attrs = attributes("mfsym converge", {**cell.to_dict(), **extra}, cell.seed) | time_attributes(
+        target.states, target.accuracy
+    )
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

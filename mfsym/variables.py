@@ -69,7 +69,10 @@ _ENTRIES = (
     Variable("energy", "float", "population risk plus tau E|z|^2 of the scheme", "|y|^2"),
     Variable("dissipated", "float", "energy lost so far, the integral of alpha E|gradient|^2", "|y|^2"),
     Variable("energy_defect", "float", "energy plus dissipated minus the energy at the start", "|y|^2"),
-    Variable("error_w2", "float", "estimated W2 error of the law: distance to a coarser flow", "|z|"),
+    Variable("error_w2", "float", "estimated W2 error of the law: distance to a coarser flow, plus error_time", "|z|"),
+    Variable(
+        "error_time", "float", "part of it due to the time step: W2 distance to twice the step, with noise", "|z|"
+    ),
     Variable("error_risk", "float", "absolute difference of the risk from the limit's or a coarser flow's", "|y|^2"),
     Variable("error_force", "float", "relative change of the gradient at the next finer quadrature of the data"),
     Variable("quadrature_order", "int", "nodes per input dimension of the quadrature of the data"),
@@ -86,6 +89,7 @@ _ENTRIES = (
     Variable("limit_rmd2_si", "float", "squared RMD of the mean-field limit to its projection on E^G"),
     Variable("limit_second_moment", "float", "second moment E|z|^2 of the mean-field limit", "|z|^2"),
     Variable("limit_error_w2", "float", "estimated W2 error of the mean-field limit's cloud", "|z|"),
+    Variable("limit_error_time", "float", "part of limit_error_w2 that is due to the time step, with noise", "|z|"),
     Variable("limit_particles", "float", "particles of the mean-field limit", "|z|", ("limit_particle", "param")),
     Variable("limit_particle", "int", "index of a particle of the mean-field limit"),
     Variable("step", "int", "step j of the discovery, from the subspace E_j"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of
+from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, say_shortfall
 from mfsym.cli.options import (
     COUNT,
     format_option,
@@ -99,6 +99,7 @@ def converge(
     assert path is not None
     save(dataset, path)
     click.echo(json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
+    say_shortfall(dataset.attrs)
 
 
 def _one_point(resolved: Resolved) -> Cell:
