@@ -23,7 +23,7 @@ from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import told
 from mfsym.experiments.parallel import run_all
-from mfsym.flows import Accuracy, Limit, limit_of
+from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
 from mfsym.provenance import attributes
@@ -168,7 +168,8 @@ def converge(
 
     cell : everything but n, replicate and horizon; its first scheme is trained.  study : what is varied.
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
-    risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2 (time);
+    risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2,
+    limit_error_time (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
     """
     jobs = checked_jobs(jobs)
@@ -223,6 +224,7 @@ def _dataset(
         "limit_rmd2_si": [rmd2_si(z, unit.fixed_subspace) for z in target.particles],
         "limit_second_moment": [second_moment(z) for z in target.particles],
         "limit_error_w2": target.errors_w2(),
+        "limit_error_time": target.errors_time(),
     }
     variables |= {name: ("time", np.asarray(values)) for name, values in per_time.items()}
     variables["limit_particles"] = (("time", "limit_particle", "param"), target.particles)
@@ -236,7 +238,7 @@ def _dataset(
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    attrs = attributes("mfsym converge", config, cell.seed)
+    attrs = attributes("mfsym converge", config, cell.seed) | time_attributes(target.states, target.accuracy)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

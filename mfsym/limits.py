@@ -15,7 +15,7 @@ from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import problem_of, scenery, stated, told
-from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud
+from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud, time_attributes
 from mfsym.metrics import risks, rmd2_si, rmd2_symmetrised
 from mfsym.problems import Problem
 from mfsym.progress import Progress
@@ -48,7 +48,10 @@ def flow(
     parameters : as ``simulate``; n counts the particles of the cloud.
     tolerance : refine the cloud to this relative W2 error.  accuracy : of quadrature and time.
     Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
-    error_force, error_w2, error_risk, all over time. Errors are differences to a flow of half as many particles.
+    error_force, error_time, error_w2, error_risk, all over time. Errors are differences to a flow of half as many
+    particles and, with noise, to the flow of steps twice as long on the same Brownian path; error_time is the W2
+    distance to that one (NaN without noise: there energy_defect tells). The attribute time_error is what the steps
+    reached of the attribute time_tolerance; it is larger where ``accuracy.halvings`` were too few.
     """
     cell, given = stated(teacher, (scheme,), parameters)
     problem = (problem_of(cell) if given is None else given).quadratic("flow")
@@ -104,7 +107,8 @@ def phase_portrait(
     if plane.dimension != 2:
         raise MfsymError(f"a phase portrait needs E^G of dimension 2, got {plane.dimension}; use another problem")
     flow = flow_of(cell, data, unit, accuracy)
-    clouds = [state.z for state in flow.flow(flow.init(start_cloud(unit, cell.init, cell.n)), times)]
+    states = tuple(flow.flow(flow.init(start_cloud(unit, cell.init, cell.n)), times))
+    clouds = [state.z for state in states]
     teacher = plane.coordinates(data.particles) if isinstance(data, Teacher) else np.zeros((0, 2))
     inside = np.stack([plane.coordinates(z) for z in clouds])
     half = 1.15 * float(max(np.abs(inside).max(), np.abs(teacher).max(initial=0.0)))
@@ -120,7 +124,7 @@ def phase_portrait(
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
     config = _config(replace(cell, horizon=float(times[-1])), inside.shape[1], Problem(data.name, unit, data))
-    attrs = attributes("mfsym phase", config, cell.seed)
+    attrs = attributes("mfsym phase", config, cell.seed) | time_attributes(states, flow.accuracy)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -136,7 +140,7 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     problem = Problem(data.name, unit, data)
     scheme = get_scheme(limit.cell.schemes[0], unit)
     rows: dict[str, list[float]] = {}
-    for state, coarse in zip(limit.states, limit.coarse, strict=True):
+    for state in limit.states:
         model, bare = risks(scheme, data, state.z)
         row = {
             "risk": model,
@@ -148,14 +152,15 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
             "dissipated": state.dissipated,
             "energy_defect": state.energy + state.dissipated - limit.states[0].energy,
             "error_force": state.force_error,
-            "error_risk": abs(model - risks(scheme, data, coarse.z)[0]),
         }
         for name, value in row.items():
             rows.setdefault(name, []).append(value)
     particles = limit.particles
     count, n, p = particles.shape
     variables: dict[str, Any] = {name: ("time", np.array(values)) for name, values in rows.items()}
+    variables["error_risk"] = ("time", limit.errors_risk(lambda z: risks(scheme, data, z)[0]))
     variables["error_w2"] = ("time", limit.errors_w2())
+    variables["error_time"] = ("time", limit.errors_time())
     variables["quadrature_order"] = ("time", np.array([state.order for state in limit.states]))
     variables["status"] = ("time", np.full(count, "ok", dtype="<U8"))
     variables["particles"] = (("time", "particle", "param"), particles)
@@ -165,6 +170,7 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
         coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
         attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed),
     )
+    dataset.attrs |= time_attributes(limit.states, limit.accuracy)
     dataset.attrs["status"] = "ok"
     dataset.attrs["diverged_step"] = -1
     return annotate(dataset)

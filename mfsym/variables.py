@@ -101,7 +101,18 @@ _ENTRIES = (
     Variable(
         "energy_defect", "float", "energy plus dissipated minus the energy at the start, NaN with noise", "{loss}"
     ),
-    Variable("error_w2", "float", "estimated W2 error of the law: distance to a flow of half as many particles", "|z|"),
+    Variable(
+        "error_w2",
+        "float",
+        "estimated W2 error of the law: distance to a flow of half as many particles, plus error_time",
+        "|z|",
+    ),
+    Variable(
+        "error_time",
+        "float",
+        "its part due to the time step: W2 distance to twice the step; NaN without noise",
+        "|z|",
+    ),
     Variable(
         "error_risk",
         "float",
@@ -123,6 +134,7 @@ _ENTRIES = (
     Variable("limit_rmd2_si", "float", "squared RMD of the mean-field limit to its projection on E^G"),
     Variable("limit_second_moment", "float", "second moment E|z|^2 of the mean-field limit", "|z|^2"),
     Variable("limit_error_w2", "float", "estimated W2 error of the mean-field limit's cloud", "|z|"),
+    Variable("limit_error_time", "float", "part of limit_error_w2 that is due to the time step, with noise", "|z|"),
     Variable("limit_particles", "float", "particles of the mean-field limit", "|z|", ("limit_particle", "param")),
     Variable("limit_particle", "int", "index of a particle of the mean-field limit"),
     Variable("step", "int", "step j of the discovery, from the subspace E_j"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, sizes_of
+from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, say_shortfall, sizes_of
 from mfsym.cli.options import (
     COUNT,
     Name,
@@ -99,6 +99,7 @@ def converge(
         verbosity=verbosity(quiet, verbose),
     )
     keep_and_print(dataset, path, json.dumps(slope_records(dataset)) if form == "json" else slope_table(dataset))
+    say_shortfall(dataset.attrs)
 
 
 def _one_point(resolved: Resolved) -> Cell:

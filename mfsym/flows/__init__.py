@@ -1,7 +1,7 @@
 """The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
 
 from mfsym.flows.dynamics import Accuracy, FlowState, MeanFieldFlow
-from mfsym.flows.limits import Limit, flow_of, limit_of, refined_limit
+from mfsym.flows.limits import Limit, flow_of, limit_of, refined_limit, time_attributes
 from mfsym.flows.populations import Population
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.flows.starts import START_LAWS, StartCloud, start_cloud
@@ -20,4 +20,5 @@ __all__ = [
     "refined_limit",
     "rules",
     "start_cloud",
+    "time_attributes",
 ]

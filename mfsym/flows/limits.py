@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,53 +26,94 @@ LARGEST = 8192
 class Limit:
     """The limit law of one scheme at several times, by two clouds: the coarse one tells the error of the fine one.
 
-    states, coarse : FlowStates at ``times``, with N and about N / 2 particles.
+    states, coarse : FlowStates at ``times``, with N and about N / 2 particles.  accuracy : of them.
     """
 
     cell: Cell
     times: Floats
     states: tuple[FlowState, ...]
     coarse: tuple[FlowState, ...]
+    accuracy: Accuracy
+
+    @property
+    def time_error(self) -> float:
+        """Largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise."""
+        return self.states[-1].time_error
 
     @property
     def particles(self) -> Floats:
         """(T, N, p)."""
         return np.stack([state.z for state in self.states])
 
-    def errors_w2(self) -> Floats:
+    def errors_particles(self) -> Floats:
         """(T,) W2 distances between the two clouds."""
         return np.array([w2(a.z, b.z).value for a, b in zip(self.coarse, self.states, strict=True)])
+
+    def errors_time(self) -> Floats:
+        """(T,) W2 distances between the clouds of the last two time steps; NaN without noise."""
+        return self._between_steps(lambda z, twin: w2(z, twin).value)
+
+    def errors_w2(self) -> Floats:
+        """(T,) estimated W2 errors: that of the particles and, with noise, that of the time step."""
+        return self.errors_particles() + np.nan_to_num(self.errors_time())
+
+    def errors_risk(self, risk: Callable[[Floats], float]) -> Floats:
+        """(T,) estimated errors of a function of the cloud, from the same two sources."""
+        pairs = zip(self.coarse, self.states, strict=True)
+        between = np.array([abs(risk(a.z) - risk(b.z)) for a, b in pairs])
+        return between + np.nan_to_num(self._between_steps(lambda z, twin: abs(risk(z) - risk(twin))))
+
+    def _between_steps(self, measure: Callable[[Floats, Floats], float]) -> Floats:
+        """(T,) the larger measure of the twins around each time, each pair measured once."""
+        if np.isnan(self.time_error):
+            return np.full(len(self.states), np.nan)
+        known: dict[int, float] = {}
+        for z, twin in (pair for state in self.states for pair in state.twins):
+            if id(z) not in known:
+                known[id(z)] = measure(z, twin)
+        return np.array([max((known[id(z)] for z, _ in state.twins), default=0.0) for state in self.states])
+
+
+def time_attributes(states: Sequence[FlowState], accuracy: Accuracy) -> dict[str, float]:
+    """What a Dataset says of the steps of a flow with noise: time_error, and its time_tolerance; nothing without."""
+    errors = [state.time_error for state in states if not np.isnan(state.time_error)]
+    return {"time_error": max(errors), "time_tolerance": accuracy.time_tolerance} if errors else {}
 
 
 def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> Limit:
     """The limit law of the first scheme of a cell, by ``cell.n`` particles; noise is projected if the start is SI."""
-    fine = _states(cell, cell.n, times, data, unit, accuracy)
-    return Limit(cell, times, fine, _states(cell, max(1, cell.n // 2), times, data, unit, accuracy))
+    accuracy = Accuracy() if accuracy is None else accuracy
+    coarse, fine = (_states(cell, n, times, data, unit, accuracy) for n in (max(1, cell.n // 2), cell.n))
+    return Limit(cell, times, fine, coarse, accuracy)
 
 
 def refined_limit(
     cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None, tolerance: float
 ) -> Limit:
-    """As ``limit_of``, doubling N until W2 between successive clouds is below tolerance times (E|z|^2)^(1/2).
+    """As ``limit_of``, refined until its W2 error is below tolerance times (E|z|^2)^(1/2).
 
-    Raises MfsymError, with what was reached, if that takes more than LARGEST particles.
+    Doubles N where the particles' part of the error is the larger, and shortens the time step where the step's is.
+    Raises MfsymError, with what was reached, if that takes more than LARGEST particles or ``accuracy.halvings``.
     """
-    n = cell.n
-    coarse = _states(cell, max(1, n // 2), times, data, unit, accuracy)
-    while n <= LARGEST:
-        fine = _states(cell, n, times, data, unit, accuracy)
-        limit = Limit(cell, times, fine, coarse)
-        relative = max(
-            error / max(np.sqrt(second_moment(state.z)), 1e-300)
-            for error, state in zip(limit.errors_w2(), fine, strict=True)
-        )
-        if relative <= tolerance:
+    n, accuracy = cell.n, Accuracy() if accuracy is None else accuracy
+    coarse, fine = (_states(cell, k, times, data, unit, accuracy) for k in (max(1, n // 2), n))
+    while True:
+        limit = Limit(cell, times, fine, coarse, accuracy)
+        sizes = np.maximum([np.sqrt(second_moment(state.z)) for state in fine], 1e-300)
+        particles, steps = limit.errors_particles() / sizes, np.nan_to_num(limit.errors_time()) / sizes
+        reached, doubles = float((particles + steps).max()), particles.max() >= steps.max()
+        if reached <= tolerance:
             return limit
-        n, coarse = 2 * n, fine
-    raise MfsymError(
-        f"W2 between successive clouds must reach {tolerance:g} of the law's size: {relative:.1e} with {n // 2} "
-        "particles; allow a larger tolerance"
-    )
+        if 2 * n > LARGEST if doubles else limit.time_error > accuracy.time_tolerance:
+            raise MfsymError(
+                f"the law's relative W2 error must reach {tolerance:g}, got {reached:.1e} with {n} particles, of which "
+                f"{steps.max():.1e} is due to the time step; allow a larger tolerance, or more halvings"
+            )
+        if doubles:
+            n, coarse = 2 * n, fine
+        else:
+            accuracy = replace(accuracy, time_tolerance=limit.time_error / 4.0)
+        fine = _states(cell, n, times, data, unit, accuracy)
 
 
 def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:

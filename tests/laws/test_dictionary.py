@@ -70,6 +70,8 @@ Floats = np.ndarray
 TURNS = ROOT / "sims" / "problems" / "c4-counterexample.toml"
 SHARED = {"n": 6, "horizon": 0.5, "alpha": 5.0, "tau": 0.01, "beta": 1e-3, "batch_size": 4, "dtype": "float64"}
 FLOW = {"n": 8, "horizon": 0.5, "alpha": 5.0, "tau": 0.01, "beta": 0.0, "init": "wi"}
+NOISY = {**FLOW, "beta": 1e-2}
+STEPS = Accuracy(order=60, noise_step=0.25, level=1, halvings=0)
 # results
 
 
@@ -172,6 +174,16 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         "half": flow("arbitrary", "da", snapshots=65, accuracy=Accuracy(order=60), **{**FLOW, "n": 4}),
         "converge": converge(cell, study, teacher, unit, accuracy=Accuracy(order=60)),
         "limit": flow("arbitrary", snapshots=3, accuracy=Accuracy(order=60), **{**FLOW, "n": 4, "tau": SHARED["tau"]}),
+        "noisy": flow("arbitrary", "da", snapshots=3, accuracy=STEPS, **NOISY),
+        "longer": flow("arbitrary", "da", snapshots=3, accuracy=replace(STEPS, level=0), **NOISY),
+        "few": flow("arbitrary", "da", snapshots=3, accuracy=STEPS, **{**NOISY, "n": 4}),
+        "noisily": converge(
+            replace(cell, schemes=("da",), seed=0, beta=NOISY["beta"]),
+            Study((4, 8), 2, (0.25, 0.5), 8),
+            teacher,
+            unit,
+            accuracy=STEPS,
+        ),
         "trace": trace(unit, teacher, "paper", Search(n=8, horizon=0.5, alpha=5.0, batch_size=4)),
         "outside": small_discovery(),
         "study": run_study(Cases([Case("a", rule="paper", n=8, horizon=0.5, alpha=5.0, seed=4)], 2)),
@@ -403,6 +415,30 @@ def _errors(results: Results) -> None:
     close(fine["error_risk"].values, np.abs(fine["risk"].values - coarse["risk"].values), INTEGRATED)
     data = results.converge
     close(data["error_risk"].values, np.abs(data["risk"].values - data["limit_risk"].values))
+
+
+def between_steps(results: Results) -> Floats:
+    """(3,) W2 distances between flows of steps h and 2 h on one path, the larger of both ends of a time's interval."""
+    pairs = zip(results.noisy["particles"].values, results.longer["particles"].values, strict=True)
+    start, middle, end = (w2_squared(a, b) ** 0.5 for a, b in pairs)
+    return np.array([start, max(start, middle), max(middle, end)])
+
+
+@entry("error_time")
+def _error_time(results: Results) -> None:
+    fine, gaps = results.noisy, between_steps(results)
+    close(fine["error_time"].values, gaps)
+    assert gaps[1] > 0.0
+    coarse = results.few["particles"].values
+    particles = [w2_squared(a, b) ** 0.5 for a, b in zip(fine["particles"].values, coarse, strict=True)]
+    close(fine["error_w2"].values, particles + gaps)
+    assert np.isnan(results.flow["error_time"].values).all()
+
+
+@entry("limit_error_time")
+def _limit_error_time(results: Results) -> None:
+    close(results.noisily["limit_error_time"].values, between_steps(results)[1:])
+    close(results.noisily["limit_error_w2"].values, results.noisy["error_w2"].values[1:])
 
 
 def runs(results: Results) -> Floats:

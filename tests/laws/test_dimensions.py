@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pytest
@@ -43,6 +44,9 @@ FLOWING: Scale = {**SAMPLED, "t": 2.0}
 DIMENSIONLESS = ("1", "s", "rad", "step")
 MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", *TIMINGS}
 """A fixed grid of |x|, what is drawn over it, a number that is 0, the clock: ``test_dictionary`` holds their values."""
+
+STEPS = Accuracy(order=4, noise_step=0.25, halvings=0)
+"""Of flows: fixed steps where there is noise, whose length is a time."""
 
 PARAMETERS = {"alpha": 0.5, "tau": 0.02, "beta": 1e-3}
 
@@ -81,11 +85,12 @@ def simulated(scale: Scale) -> xr.Dataset:
     return simulate(teacher_at(scale), "fa", n=6, batch_size=4, dtype="float64", snapshots=3, **parameters_at(scale))
 
 
-def converged(scale: Scale) -> xr.Dataset:
-    teacher, parameters = teacher_at(scale), {**parameters_at(scale), "beta": 0.0}
+def converged(scale: Scale, *, quiet: bool = True) -> xr.Dataset:
+    teacher, parameters = teacher_at(scale), parameters_at(scale)
+    parameters["beta"] *= not quiet
     cell = Cell(schemes=("vanilla",), init="wi", dtype="float64", batch_size=4, **parameters)
     study = Study((4, 8), 3, (0.25, 0.5), 8)
-    return converge(cell, study, teacher, teacher.unit, accuracy=Accuracy(order=4))
+    return converge(cell, study, teacher, teacher.unit, accuracy=STEPS)
 
 
 def discovered(scale: Scale) -> xr.Dataset:
@@ -94,9 +99,10 @@ def discovered(scale: Scale) -> xr.Dataset:
     return trace(teacher.unit, teacher, "paper", Search(n=8, batch_size=4, start=start, **parameters_at(scale)))
 
 
-def flowed(scale: Scale) -> xr.Dataset:
-    parameters = {**parameters_at(scale), "beta": 0.0}
-    return flow(teacher_at(scale), "vanilla", n=8, init="wi", snapshots=3, accuracy=Accuracy(order=4), **parameters)
+def flowed(scale: Scale, *, quiet: bool = True) -> xr.Dataset:
+    parameters = parameters_at(scale)
+    parameters["beta"] *= not quiet
+    return flow(teacher_at(scale), "vanilla", n=8, init="wi", snapshots=3, accuracy=STEPS, **parameters)
 
 
 def portrayed(scale: Scale) -> xr.Dataset:
@@ -111,6 +117,8 @@ STUDIES: dict[str, tuple[Callable[[Scale], xr.Dataset], Scale, float]] = {
     "converge": (converged, SAMPLED, INTEGRATED),
     "discover": (discovered, SAMPLED, ALGEBRA),
     "flow": (flowed, FLOWING, INTEGRATED),
+    "noisy": (partial(flowed, quiet=False), SAMPLED, INTEGRATED),
+    "noisily": (partial(converged, quiet=False), SAMPLED, INTEGRATED),
     "phase": (portrayed, FLOWING, INTEGRATED),
 }
 """What computes a result at a scale, the scale, and how exactly it must follow."""

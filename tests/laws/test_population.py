@@ -28,7 +28,7 @@ PROBLEMS = {
     "S3-sets-matrix": MatrixUnit("sigmoid", symmetric(3).permutation(), symmetric(3).permutation()),
 }
 HORIZON = sized(2.0, 0.1)
-ACCURACY = Accuracy(order=sized(16, 4), rtol=1e-9, atol=1e-11, noise_step=0.02)
+ACCURACY = Accuracy(order=sized(16, 4), rtol=1e-9, atol=1e-11, noise_step=0.25)
 
 
 def law(unit, scheme, data, init, n=24, **options):

@@ -56,6 +56,8 @@ def test_converge_is_a_dataset_a_table_and_records():
     study = Study((4, 8), 3, (0.5, 1.0), 16)
     dataset = converge(cell, study, teacher, teacher.unit, accuracy=Accuracy(order=8))
     assert dict(dataset.error_mean.sizes) == {"n": 2, "replicate": 3, "time": 2}
+    assert (dataset.limit_error_w2 > dataset.limit_error_time).all()
+    assert (dataset.limit_error_time > 0.0).all()
     assert dataset.slope.dims == ("observable", "time")
     assert (dataset.slope_lower <= dataset.slope).all()
     assert len(slope_records(dataset)) == dataset.slope.size

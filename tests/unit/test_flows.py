@@ -181,21 +181,24 @@ def test_the_noisy_scheme_converges_on_one_brownian_path():
     unit = UNITS[0]
     data = asymmetric_teacher(unit)
     ends = []
-    for level in (0, 1, 2, 6):
-        accuracy = Accuracy(order=8, noise_step=0.25, level=level)
+    for level in (0, 1, 2, 5):
+        accuracy = Accuracy(order=8, noise_step=1.0, level=level, halvings=0, time_tolerance=1e-4)
         dynamics = MeanFieldFlow(unit, "vanilla", data, alpha=2.0, beta=1e-2, accuracy=accuracy)
-        ends.append(list(dynamics.flow(dynamics.init(normals(KEY, 7, 8, unit.p)), [1.0]))[-1].z)
-    errors = [np.abs(end - ends[-1]).max() for end in ends[:-1]]
+        ends.append(list(dynamics.flow(dynamics.init(normals(KEY, 7, 128, unit.p)), [1.0]))[-1].z)
+    errors = [np.linalg.norm(end - ends[-1]) for end in ends[:-1]]
     assert np.log2(errors[0] / errors[-1]) / 2.0 >= 1.0 - SLOPE
 
 
 def test_noise_is_antithetic_and_has_unit_variance():
     unit = UNITS[0]
-    dynamics = MeanFieldFlow(unit, "vanilla", asymmetric_teacher(unit), beta=1.0, accuracy=Accuracy(order=4, level=2))
-    draws = np.stack([dynamics._increment(3, k, 4096) for k in range(4)])
-    assert np.abs(draws.sum(axis=1)).max() <= ALGEBRA
-    assert abs(np.mean(draws**2) - 1.0) < 0.2
-    assert abs(np.mean(draws.sum(axis=0) ** 2) / 4.0 - 1.0) < 0.05
+    dynamics = MeanFieldFlow(unit, "vanilla", asymmetric_teacher(unit), beta=1.0, accuracy=Accuracy(order=4))
+    draws = dynamics.spread(normals(KEY, 3, 2048, unit.p), 4096)
+    assert np.abs(draws.sum(axis=0)).max() <= ALGEBRA
+    assert abs(np.mean(draws**2) - 1.0) < 0.05
+    dynamics.init(start_cloud(unit, "wi", 16))
+    closed = dynamics.spread(normals(KEY, 3, 2, unit.p), 16)
+    for k, matrix in enumerate(dynamics.closure):
+        assert np.array_equal(closed[4 * k : 4 * k + 4], closed[:4] @ matrix.T)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,16 @@ def test_flows_refuse_what_they_cannot_mean(options, message):
         MeanFieldFlow(teacher.unit, "vanilla", teacher, **options)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"method": "Euler"}, "method"), ({"level": 99}, "level")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "Euler"}, "method"),
+        ({"level": 99}, "level"),
+        ({"halvings": -1}, "halvings"),
+        ({"time_tolerance": 0.0}, "time_tolerance must be a number > 0"),
+        ({"noise_step": -0.5}, "noise_step must be a number > 0"),
+    ],
+)
 def test_accuracy_refuses(options, message):
     with pytest.raises(MfsymError, match=message):
         Accuracy(**options)
@@ -258,6 +270,44 @@ def test_the_cloud_grows_until_the_law_meets_its_tolerance():
     assert len(limit.states[0].z) > 8
     assert limit.errors_w2().max() <= 0.15 * size
     assert limit_of(cell, times, teacher, teacher.unit, COARSE).errors_w2().max() > limit.errors_w2().max()
+
+
+@compiled
+def test_the_steps_shorten_until_the_law_meets_its_tolerance():
+    unit, cell = UNITS[0], Cell(n=64, init="wi", alpha=2.0, tau=1.0, beta=0.5, schemes=("vanilla",))
+    data, times = asymmetric_teacher(unit), np.array([1.0])
+    coarse = limit_of(cell, times, data, unit, Accuracy(order=4, time_tolerance=1.0))
+    size, particles = np.sqrt(second_moment(coarse.states[0].z)), float(coarse.errors_particles()[0])
+    tolerance = (particles + 0.5 * float(coarse.errors_time()[0])) / size
+    limit = refined_limit(cell, times, data, unit, Accuracy(order=4, time_tolerance=1.0), tolerance)
+    assert limit.accuracy.time_tolerance < 1.0
+    assert float(limit.errors_w2()[0]) <= tolerance * np.sqrt(second_moment(limit.states[0].z))
+    with pytest.raises(MfsymError, match="due to the time step"):
+        refined_limit(cell, times, data, unit, Accuracy(order=4, halvings=0, time_tolerance=1e-5), 1e-6)
+
+
+@compiled
+def test_errors_with_noise_hold_those_of_the_step():
+    dataset = flow("wi", "vanilla", n=16, horizon=0.5, snapshots=3, beta=1e-3, accuracy=COARSE)
+    assert float(dataset.error_time[0]) == 0.0
+    assert (dataset.error_time[1:] > 0.0).all()
+    assert (dataset.error_w2 > dataset.error_time).all()
+    assert dataset.attrs["time_error"] <= dataset.attrs["time_tolerance"] == COARSE.time_tolerance
+    quiet = flow("wi", "vanilla", n=16, horizon=0.5, snapshots=2, beta=0.0, accuracy=COARSE)
+    assert np.isnan(quiet.error_time).all()
+    assert np.isfinite(quiet.error_w2).all()
+    assert "time_error" not in quiet.attrs
+
+
+@compiled
+def test_the_command_says_the_error_of_the_step_and_where_it_missed_its_tolerance(mfsym, tmp_path):
+    out = tmp_path / "flow.nc"
+    stated = ("flow", "-n", 16, "--init", "wi", "--horizon", 0.5, "--snapshots", 1, "--order", 8, "-o", out)
+    met = mfsym(*stated, "--beta", 1e-6)
+    assert (met.exit_code, "error_time" in met.stdout, "--halvings" in met.stderr) == (0, True, False)
+    missed = mfsym(*stated, "--beta", 1e-2, "--halvings", 0, "--time-tolerance", 1e-6)
+    assert (missed.exit_code, "allow more --halvings" in missed.stderr) == (0, True)
+    assert "energy_defect" in mfsym(*stated, "--beta", 0).stdout
 
 
 def test_data_without_a_unit_need_one():
