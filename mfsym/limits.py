@@ -50,7 +50,8 @@ def flow(
     Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
     error_force, error_time, error_w2, error_risk, all over time. Errors are differences to a flow of half as many
     particles and, with noise, to the flow of steps twice as long on the same Brownian path; error_time is the W2
-    distance to that one (NaN without noise: there energy_defect tells). The attribute time_error is what the steps
+    distance to that one (NaN without noise: there energy_defect tells). With noise error_risk includes how the risk
+    scatters over small clouds on Brownian paths of their own. The attribute time_error is what the steps
     reached of the attribute time_tolerance; it is larger where ``accuracy.halvings`` were too few.
     """
     cell, given = stated(teacher, (scheme,), parameters)

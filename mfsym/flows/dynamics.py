@@ -119,7 +119,7 @@ class MeanFieldFlow:
     """The N -> infinity limit of ``NoisySGD``: same names, no samples and no batch.
 
     unit, scheme, data, alpha, tau, beta, schedule, projected_noise : as there.
-    accuracy : of quadrature and time.  seed : of the noise.
+    accuracy : of quadrature and time.  seed, replicate : of the noise.
 
     >>> from mfsym.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -141,12 +141,13 @@ class MeanFieldFlow:
         projected_noise: bool = False,
         accuracy: Accuracy | None = None,
         seed: int = 0,
+        replicate: int = 0,
     ) -> None:
         tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
         self.accuracy = Accuracy() if accuracy is None else accuracy
         self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
-        self.key = stream_key(seed, "noise")
+        self.key = stream_key(seed, "noise", replicate)
         inside = projected_noise or self.population.projector is not None
         self.noise_projector = unit.fixed_subspace.projector if inside else None
         self.closure: Floats = np.eye(unit.p)[None]

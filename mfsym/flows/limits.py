@@ -22,11 +22,17 @@ LARGEST = 8192
 """Most particles that refinement to a tolerance uses."""
 
 
+PATHS, SMALLER = 4, 8
+"""Clouds that tell how numbers scatter with the noise, and how many times smaller they are."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """The limit law of one scheme at several times, by two clouds: the coarse one tells the error of the fine one.
 
     states, coarse : FlowStates at ``times``, with N and about N / 2 particles.  accuracy : of them.
+    paths : with noise, PATHS clouds of about N / SMALLER particles on Brownian paths of their own: they tell how much
+    numbers scatter, where a difference of two clouds may vanish by luck.
     """
 
     cell: Cell
@@ -34,6 +40,7 @@ class Limit:
     states: tuple[FlowState, ...]
     coarse: tuple[FlowState, ...]
     accuracy: Accuracy
+    paths: tuple[tuple[FlowState, ...], ...] = ()
 
     @property
     def time_error(self) -> float:
@@ -58,9 +65,17 @@ class Limit:
         return self.errors_particles() + np.nan_to_num(self.errors_time())
 
     def errors_risk(self, risk: Callable[[Floats], float]) -> Floats:
-        """(T,) estimated errors of a function of the cloud, from the same two sources."""
-        pairs = zip(self.coarse, self.states, strict=True)
-        between = np.array([abs(risk(a.z) - risk(b.z)) for a, b in pairs])
+        """(T,) estimated errors of a function of the cloud, from the same two sources and, with noise, its scatter.
+
+        The scatter is the standard deviation over ``paths``, at the rate N^{-1/2}.
+        """
+        fine, coarse, *rest = (
+            np.array([risk(state.z) for state in states]) for states in (self.states, self.coarse, *self.paths)
+        )
+        between = np.abs(coarse - fine)
+        if rest:
+            shrink = np.sqrt(len(self.paths[0][0].z) / len(self.states[0].z))
+            between += shrink * np.std(rest, axis=0, ddof=1)
         return between + np.nan_to_num(self._between_steps(lambda z, twin: abs(risk(z) - risk(twin))))
 
     def _between_steps(self, measure: Callable[[Floats, Floats], float]) -> Floats:
@@ -84,7 +99,7 @@ def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accura
     """The limit law of the first scheme of a cell, by ``cell.n`` particles; noise is projected if the start is SI."""
     accuracy = Accuracy() if accuracy is None else accuracy
     coarse, fine = (_states(cell, n, times, data, unit, accuracy) for n in (max(1, cell.n // 2), cell.n))
-    return Limit(cell, times, fine, coarse, accuracy)
+    return Limit(cell, times, fine, coarse, accuracy, _paths(cell, cell.n, times, data, unit, accuracy))
 
 
 def refined_limit(
@@ -103,7 +118,7 @@ def refined_limit(
         particles, steps = limit.errors_particles() / sizes, np.nan_to_num(limit.errors_time()) / sizes
         reached, doubles = float((particles + steps).max()), particles.max() >= steps.max()
         if reached <= tolerance:
-            return limit
+            return replace(limit, paths=_paths(cell, n, times, data, unit, accuracy))
         if 2 * n > LARGEST if doubles else limit.time_error > accuracy.time_tolerance:
             raise MfsymError(
                 f"the law's relative W2 error must reach {tolerance:g}, got {reached:.1e} with {n} particles, of which "
@@ -114,6 +129,15 @@ def refined_limit(
         else:
             accuracy = replace(accuracy, time_tolerance=limit.time_error / 4.0)
         fine = _states(cell, n, times, data, unit, accuracy)
+
+
+def _paths(
+    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
+) -> tuple[tuple[FlowState, ...], ...]:
+    """Small clouds on Brownian paths of their own; none without noise, where all would be the same."""
+    others = range(cell.replicate + 1, cell.replicate + 1 + (PATHS if cell.beta > 0 else 0))
+    small = max(1, n // SMALLER)
+    return tuple(_states(replace(cell, replicate=r), small, times, data, unit, accuracy) for r in others)
 
 
 def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
@@ -128,6 +152,7 @@ def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None
         projected_noise=cell.init != "wi",
         accuracy=accuracy,
         seed=cell.seed,
+        replicate=cell.replicate,
     )
 
 

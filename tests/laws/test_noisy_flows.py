@@ -17,14 +17,14 @@ from mfsym.configurations.cells import Cell
 from mfsym.convergence import Study, converge
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
-from mfsym.flows import Accuracy, MeanFieldFlow, limit_of, splitting, start_cloud
+from mfsym.flows import Accuracy, FlowState, Limit, MeanFieldFlow, limit_of, splitting, start_cloud
 from mfsym.flows.paths import BrownianPath
 from mfsym.flows.splitting import Grid, course
 from mfsym.groups import cyclic
 from mfsym.inputs import Gaussian
 from mfsym.limits import flow_cell
 from mfsym.streams import stream_key
-from mfsym.teachers import FunctionData
+from mfsym.teachers import FunctionData, reference_teacher
 from mfsym.transport import second_moment, w2
 from mfsym.units import UVUnit
 from tests.sizes import compiled
@@ -252,3 +252,27 @@ def test_particles_with_noise_approach_the_limit_at_the_root_of_n():
     dataset = converge(replace(CELL, beta=1e-3), Study((50, 200, 800, 3200), 60, (0.5, 1.0), 1024), DATA, UNIT)
     for name in ("error_mean", "error_second_moment", "error_prediction"):
         assert np.abs(dataset.slope.sel(observable=name) + 0.5).max() <= 0.1
+
+
+def test_a_difference_that_vanishes_by_luck_is_no_error_of_zero():
+    """Fine and coarse cloud have the same number, small clouds on other paths do not: their scatter is the error."""
+    values = iter([1.0, 1.0, 1.3, 0.7, 1.1, 0.9])
+    clouds = [FlowState(np.full((size, 1), value)) for size, value in zip([64, 32, 8, 8, 8, 8], values, strict=True)]
+    alone = Limit(CELL, np.array([1.0]), (clouds[0],), (clouds[1],), Accuracy())
+    limit = replace(alone, paths=tuple((cloud,) for cloud in clouds[2:]))
+    scatter = np.std([1.3, 0.7, 1.1, 0.9], ddof=1) / np.sqrt(8.0)
+    assert abs(limit.errors_risk(lambda z: float(z.mean()))[0] - scatter) < ALGEBRA
+    assert alone.errors_risk(lambda z: float(z.mean()))[0] == 0.0
+
+
+@compiled
+@pytest.mark.slow
+def test_the_stated_error_of_the_risk_covers_the_limit_whatever_the_seed():
+    """Reference problem, si, beta = 1e-6, t = 1: the limit is 4.543e-5, by own particles of another integrator."""
+    limit, teacher = 4.543e-5, reference_teacher("wi")
+    missed = []
+    for seed in range(8):
+        cell = Cell(init="si", n=64, horizon=1.0, seed=seed, schemes=("vanilla",))
+        found = flow_cell(cell, teacher, unit=teacher.unit, snapshots=1)
+        missed.append(abs(float(found.risk[-1]) - limit) / float(found.error_risk[-1]))
+    assert max(missed) < 3.0
