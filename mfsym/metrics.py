@@ -44,10 +44,13 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
     return float(np.mean(np.sum((particles - subspace.project(particles)) ** 2, axis=1)))
 
 
-def rmd2_si(z: ArrayLike, subspace: Subspace) -> float:
-    """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed."""
+def rmd2_si(z: ArrayLike, subspace: Subspace, zero: float = 0.0) -> float:
+    """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed.
+
+    zero : second moment up to which a cloud is zero to rounding and its RMD^2 is 0, see ``precision.rounding_floor``.
+    """
     particles = as_floats(z, "particles")
-    return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles))
+    return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles), zero)
 
 
 def rmd2_symmetrised(z: ArrayLike, action: Representation) -> float:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a variable, dimension or cell may be called."""
 
-STATUSES = ("ok", "diverged", "failed", "missing")
-"""ok: finite to the end; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
+STATUSES = ("ok", "drifted", "diverged", "failed", "missing")
+"""ok: finite to the end; drifted: finite, but off E^G by rounding since ``drifted_step`` although the scheme preserves
+it; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,16 @@ KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
 """NumPy kind codes that each declared kind accepts."""
 
 _ENTRIES = (
-    Variable("status", "text", "ok, diverged, failed or missing"),
+    Variable("status", "text", "ok, drifted, diverged, failed or missing"),
     Variable("diverged_step", "int", "first step whose result was not finite, -1 if none", "step"),
+    Variable("drifted_step", "int", "first step off E^G by rounding though the scheme preserves it, -1 if none", "step"),
+    Variable("precision", "text", "arithmetic that the run was trained in: float32 or float64"),
     Variable("seconds", "float", "wall time spent on the cell", "s"),
     Variable("seconds_measured", "float", "wall time of that spent on distances and risks, after training", "s"),
     Variable("risk", "float", "population risk E|model(x) - y|^2 of the scheme's model", "|y|^2"),
     Variable("risk_bare", "float", "population risk E|Phi(x) - y|^2 of the bare model", "|y|^2"),
     Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
+    Variable("rmd2_floor", "float", "squared RMD below which rounding decides"),
     Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
     Variable("distance_wi", "float", "W2 distance to the weakly invariant laws (upper bound where not exact)", "|z|"),
     Variable("distance_wi_lower", "float", "lower bound on the W2 distance to the weakly invariant laws", "|z|"),

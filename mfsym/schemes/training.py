@@ -31,6 +31,10 @@ MATRIX_NUMBERS = 1 << 22
 """Numbers in the matrices of the Haar draws that are held at once (32 MiB)."""
 
 
+ROUNDED = 1e-10
+"""Entries of projectors that differ by less are equal: rounding."""
+
+
 class Scheme:
     """No symmetry: plain noisy SGD ("vanilla"). The base of every scheme: each hook is the identity.
 
@@ -55,6 +59,11 @@ class Scheme:
     def readout(self) -> Orbit | None:
         """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
         return None
+
+    @property
+    def preserves_fixed(self) -> bool:
+        """Whether particles in E^G stay there, up to rounding, as long as the noise does."""
+        return self.projector is not None
 
     @property
     def population(self) -> Scheme:
@@ -92,6 +101,11 @@ class DataAugmentation(Scheme):
 
     name = "da"
     needs_quadrature = True
+
+    @cached_property
+    def preserves_fixed(self) -> bool:  # type: ignore[override]
+        """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
+        return averages_to_projector(self.unit, self.order)
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
@@ -142,6 +156,11 @@ class FeatureAveraging(Scheme):
     name = "fa"
     needs_quadrature = True
 
+    @cached_property
+    def preserves_fixed(self) -> bool:  # type: ignore[override]
+        """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
+        return averages_to_projector(self.unit, self.order)
+
     @property
     def readout(self) -> Orbit | None:
         return self.orbit
@@ -172,6 +191,17 @@ SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
     }
 )
 """Schemes by name."""
+
+
+def averages_to_projector(unit: Unit, order: int | None = None) -> bool:
+    """Whether the group's quadrature of this order averages the unit's action to the projector on E^G.
+
+    On E^G the gradient at rho_k x is M_k times that at x, so that a gradient averaged over the nodes k stays in E^G if
+    the mean of the M_k is that projector: for a finite group, and where the quadrature is fine enough.
+    """
+    rule = unit.action.group.quadrature(order)
+    mean = np.einsum("k,kij->ij", rule.weights, unit.action(rule.elements))
+    return bool(np.abs(mean - unit.fixed_subspace.projector).max() < ROUNDED)
 
 
 def _rows_at_once(rho: Representation) -> int:
