@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.dynamics import State
-from mfsym.metrics import distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised
+from mfsym.metrics import distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised_estimate
 from mfsym.precision import rmd2_floor, rounding_floor
 from mfsym.problems import Problem
 from mfsym.schemes import Scheme
@@ -18,6 +18,7 @@ from mfsym.units import Unit
 LAW_METRICS = (
     "rmd2_si",
     "rmd2_symmetrised",
+    "rmd2_symmetrised_error",
     "distance_wi",
     "distance_wi_lower",
     "distance_wi_upper",
@@ -31,6 +32,7 @@ MODEL_METRICS = (
     "l2_target",
     "l2_symmetrised_target",
     "equivariance_error",
+    "equivariance_error_group",
 )
 CLASS_METRICS = ("accuracy", "accuracy_moved")
 """Metrics of problems whose y names a class."""
@@ -39,10 +41,11 @@ CLASS_METRICS = ("accuracy", "accuracy_moved")
 def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]:
     """Distances of the law of z (N, p) to the symmetric laws; relative ones are 0 where E|z|^2 is at most ``zero``."""
     action, subspace = unit.action, unit.fixed_subspace
-    interval = distance_wi(z, action)
+    interval, relative = distance_wi(z, action), rmd2_symmetrised_estimate(z, action, zero)
     return {
         "rmd2_si": rmd2_si(z, subspace, zero),
-        "rmd2_symmetrised": rmd2_symmetrised(z, action, zero),
+        "rmd2_symmetrised": relative.value,
+        "rmd2_symmetrised_error": relative.error,
         "distance_wi": interval.upper,
         "distance_wi_lower": interval.lower,
         "distance_wi_upper": interval.upper,
@@ -81,16 +84,22 @@ def pairs(states: list[State]) -> NDArray[np.float64]:
     return table
 
 
+SNAPSHOT = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "rmd2_symmetrised_error", "rmd2_floor")
+"""The numbers of one scheme at one time."""
+
+
 def snapshot(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
     """Risks and distances at one time."""
     if state.status == "diverged":
-        return dict.fromkeys(("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "rmd2_floor"), float("nan"))
+        return dict.fromkeys(SNAPSHOT, float("nan"))
     z, zero = np.asarray(state.z, dtype=np.float64), rounding_floor(state.z, state.step)
+    relative = rmd2_symmetrised_estimate(z, problem.unit.action, zero)
     model, bare = risks(scheme, problem.data, z, loss=problem.loss)
     return {
         "risk": model,
         "risk_bare": bare,
         "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace, zero),
-        "rmd2_symmetrised": rmd2_symmetrised(z, problem.unit.action, zero),
+        "rmd2_symmetrised": relative.value,
+        "rmd2_symmetrised_error": relative.error,
         "rmd2_floor": rmd2_floor(state.z, state.step),
     }

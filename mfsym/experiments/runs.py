@@ -22,7 +22,8 @@ from mfsym.problems import Problem
 class CellResult:
     """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
 
-    status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds, seconds_measured ().
+    status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p);
+    seconds, seconds_measured ().
     """
 
     cell: Cell

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_choice, as_floats
 from mfsym.engines.contract import LiftedBatches
 from mfsym.groups.base import Elements
+from mfsym.groups.cells import judging_rule
 from mfsym.kernels.images import image_of_each
 from mfsym.representations import Representation
 from mfsym.schemes.orbits import Orbit
@@ -54,6 +55,17 @@ class Scheme:
     def orbit(self) -> Orbit:
         """Quadrature nodes of the group, on the unit's inputs and outputs."""
         return Orbit(self.unit.rho_x, self.unit.rho_y, self.order)
+
+    @cached_property
+    def judges(self) -> tuple[Orbit, ...]:
+        """Orbits to judge a model by: all of a finite group; of an infinite one two, with other and more nodes.
+
+        A model that is averaged over the nodes of ``orbit`` is equivariant on them, and not between them.
+        """
+        group, (rho_x, rho_y) = self.unit.rho_x.group, (self.unit.rho_x, self.unit.rho_y)
+        if group.order is not None:
+            return (self.orbit,)
+        return tuple(Orbit(rho_x, rho_y, rule=judging_rule(group, number)) for number in range(2))
 
     @property
     def readout(self) -> Orbit | None:
@@ -103,7 +115,7 @@ class DataAugmentation(Scheme):
     needs_quadrature = True
 
     @cached_property
-    def preserves_fixed(self) -> bool:  # type: ignore[override]
+    def preserves_fixed(self) -> bool:
         """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
         return averages_to_projector(self.unit, self.order)
 
@@ -157,7 +169,7 @@ class FeatureAveraging(Scheme):
     needs_quadrature = True
 
     @cached_property
-    def preserves_fixed(self) -> bool:  # type: ignore[override]
+    def preserves_fixed(self) -> bool:
         """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
         return averages_to_projector(self.unit, self.order)
 
