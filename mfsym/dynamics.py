@@ -46,7 +46,7 @@ class State:
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
     status : "ok"; "diverged" since ``diverged_step`` steps were done; or "drifted": since ``drifted_step`` steps the
     particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``).
-    inside : whether the run began in E^G.
+    watched : whether the run ought to stay in E^G: it began there, under a scheme that preserves it.
     """
 
     z: NDArray[np.floating]
@@ -56,7 +56,7 @@ class State:
     status: str = "ok"
     diverged_step: int | None = None
     drifted_step: int | None = None
-    inside: bool = False
+    watched: bool = False
 
     @property
     def time(self) -> float:
@@ -128,7 +128,8 @@ class NoisySGD:
             state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
             if not np.isfinite(state.z).all():
                 return replace(state, status="diverged", diverged_step=0)
-            return replace(state, inside=starts_in(state.z, self.unit.fixed_subspace))
+            inside = self._keeps_fixed and starts_in(state.z, self.unit.fixed_subspace)
+        return replace(state, watched=inside)
 
     def step(self, state: State, n: int = 1) -> State:
         """The state n steps later; a diverged state stays where it diverged.
@@ -151,7 +152,7 @@ class NoisySGD:
         moments = as_times(times)
         if not self._undecided(start):
             return self._flow(start, moments)
-        if not self._watches(start):
+        if not start.watched:
             return self._flow(_in_single(start), moments)
         moments = list(moments)
         states = list(self._flow(_in_single(start), moments))
@@ -169,10 +170,6 @@ class NoisySGD:
                 state = self._advance(state, target - state.step)
             yield state
 
-    def _watches(self, state: State) -> bool:
-        """Whether the particles of this state's run ought to stay in E^G."""
-        return self._keeps_fixed and state.inside
-
     def _undecided(self, state: State) -> bool:
         """Whether this state begins a run of precision "auto" that single precision can hold."""
         begins = self.auto and state.step == 0 and state.z.dtype == np.float64
@@ -182,7 +179,7 @@ class NoisySGD:
         """The state n > 0 steps later, in the precision of the state's particles."""
         chunk = max(1, CHUNK_SAMPLES // self.batch_size)
         engine = self._loaded(state.z)
-        watched, left, seen, done = self._watches(state), state.drifted_step, state.z, 0
+        left, seen, done = state.drifted_step, state.z, 0
         while done < n:
             first, taken = state.step + done, min(chunk, n - done)
             batches, parameters = self.batches(state, first, taken), self.step_parameters(state, first, taken)
@@ -191,7 +188,7 @@ class NoisySGD:
                 reached = state.step + done
                 ended = replace(state, z=engine.particles(), step=reached, drifted_step=left)
                 return replace(ended, status="diverged", diverged_step=reached)
-            if watched and left is None:
+            if state.watched and left is None:
                 before, seen = seen, engine.particles()
                 if has_left(seen, self.unit.fixed_subspace):
                     left = first + self._leaves_at(before, batches, parameters)

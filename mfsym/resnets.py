@@ -98,7 +98,7 @@ class ResNetSGD(NoisySGD):
             if not finite:
                 ended = replace(state, z=layers.particles(), step=reached, drifted_step=left)
                 return replace(ended, status="diverged", diverged_step=reached)
-            if left is None and self._watches(state) and (reached % LOOK == 0 or reached == state.step + n):
+            if left is None and state.watched and (reached % LOOK == 0 or reached == state.step + n):
                 seen = layers.particles().reshape(-1, self.unit.p)
                 left = reached if has_left(seen, self.unit.fixed_subspace) else None
         status = "ok" if left is None else "drifted"

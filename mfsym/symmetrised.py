@@ -59,7 +59,7 @@ def symmetrised_w2(z: Floats, action: Representation) -> Estimated:
 
     Infinite groups: the mean of W2^2 over copies of one rule, which the group moves; over all of them it can only
     exceed the truth, because W2^2 is convex. Here two, by Gauss's rule over the cells of a circle or by Haar draws.
-    error : how far the same with half the nodes is from it, or its standard error over Haar draws if that is more.
+    The error is how far the same with half the nodes is from it, or its standard error over Haar draws if that is more.
     """
     group = action.group
     if group.order is not None:
@@ -72,10 +72,10 @@ def symmetrised_w2(z: Floats, action: Representation) -> Estimated:
 def wi_bounds(z: Floats, action: Representation) -> Bounds:
     """Bounds on the W2 distance from the law of z (N, p) to the laws that an infinite group leaves invariant.
 
-    lower : every invariant law nu couples with M_g # mu as well as with mu. For any g and m, gluing m optimal couplings
+    Lower: every invariant law nu couples with M_g # mu as well as with mu. For any g and m, gluing m optimal couplings
     gives distance^2 >= (1 / m^2) sum_{a<m} (m - a) W2^2(mu, M_g^a # mu), and distance >= W2(mu, M_g # mu) / 2. No
     quadrature is in it.
-    upper : the distance to a law that is invariant, the orbits of N atoms with all of the group; a coupling is made of
+    Upper: the distance to a law that is invariant, the orbits of N atoms with all of the group; a coupling is made of
     cells that fill the group, and the atoms are the best for it. At most the distance to the SI laws, which is all
     there is where the group has no quadrature. Both hold for every cloud.
     """
