@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.ensembles import symmetrised
 from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.symmetrised import Estimated, symmetrised_w2, wi_bounds
 from mfsym.teachers import QUADRATURE_ORDER, Data
-from mfsym.transport import distance_to_wi, rmd2_from
+from mfsym.transport import distance_to_wi, rmd2_from, w2
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +65,10 @@ def rmd2_symmetrised(z: ArrayLike, action: Representation, zero: float = 0.0) ->
 def rmd2_symmetrised_estimate(z: ArrayLike, action: Representation, zero: float = 0.0) -> Estimated:
     """``rmd2_symmetrised`` with the error of the quadrature over the group: see ``symmetrised.symmetrised_w2``."""
     particles = as_floats(z, "particles")
+    if action.group.order is not None:
+        other = symmetrised(particles, action)
+        square = w2(particles, other.z, weights_b=other.weights).w2_squared
+        return Estimated(rmd2_from(square, particles, other.z, zero), 0.0)
     found = symmetrised_w2(particles, action)
     value, error = (rmd2_from(square, particles, particles, zero) for square in found)
     return Estimated(value, error)

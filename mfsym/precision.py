@@ -24,7 +24,7 @@ STARTS = 1e-6
 def share_off(z: NDArray[np.floating], subspace: Subspace) -> float:
     """E|z - P z|^2 over E|z|^2 for particles z (N, p), the latter no smaller than that of a start law."""
     particles = np.asarray(z, dtype=np.float64)
-    off = particles - subspace.project(particles)
+    off = particles - particles @ subspace.projector
     return float(np.vdot(off, off)) / len(particles) / max(_second_moment(particles), _start_moment(subspace.ambient))
 
 
