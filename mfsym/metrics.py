@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats
 from mfsym.ensembles import symmetrised
 from mfsym.losses import get_loss
+from mfsym.orbit_laws import Estimated, symmetrised_w2, wi_bounds
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
-from mfsym.symmetrised import Estimated, symmetrised_w2, wi_bounds
 from mfsym.teachers import QUADRATURE_ORDER, Data
 from mfsym.transport import distance_to_wi, rmd2_from, w2
 
@@ -63,7 +63,7 @@ def rmd2_symmetrised(z: ArrayLike, action: Representation, zero: float = 0.0) ->
 
 
 def rmd2_symmetrised_estimate(z: ArrayLike, action: Representation, zero: float = 0.0) -> Estimated:
-    """``rmd2_symmetrised`` with the error of the quadrature over the group: see ``symmetrised.symmetrised_w2``."""
+    """``rmd2_symmetrised`` with the error of the quadrature over the group: see ``orbit_laws.symmetrised_w2``."""
     particles = as_floats(z, "particles")
     if action.group.order is not None:
         other = symmetrised(particles, action)
@@ -79,7 +79,7 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
 
     Exact for a group of two elements: half the distance to the image. Otherwise certified bounds, for finite groups
     from couplings with all images and from a free-support barycentre of them (``rounds`` of its fixed-point iteration,
-    see ``transport.distance_to_wi``), for infinite ones as ``symmetrised.wi_bounds`` says.
+    see ``transport.distance_to_wi``), for infinite ones as ``orbit_laws.wi_bounds`` says.
     """
     particles = as_floats(z, "particles")
     group = action.group

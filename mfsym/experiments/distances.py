@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from mfsym.ensembles import symmetrised
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.orbit_laws import symmetrised_w2
 from mfsym.representations import Representation
-from mfsym.symmetrised import symmetrised_w2
 from mfsym.teachers import reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.transport.clouds import as_atoms

@@ -8,9 +8,9 @@ from mfsym.groups import o, product, so, u1
 from mfsym.groups.cells import cells_of, judging_rule
 from mfsym.inputs import Gaussian
 from mfsym.metrics import distance_wi, evaluate, rmd2_symmetrised, rmd2_symmetrised_estimate
+from mfsym.orbit_laws import symmetrised_w2, wi_bounds
 from mfsym.schemes import Orbit, get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.symmetrised import symmetrised_w2, wi_bounds
 from mfsym.teachers import FunctionData
 from mfsym.transport import w2
 from mfsym.units import UVUnit
