@@ -114,7 +114,7 @@ def left_out_sentence(*datasets: Any) -> str:
     """How many trainings are not drawn, by status; empty if all are."""
     known = [np.asarray(dataset["status"].values).astype(str).ravel() for dataset in datasets if "status" in dataset]
     statuses = np.concatenate(known) if known else np.array([], dtype=str)
-    counts = {status: int(np.sum(statuses == status)) for status in ("diverged", "failed", "missing")}
+    counts = {status: int(np.sum(statuses == status)) for status in ("drifted", "diverged", "failed", "missing")}
     parts = [f"{count} {status}" for status, count in counts.items() if count]
     return f"Left out of {statuses.size} trainings: {', '.join(parts)}." if parts else ""
 

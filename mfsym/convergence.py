@@ -73,7 +73,7 @@ def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Flo
 def _compare(dynamics: NoisySGD, state: State, limit: Floats) -> dict[str, float]:
     """What is reported of one state against the limit particles (L, p) at its time."""
     names = (*ERRORS, *SQUARES, "risk", "second_moment")
-    if state.status != "ok":
+    if state.status == "diverged":
         return dict.fromkeys(names, float("nan"))
     unit, data, scheme = dynamics.unit, dynamics.data, dynamics.scheme
     z = np.asarray(state.z, dtype=np.float64)

@@ -144,7 +144,7 @@ class _Trial:
         state = self.dynamics.init(self.start, self.search.seed, label)
         times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
         states = list(self.dynamics.flow(state, times))
-        if states[-1].status != "ok":
+        if states[-1].status == "diverged":
             raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
         return np.stack([np.asarray(each.z, dtype=np.float64) for each in states])
 

@@ -17,6 +17,7 @@ from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
 from mfsym.losses import get_loss
+from mfsym.precision import has_left, starts_in
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
@@ -27,6 +28,9 @@ Schedule = Callable[[Floats], Floats]
 
 DTYPES = ("float32", "float64")
 """Precisions of the engine."""
+
+AUTO = "auto"
+"""Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
 
 FRAME_LIMIT = 16
 """Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
@@ -40,7 +44,9 @@ class State:
     """All that is needed to go on exactly: particles, the number of steps done, and the names of the streams.
 
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
-    status : "ok", or "diverged" since ``diverged_step`` steps were done.
+    status : "ok"; "diverged" since ``diverged_step`` steps were done; or "drifted": since ``drifted_step`` steps the
+    particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``).
+    watched : whether the run ought to stay in E^G: it began there, under a scheme that preserves it.
     """
 
     z: NDArray[np.floating]
@@ -49,6 +55,8 @@ class State:
     replicate: int = 0
     status: str = "ok"
     diverged_step: int | None = None
+    drifted_step: int | None = None
+    watched: bool = False
 
     @property
     def time(self) -> float:
@@ -63,7 +71,9 @@ class NoisySGD:
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
     projected_noise : replace xi by P xi (start laws inside E^G); the equivariant architecture always does.
-    dtype : "float32" or "float64".  threads : share one large run between threads; the result is the same.
+    dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
+    The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
+    which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
     loss : a name in LOSSES; it must be invariant under the unit's rho_y.
 
     >>> from mfsym.teachers import reference_teacher
@@ -99,50 +109,109 @@ class NoisySGD:
         self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
         self.batch_size = as_whole(batch_size, "batch_size", 1)
         self.schedule = schedule
-        self.dtype = np.dtype(as_choice(as_plain(dtype), "dtype", DTYPES))
+        precision = as_choice(as_plain(dtype), "dtype", (*DTYPES, AUTO))
+        self.auto = precision == AUTO
+        self.dtype = np.dtype("float64" if self.auto else precision)
         self.threads = as_whole(threads, "threads", 1)
         self.projector = self.scheme.projector
-        self.noise_map = self._noise_map(projected_noise or self.projector is not None)
+        projected = projected_noise or self.projector is not None
+        self.noise_map = self._noise_map(projected)
+        self._keeps_fixed = self.scheme.preserves_fixed and self.projector is None and (projected or self.beta == 0.0)
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
-        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
+        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
         seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")
         start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
             raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
-        return state if np.isfinite(state.z).all() else replace(state, status="diverged", diverged_step=0)
+            if not np.isfinite(state.z).all():
+                return replace(state, status="diverged", diverged_step=0)
+            inside = self._keeps_fixed and starts_in(state.z, self.unit.fixed_subspace)
+        return replace(state, watched=inside)
 
     def step(self, state: State, n: int = 1) -> State:
-        """The state n steps later; a diverged state stays where it diverged."""
+        """The state n steps later; a diverged state stays where it diverged.
+
+        A run that began in E^G under a scheme that preserves it is looked at on the way and at the end: see State.
+        """
         n = as_whole(n, "n")
-        if state.status != "ok" or n <= 0:
+        if state.status == "diverged" or n <= 0:
             return state
-        chunk = max(1, CHUNK_SAMPLES // self.batch_size)
-        engine: Engine = CpuEngine(self.unit, self.dtype, self.threads)
-        engine.load(state.z)
-        done = 0
-        while done < n:
-            first, taken = state.step + done, min(chunk, n - done)
-            done += engine.advance(self.batches(state, first, taken), self.step_parameters(state, first, taken))
-            if not engine.finite:
-                reached = state.step + done
-                return replace(state, z=engine.particles(), step=reached, status="diverged", diverged_step=reached)
-        return replace(state, z=engine.particles(), step=state.step + n)
+        if self._undecided(state):
+            single = self._advance(_in_single(state), n)
+            return single if single.drifted_step is None else self._advance(state, n)
+        return self._advance(state, n)
 
     def flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
         """The states at increasing mean-field times (rounded to whole steps), one at a time.
 
         After a divergence every later time yields the diverged state.
         """
+        moments = as_times(times)
+        if not self._undecided(start):
+            return self._flow(start, moments)
+        if not start.watched:
+            return self._flow(_in_single(start), moments)
+        moments = list(moments)
+        states = list(self._flow(_in_single(start), moments))
+        drifted = bool(states) and states[-1].drifted_step is not None
+        return self._flow(start, moments) if drifted else iter(states)
+
+    def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
+        """``flow`` in the precision of the start."""
         state = start
-        for time in as_times(times):
+        for time in times:
             target = round(time * start.z.shape[-2])
-            if target < state.step and state.status == "ok":
+            if target < state.step and state.status != "diverged":
                 raise MfsymError(f"times must increase, got {time} after {state.time}")
-            state = self.step(state, target - state.step)
+            if state.status != "diverged" and target > state.step:
+                state = self._advance(state, target - state.step)
             yield state
+
+    def _undecided(self, state: State) -> bool:
+        """Whether this state begins a run of precision "auto" that single precision can hold."""
+        begins = self.auto and state.step == 0 and state.z.dtype == np.float64
+        return begins and bool(np.abs(state.z).max() <= np.finfo(np.float32).max)
+
+    def _advance(self, state: State, n: int) -> State:
+        """The state n > 0 steps later, in the precision of the state's particles."""
+        chunk = max(1, CHUNK_SAMPLES // self.batch_size)
+        engine = self._loaded(state.z)
+        left, seen, done = state.drifted_step, state.z, 0
+        while done < n:
+            first, taken = state.step + done, min(chunk, n - done)
+            batches, parameters = self.batches(state, first, taken), self.step_parameters(state, first, taken)
+            done += engine.advance(batches, parameters)
+            if not engine.finite:
+                reached = state.step + done
+                ended = replace(state, z=engine.particles(), step=reached, drifted_step=left)
+                return replace(ended, status="diverged", diverged_step=reached)
+            if state.watched and left is None:
+                before, seen = seen, engine.particles()
+                if has_left(seen, self.unit.fixed_subspace):
+                    left = first + self._leaves_at(before, batches, parameters)
+        status = "ok" if left is None else "drifted"
+        return replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
+
+    def _loaded(self, z: NDArray[np.floating]) -> Engine:
+        """An engine with these particles, of their precision."""
+        engine = CpuEngine(self.unit, z.dtype, self.threads)
+        engine.load(z)
+        return engine
+
+    def _leaves_at(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
+        """After how many of these steps, from particles z on, a run that is off E^G at their end has left it."""
+        engine, count = self._loaded(z), len(batches.x)
+        for k in range(count - 1):
+            one = slice(k, k + 1)
+            now = replace(batches, x=batches.x[one], y=batches.y[one])
+            told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
+            engine.advance(now, told)
+            if has_left(engine.particles(), self.unit.fixed_subspace):
+                return k + 1
+        return count
 
     def batches(self, state: State, first_step: int, steps: int, scheme: Scheme | None = None) -> LiftedBatches:
         """The batches of the steps from first_step on, as the scheme presents them.
@@ -186,3 +255,8 @@ class NoisySGD:
         if self.unit.p > FRAME_LIMIT:
             return subspace.projector if projected else np.eye(self.unit.p)
         return subspace.basis if projected else subspace.frame
+
+
+def _in_single(state: State) -> State:
+    """The same state in single precision."""
+    return replace(state, z=state.z.astype(np.float32))

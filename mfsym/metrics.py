@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats
 from mfsym.ensembles import symmetrised
 from mfsym.losses import get_loss
+from mfsym.orbit_laws import Estimated, symmetrised_w2, wi_bounds
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import QUADRATURE_ORDER, Data
@@ -44,17 +45,33 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
     return float(np.mean(np.sum((particles - subspace.project(particles)) ** 2, axis=1)))
 
 
-def rmd2_si(z: ArrayLike, subspace: Subspace) -> float:
-    """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed."""
+def rmd2_si(z: ArrayLike, subspace: Subspace, zero: float = 0.0) -> float:
+    """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed.
+
+    zero : second moment up to which a cloud is zero to rounding and its RMD^2 is 0, see ``precision.rounding_floor``.
+    """
     particles = as_floats(z, "particles")
-    return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles))
+    return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles), zero)
 
 
-def rmd2_symmetrised(z: ArrayLike, action: Representation) -> float:
-    """RMD^2 between the law of z (N, p) and its symmetrised law (N against |G| N atoms), in [0, 1]."""
+def rmd2_symmetrised(z: ArrayLike, action: Representation, zero: float = 0.0) -> float:
+    """RMD^2 between the law of z (N, p) and its symmetrised law, in [0, 1]; zero : as in ``rmd2_si``.
+
+    Exact for a finite group (N against |G| N atoms), otherwise an estimate: see ``rmd2_symmetrised_estimate``.
+    """
+    return rmd2_symmetrised_estimate(z, action, zero).value
+
+
+def rmd2_symmetrised_estimate(z: ArrayLike, action: Representation, zero: float = 0.0) -> Estimated:
+    """``rmd2_symmetrised`` with the error of the quadrature over the group: see ``orbit_laws.symmetrised_w2``."""
     particles = as_floats(z, "particles")
-    other = symmetrised(particles, action)
-    return rmd2_from(w2(particles, other.z, weights_b=other.weights).w2_squared, particles, other.z)
+    if action.group.order is not None:
+        other = symmetrised(particles, action)
+        square = w2(particles, other.z, weights_b=other.weights).w2_squared
+        return Estimated(rmd2_from(square, particles, other.z, zero), 0.0)
+    found = symmetrised_w2(particles, action)
+    value, error = (rmd2_from(square, particles, particles, zero) for square in found)
+    return Estimated(value, error)
 
 
 def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interval:
@@ -62,16 +79,14 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
 
     Exact for a group of two elements: half the distance to the image. Otherwise certified bounds, for finite groups
     from couplings with all images and from a free-support barycentre of them (``rounds`` of its fixed-point iteration,
-    see ``transport.distance_to_wi``), for infinite ones from W2(mu, mu^G).
+    see ``transport.distance_to_wi``), for infinite ones as ``orbit_laws.wi_bounds`` says.
     """
     particles = as_floats(z, "particles")
     group = action.group
     if group.order is not None:
         found = distance_to_wi(particles, action.matrices, rounds=rounds)
         return Interval(found.upper if group.order <= 2 else found.lower, found.upper)
-    other = symmetrised(particles, action)
-    distance = w2(particles, other.z, weights_b=other.weights).value
-    return Interval(distance / 2.0, distance)
+    return Interval(*wi_bounds(particles, action))
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,9 @@ class Evaluation:
     risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
     risk_bare : the same of the bare prediction Phi.
     l2_symmetrisation : |model - Q_G model|.  l2_target : |model - f_*|.  l2_symmetrised_target : |model - Q_G f_*|.
-    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).
+    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).  equivariance_error_group :
+    how far two rules for the integral over an infinite group differ there, 0 for a finite one; integrals over g are by
+    rules with other nodes than training's (``Scheme.judges``).
     accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
     over the nodes of the group other than the identity.
     All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
@@ -93,6 +110,7 @@ class Evaluation:
     l2_target: float
     l2_symmetrised_target: float
     equivariance_error: float
+    equivariance_error_group: float
     accuracy: float
     accuracy_moved: float
 
@@ -102,12 +120,13 @@ def evaluate(
 ) -> Evaluation:
     """The Evaluation of particles z (N, p) trained by a scheme on a data law, by a quadrature of this order."""
     x, y, weights = data.evaluation(order)
-    orbit = scheme.orbit
+    orbit = scheme.judges[0]
     averaged_target = orbit.average(data.target, x) if data.has_target else np.full_like(y, np.nan)
     model, values = scheme.read(x, z), get_loss(loss).values
     table = orbit.table(lambda points: scheme.read(points, z), x)
     averaged = np.einsum("k,kqc->qc", orbit.weights, table)
-    spread = np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2))
+    tables = [table, *(other.table(lambda points: scheme.read(points, z), x) for other in scheme.judges[1:])]
+    defects = [_defect(weights, other, one, model) for other, one in zip(scheme.judges, tables, strict=True)]
     classes = data.classes is not None
     return Evaluation(
         risk=float(weights @ values(model, y)),
@@ -115,7 +134,8 @@ def evaluate(
         l2_symmetrisation=_mean_square(weights, model - averaged) ** 0.5,
         l2_target=_mean_square(weights, model - y) ** 0.5 if data.has_target else float("nan"),
         l2_symmetrised_target=_mean_square(weights, model - averaged_target) ** 0.5,
-        equivariance_error=float(weights @ spread) ** 0.5,
+        equivariance_error=float(np.mean(np.square(defects))) ** 0.5,
+        equivariance_error_group=max(defects) - min(defects),
         accuracy=accuracy(model, y, weights) if classes else float("nan"),
         accuracy_moved=_accuracy_moved(orbit, table, y, weights) if classes else float("nan"),
     )
@@ -157,6 +177,12 @@ def _accuracy_moved(orbit: Orbit, table: Floats, y: Floats, weights: Floats) -> 
     turned = [(table[k] @ orbit.nodes_y[k].T, y @ orbit.nodes_y[k].T) for k in nodes]
     shares = [accuracy(prediction, labels, weights) for prediction, labels in turned]
     return float(np.average(shares, weights=orbit.weights[nodes]))
+
+
+def _defect(weights: Floats, orbit: Orbit, table: Floats, model: Floats) -> float:
+    """The equivariance error over one orbit, from table (K, Q, c) and model (Q, c)."""
+    spread = np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2))
+    return float(weights @ spread) ** 0.5
 
 
 def _mean_square(weights: Floats, residual: Floats) -> float:

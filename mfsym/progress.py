@@ -118,7 +118,7 @@ class Progress:
             self.failed += 1
         else:
             self.done += 1
-        if self.verbosity >= 0 and (failed or note.startswith("diverged") or self.verbosity > 0):
+        if self.verbosity >= 0 and (failed or note.startswith(("diverged", "drifted")) or self.verbosity > 0):
             self._write(f"{self.label}: {name}: {'failed: ' if failed else ''}{note or 'done'}")
         if self._bar is not None:
             self._bar.set_postfix(failed=self.failed, refresh=False)

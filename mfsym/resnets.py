@@ -23,11 +23,15 @@ from mfsym.engines.layers import CpuLayers, network_of
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
+from mfsym.precision import has_left
 from mfsym.schemes import Scheme
 from mfsym.teachers import Data
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
+
+LOOK = 64
+"""Steps between two looks at the layers' distance to E^G, where it ought to be that of rounding."""
 
 LAYER_KEY = 0x9E3779B9
 """Layer l draws its noise with the second word of the noise key moved by l times this."""
@@ -84,22 +88,23 @@ class ResNetSGD(NoisySGD):
         flat = super().init(start.reshape(-1, self.unit.p), seed, replicate)
         return replace(flat, z=flat.z.reshape(start.shape))
 
-    def step(self, state: State, n: int = 1) -> State:
-        """The state n steps later; a diverged state stays where it diverged."""
-        n = as_whole(n, "n")
-        if state.status != "ok" or n <= 0:
-            return state
+    def _advance(self, state: State, n: int) -> State:
         samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)
         layers = CpuLayers(self.unit, state.z, samples, self.noise_map.shape[1])
-        for done in range(n):
+        left = state.drifted_step
+        for reached in range(state.step + 1, state.step + n + 1):
             with np.errstate(over="ignore", invalid="ignore"):
-                finite = self._advance(layers, state, state.step + done)
+                finite = self._move(layers, state, reached - 1)
             if not finite:
-                reached = state.step + done + 1
-                return replace(state, z=layers.particles(), step=reached, status="diverged", diverged_step=reached)
-        return replace(state, z=layers.particles(), step=state.step + n)
+                ended = replace(state, z=layers.particles(), step=reached, drifted_step=left)
+                return replace(ended, status="diverged", diverged_step=reached)
+            if left is None and state.watched and (reached % LOOK == 0 or reached == state.step + n):
+                seen = layers.particles().reshape(-1, self.unit.p)
+                left = reached if has_left(seen, self.unit.fixed_subspace) else None
+        status = "ok" if left is None else "drifted"
+        return replace(state, z=layers.particles(), step=state.step + n, status=status, drifted_step=left)
 
-    def _advance(self, layers: CpuLayers, state: State, k: int) -> bool:
+    def _move(self, layers: CpuLayers, state: State, k: int) -> bool:
         """Make step k; false if the network is no longer finite."""
         h, y, weights = self._batch(state, k)
         for layer in range(self.depth):

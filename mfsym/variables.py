@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a variable, dimension or cell may be called."""
 
-STATUSES = ("ok", "diverged", "failed", "missing")
-"""ok: finite to the end; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
+STATUSES = ("ok", "drifted", "diverged", "failed", "missing")
+"""ok: finite to the end; drifted: finite, but off E^G by rounding since ``drifted_step`` although the scheme preserves
+it; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
 
 
 LOSSES = {
@@ -54,10 +55,12 @@ KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
 """NumPy kind codes that each declared kind accepts."""
 
 _ENTRIES = (
-    Variable("status", "text", "ok, diverged, failed or missing"),
+    Variable("status", "text", "ok, drifted, diverged, failed or missing"),
     Variable(
         "diverged_step", "int", "steps done when particles or prediction stopped being finite, -1 if never", "step"
     ),
+    Variable("drifted_step", "int", "first step off E^G by rounding, where the scheme stays in it, -1 if none", "step"),
+    Variable("precision", "text", "arithmetic that the run was trained in: float32 or float64"),
     Variable("seconds", "float", "wall time of the cell, with compiling where nothing was cached", "s"),
     Variable("seconds_measured", "float", "wall time of that spent on distances and risks, after training", "s"),
     Variable(
@@ -73,7 +76,9 @@ _ENTRIES = (
         "{loss}",
     ),
     Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
-    Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law (nodes of an infinite group)"),
+    Variable("rmd2_floor", "float", "squared RMD below which rounding decides"),
+    Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
+    Variable("rmd2_symmetrised_error", "float", "error of that, of the rule over an infinite group"),
     Variable(
         "distance_wi", "float", "W2 distance to the weakly invariant laws: distance_wi_upper, exact for |G| <= 2", "|z|"
     ),
@@ -86,6 +91,7 @@ _ENTRIES = (
     Variable(
         "equivariance_error", "float", "root mean square of rho_hat_g^-1 model(rho_g x) - model(x) over x and g", "|y|"
     ),
+    Variable("equivariance_error_group", "float", "error of that, of the rule over an infinite group", "|y|"),
     Variable("accuracy", "float", "share of test inputs whose class the scheme's model names"),
     Variable("accuracy_moved", "float", "accuracy on inputs moved by the group, over nodes that move some input"),
     Variable("profile", "float", "prediction of the scheme's model along the first axis", "|y|", ("radius",)),

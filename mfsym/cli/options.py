@@ -105,7 +105,7 @@ problem_options = with_options(
     click.option("--batch-size", type=COUNT, help="Samples B per step.  [default: 20]"),
     click.option("--unit", type=Name(UNITS), help="Kind of unit.  [default: matrix]"),
     click.option("--activation", type=Name(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
-    click.option("--dtype", type=Name(DTYPES), help="Arithmetic of the training.  [default: float32]"),
+    click.option("--dtype", type=Name(DTYPES), help="Arithmetic; auto: float64 where needed.  [default: float32]"),
     click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
 )
 """One training's parameters; what is not given comes from MFSYM_* or the defaults."""

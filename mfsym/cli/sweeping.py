@@ -100,7 +100,7 @@ def _print_summary(summary: Any, form: str) -> None:
     click.echo(f"{summary.ran} cell(s) run, {summary.kept} kept from before")
     if summary.ran:
         click.echo(f"{summary.training:.0f} s of training and {summary.measuring:.0f} s of distances and risks")
-    for kind in ("failed", "diverged"):
+    for kind in ("failed", "diverged", "drifted"):
         for label, reason in sorted(getattr(summary, kind).values()):
             click.echo(f"  {kind:9s} {label}: {' '.join(reason.split())[:160]}")
 

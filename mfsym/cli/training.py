@@ -61,6 +61,8 @@ def simulate(
         if dataset.attrs["loss"] != "quadratic":
             numbers += f" ({dataset.attrs['loss']} loss)"
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
+    if dataset.attrs["status"] == "drifted":
+        say_drifted(f"from t = {int(dataset.attrs['drifted_step']) / cell.n:g} on the run is")
     if dataset.attrs["status"] == "diverged":
         step = int(dataset.attrs["diverged_step"])
         raise Diverged(
@@ -115,7 +117,15 @@ def compare(
     else:
         text = comparison_table(dataset) if form == "table" else comparison_csv(dataset)
     keep_and_print(dataset, path, text)
-    bad = dataset["status"].transpose("replicate", "scheme").values != "ok"
+    statuses = dataset["status"].transpose("replicate", "scheme").values
+    drifted, bad = int((statuses == "drifted").sum()), statuses == "diverged"
+    if drifted:
+        say_drifted(f"{drifted} training(s) ended")
     if bad.any():
         missing = tuple(replace(cell, replicate=r).identity for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
+
+
+def say_drifted(who: str) -> None:
+    """Say on standard error that rounding decided a run."""
+    click.echo(f"warning: {who} off E^G by rounding, though the scheme preserves it; try --dtype auto", err=True)

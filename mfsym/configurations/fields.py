@@ -15,14 +15,14 @@ InitName = Literal["wi", "si"]
 SchemeName = Literal["vanilla", "da", "da-sampled", "fa", "ea"]
 UnitName = Literal["matrix", "uv"]
 ActivationName = Literal["sigmoid", "tanh", "relu", "softplus", "erf", "identity"]
-DtypeName = Literal["float32", "float64"]
+DtypeName = Literal["float32", "float64", "auto"]
 
 TEACHERS: tuple[str, ...] = ("arbitrary", "wi", "si")
 INITS: tuple[str, ...] = ("wi", "si")
 SCHEMES: tuple[str, ...] = ("vanilla", "da", "da-sampled", "fa", "ea")
 UNITS: tuple[str, ...] = ("matrix", "uv")
 ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "relu", "softplus", "erf", "identity")
-DTYPES: tuple[str, ...] = ("float32", "float64")
+DTYPES: tuple[str, ...] = ("float32", "float64", "auto")
 
 Count = Annotated[int, Meta(ge=1, le=10**12)]
 Batch = Annotated[int, Meta(ge=1, le=10**6)]
@@ -76,7 +76,7 @@ MEANINGS: dict[str, str] = {
     "horizon": "mean-field time T at the end",
     "unit": "kind of unit",
     "activation": "activation of the unit",
-    "dtype": "arithmetic of the training",
+    "dtype": "arithmetic of the training; auto: float32, or float64 where rounding would leave E^G",
 }
 
 

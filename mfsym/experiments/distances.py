@@ -9,9 +9,12 @@ from numpy.typing import ArrayLike
 from mfsym.ensembles import symmetrised
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.orbit_laws import symmetrised_w2
+from mfsym.representations import Representation
 from mfsym.teachers import reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.transport.clouds import as_atoms
+from mfsym.transport.results import FloatArray
 from mfsym.units import Unit
 
 
@@ -34,7 +37,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     unit : a Unit, or the name of a reference unit.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one and ``rmd2`` that of the upper
-    one; ``lower_bound`` is one of the squared distance.
+    one; ``lower_bound`` is one of the squared distance. To the symmetrised law of an infinite group it is an estimate,
+    with its ``error``.
     """
     started = clock.perf_counter()
     particles = as_atoms(z)
@@ -43,6 +47,8 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
         raise MfsymError(
             f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
         )
+    if laws == "symmetrised" and reference.action.group.order is None:
+        return _to_symmetrised(particles, reference.action, started)
     if laws == "symmetrised":
         other = symmetrised(particles, reference.action)
         return distance_between(particles, other.z, other.weights)
@@ -61,5 +67,22 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
         "lower_bound": lower,
         "relative_gap": (upper - lower) / upper if upper > 0 else 0.0,
         "method": method,
+        "seconds": clock.perf_counter() - started,
+    }
+
+
+def _to_symmetrised(z: FloatArray, action: Representation, started: float) -> dict[str, float | str]:
+    """As ``distance_to``, for the symmetrised law of an infinite group: an estimate, its error, a certified bound.
+
+    That law is invariant, so that no lower bound on the distance to the invariant laws exceeds the one to it.
+    """
+    found, lower = symmetrised_w2(z, action), distance_wi(z, action).lower ** 2
+    return {
+        "w2_squared": found.value,
+        "rmd2": rmd2_from(found.value, z, z),
+        "lower_bound": lower,
+        "relative_gap": (found.value - lower) / found.value if found.value > lower else 0.0,
+        "method": "cells",
+        "error": found.error,
         "seconds": clock.perf_counter() - started,
     }

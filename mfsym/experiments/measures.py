@@ -8,13 +8,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.dynamics import State
-from mfsym.metrics import distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised
+from mfsym.metrics import distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised_estimate
+from mfsym.precision import rmd2_floor, rounding_floor
 from mfsym.problems import Problem
 from mfsym.schemes import Scheme
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.units import Unit
 
-LAW_METRICS = ("rmd2_si", "rmd2_symmetrised", "distance_wi", "distance_wi_lower", "distance_wi_upper", "second_moment")
+LAW_METRICS = (
+    "rmd2_si",
+    "rmd2_symmetrised",
+    "rmd2_symmetrised_error",
+    "distance_wi",
+    "distance_wi_lower",
+    "distance_wi_upper",
+    "second_moment",
+    "rmd2_floor",
+)
 MODEL_METRICS = (
     "risk",
     "risk_bare",
@@ -22,18 +32,20 @@ MODEL_METRICS = (
     "l2_target",
     "l2_symmetrised_target",
     "equivariance_error",
+    "equivariance_error_group",
 )
 CLASS_METRICS = ("accuracy", "accuracy_moved")
 """Metrics of problems whose y names a class."""
 
 
-def law_metrics(z: ArrayLike, unit: Unit) -> dict[str, float]:
-    """Distances of the law of z (N, p) to the symmetric laws."""
+def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]:
+    """Distances of the law of z (N, p) to the symmetric laws; relative ones are 0 where E|z|^2 is at most ``zero``."""
     action, subspace = unit.action, unit.fixed_subspace
-    interval = distance_wi(z, action)
+    interval, relative = distance_wi(z, action), rmd2_symmetrised_estimate(z, action, zero)
     return {
-        "rmd2_si": rmd2_si(z, subspace),
-        "rmd2_symmetrised": rmd2_symmetrised(z, action),
+        "rmd2_si": rmd2_si(z, subspace, zero),
+        "rmd2_symmetrised": relative.value,
+        "rmd2_symmetrised_error": relative.error,
         "distance_wi": interval.upper,
         "distance_wi_lower": interval.lower,
         "distance_wi_upper": interval.upper,
@@ -49,35 +61,45 @@ def metric_names(problem: Problem) -> tuple[str, ...]:
 def measure(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
     """Every metric of one trained scheme; NaN where it diverged."""
     names = metric_names(problem)
-    if state.status != "ok":
+    if state.status == "diverged":
         return dict.fromkeys(names, float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
-    found = law_metrics(z, problem.unit) | asdict(evaluate(scheme, problem.data, z, loss=problem.loss))
+    found = law_metrics(z, problem.unit, rounding_floor(state.z, state.step))
+    found |= asdict(evaluate(scheme, problem.data, z, loss=problem.loss))
+    found["rmd2_floor"] = rmd2_floor(state.z, state.step)
     return {name: found[name] for name in names}
 
 
 def pairs(states: list[State]) -> NDArray[np.float64]:
     """(S, S) squared RMD between the laws of the schemes; NaN where one of the two diverged."""
-    clouds = [np.asarray(state.z, dtype=np.float64) if state.status == "ok" else None for state in states]
+    clouds = [None if state.status == "diverged" else np.asarray(state.z, dtype=np.float64) for state in states]
+    zeros = [rounding_floor(state.z, state.step) for state in states]
     table = np.full((len(states), len(states)), np.nan)
     for i, a in enumerate(clouds):
         for j, b in enumerate(clouds[:i]):
             if a is not None and b is not None:
-                table[i, j] = table[j, i] = rmd2_from(w2(a, b).w2_squared, a, b)
+                table[i, j] = table[j, i] = rmd2_from(w2(a, b).w2_squared, a, b, max(zeros[i], zeros[j]))
         if a is not None:
             table[i, i] = 0.0
     return table
 
 
+SNAPSHOT = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "rmd2_symmetrised_error", "rmd2_floor")
+"""The numbers of one scheme at one time."""
+
+
 def snapshot(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
     """Risks and distances at one time."""
-    if state.status != "ok":
-        return dict.fromkeys(("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised"), float("nan"))
-    z = np.asarray(state.z, dtype=np.float64)
+    if state.status == "diverged":
+        return dict.fromkeys(SNAPSHOT, float("nan"))
+    z, zero = np.asarray(state.z, dtype=np.float64), rounding_floor(state.z, state.step)
+    relative = rmd2_symmetrised_estimate(z, problem.unit.action, zero)
     model, bare = risks(scheme, problem.data, z, loss=problem.loss)
     return {
         "risk": model,
         "risk_bare": bare,
-        "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace),
-        "rmd2_symmetrised": rmd2_symmetrised(z, problem.unit.action),
+        "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace, zero),
+        "rmd2_symmetrised": relative.value,
+        "rmd2_symmetrised_error": relative.error,
+        "rmd2_floor": rmd2_floor(state.z, state.step),
     }

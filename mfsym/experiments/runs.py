@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mfsym.accelerate import JIT_DISABLED, compiling
 from mfsym.configurations.cells import Cell
+from mfsym.dynamics import AUTO, DTYPES
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
 from mfsym.experiments.measures import measure, pairs
 from mfsym.problems import Problem
@@ -21,8 +22,8 @@ from mfsym.problems import Problem
 class CellResult:
     """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
 
-    status, diverged_step and every metric (S,); rmd2_pair (S, S); particles (S, N, p); seconds, seconds_measured ().
-    loss : name of the problem's loss, in whose units the risks are.
+    status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p);
+    seconds, seconds_measured ().  loss : name of the problem's loss, in whose units the risks are.
     """
 
     cell: Cell
@@ -34,7 +35,8 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
     problem : instead of the one that the cell names.  A pure function of its arguments, its times apart.
-    A run that diverges has status "diverged", the step, and NaN for every metric.
+    A run that diverges has status "diverged", the step, and NaN for every metric. One that leaves E^G by rounding has
+    status "drifted", the step, and its numbers.
     """
     started = clock.perf_counter()
     stated = problem_of(cell) if problem is None else problem
@@ -44,8 +46,10 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     rows = [measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     arrays["status"] = np.array([state.status for state in states], dtype="<U8")
-    steps = [-1 if state.diverged_step is None else state.diverged_step for state in states]
-    arrays["diverged_step"] = np.array(steps, dtype=np.int64)
+    for name in ("diverged_step", "drifted_step"):
+        steps = [getattr(state, name) for state in states]
+        arrays[name] = np.array([-1 if step is None else step for step in steps], dtype=np.int64)
+    arrays["precision"] = np.array([str(state.z.dtype) for state in states], dtype="<U7")
     arrays["rmd2_pair"] = pairs(states)
     arrays["particles"] = np.stack([state.z for state in states])
     ended = clock.perf_counter()
@@ -68,4 +72,5 @@ def make_ready(cell: Cell) -> None:
     """
     if JIT_DISABLED:
         return
-    _ready(cell.unit, cell.dtype, cell.problem, cell.problem_digest)
+    for dtype in DTYPES if cell.dtype == AUTO else (cell.dtype,):
+        _ready(cell.unit, dtype, cell.problem, cell.problem_digest)

@@ -34,8 +34,9 @@ def simulate(
 
     teacher : "arbitrary", "wi", "si", a Teacher or a Problem.  snapshots : number of times from 0 to the horizon.
     parameters : init, n, horizon, alpha, tau, beta, batch_size, unit, activation, dtype, seed; the paper's by default.
-    Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, status (time);
-    fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param).
+    Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
+    (time); fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param); in the
+    attributes how the run ended: status, diverged_step, drifted_step, precision.
     Raises MfsymError for anything unknown or out of range.
     """
     cell, problem = stated(teacher, (scheme,), parameters)
@@ -66,7 +67,8 @@ def simulate_cell(
             states.append(state)
             rows.append(snapshot(state, dynamics.scheme, setting))
             progress.cell(f"t = {state.time:g}")
-    particles = np.stack([state.z if state.status == "ok" else np.full_like(state.z, np.nan) for state in states])
+    lost = [state.status == "diverged" for state in states]
+    particles = np.stack([np.full_like(s.z, np.nan) if gone else s.z for s, gone in zip(states, lost, strict=True)])
     dataset = xr.Dataset(
         {name: ("time", np.array([row[name] for row in rows])) for name in rows[0]}
         | {"particles": (("time", "particle", "param"), particles)}
@@ -77,5 +79,8 @@ def simulate_cell(
     )
     last = states[-1]
     dataset.attrs["status"] = last.status
-    dataset.attrs["diverged_step"] = -1 if last.diverged_step is None else last.diverged_step
+    for name in ("diverged_step", "drifted_step"):
+        step = getattr(last, name)
+        dataset.attrs[name] = -1 if step is None else step
+    dataset.attrs["precision"] = str(last.z.dtype)
     return annotate(dataset)

@@ -63,18 +63,21 @@ class ProductGroup(MatrixGroup):
         blocks = self.blocks(matrices)
         for factor, part in zip(self.factors, blocks, strict=True):
             factor.find(part)
-        return np.asarray(np.abs(matrices - self._assemble(blocks)).max(axis=(1, 2)))
+        return np.asarray(np.abs(matrices - self.assemble(blocks)).max(axis=(1, 2)))
 
     def haar(self, key: NDArray[np.uint32], step: int, n: int) -> Elements:
         """Independent draws of the factors."""
         draws = [
             factor.defining(factor.haar(key, step + (i << _STEP_BITS), n)) for i, factor in enumerate(self.factors)
         ]
-        return self._assemble(draws)
+        return self.assemble(draws)
 
     def quadrature(self, order: int | None = None) -> Quadrature:
         """The product of the factors' rules; its degree is the smallest of theirs."""
-        rules = [factor.quadrature(order) for factor in self.factors]
+        return self.product_rule([factor.quadrature(order) for factor in self.factors])
+
+    def product_rule(self, rules: list[Quadrature]) -> Quadrature:
+        """The product of a rule for each factor; its degree is the smallest of theirs."""
         check_numbers(prod(map(len, rules)), self.degree, f"the quadrature of {self.name}")
         grid = np.meshgrid(*(np.arange(len(rule)) for rule in rules), indexing="ij")
         picks = [axis.ravel() for axis in grid]
@@ -83,7 +86,7 @@ class ProductGroup(MatrixGroup):
         ]
         weights = [rule.weights[pick] for rule, pick in zip(rules, picks, strict=True)]
         degree = min(rule.degree for rule in rules if rule.degree is not None)
-        return Quadrature(self._assemble(nodes), np.prod(weights, axis=0), False, degree)
+        return Quadrature(self.assemble(nodes), np.prod(weights, axis=0), False, degree)
 
     def element_name(self, element: Elements) -> str:
         """The factors' names."""
@@ -103,7 +106,8 @@ class ProductGroup(MatrixGroup):
         ]
         return checked_homomorphism(self, FactorProduct(self, parts))
 
-    def _assemble(self, blocks: list[Floats]) -> Floats:
+    def assemble(self, blocks: list[Floats]) -> Floats:
+        """Elements (..., k, k) of their diagonal blocks, one for each factor."""
         result = np.zeros((*blocks[0].shape[:-2], self.degree, self.degree))
         for block, (a, b) in zip(blocks, pairwise(self._edges), strict=True):
             result[..., a:b, a:b] = block

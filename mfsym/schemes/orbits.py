@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.groups import Quadrature
 from mfsym.kernels.images import images_of
 from mfsym.representations import Representation
 
@@ -20,12 +21,14 @@ class Orbit:
     """The quadrature nodes of a group on inputs and outputs: averages over the orbit of an input.
 
     rho_x, rho_y : Representations of one group, on inputs R^d and on outputs R^c; any callable can be averaged.
-    order : of the group's quadrature, if it is infinite.
+    order : of the group's quadrature, if it is infinite.  rule : another rule for the Haar integral, instead of that.
     nodes_x : (K, d, d).  nodes_y : (K, c, c).  weights : (K,), sum 1.
     """
 
-    def __init__(self, rho_x: Representation, rho_y: Representation, order: int | None = None) -> None:
-        rule = rho_x.group.quadrature(order)
+    def __init__(
+        self, rho_x: Representation, rho_y: Representation, order: int | None = None, rule: Quadrature | None = None
+    ) -> None:
+        rule = rho_x.group.quadrature(order) if rule is None else rule
         self.nodes_x: Floats = rho_x(rule.elements)
         self.nodes_y: Floats = rho_y(rule.elements)
         self.weights: Floats = rule.weights

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_choice, as_floats
 from mfsym.engines.contract import LiftedBatches
 from mfsym.groups.base import Elements
+from mfsym.groups.cells import judging_rule
 from mfsym.kernels.images import image_of_each
 from mfsym.representations import Representation
 from mfsym.schemes.orbits import Orbit
@@ -29,6 +30,10 @@ HAAR_DRAWS = 20480
 
 MATRIX_NUMBERS = 1 << 22
 """Numbers in the matrices of the Haar draws that are held at once (32 MiB)."""
+
+
+ROUNDED = 1e-10
+"""Entries of projectors that differ by less are equal: rounding."""
 
 
 class Scheme:
@@ -51,10 +56,26 @@ class Scheme:
         """Quadrature nodes of the group, on the unit's inputs and outputs."""
         return Orbit(self.unit.rho_x, self.unit.rho_y, self.order)
 
+    @cached_property
+    def judges(self) -> tuple[Orbit, ...]:
+        """Orbits to judge a model by: all of a finite group; of an infinite one two, with other and more nodes.
+
+        A model that is averaged over the nodes of ``orbit`` is equivariant on them, and not between them.
+        """
+        group, (rho_x, rho_y) = self.unit.rho_x.group, (self.unit.rho_x, self.unit.rho_y)
+        if group.order is not None:
+            return (self.orbit,)
+        return tuple(Orbit(rho_x, rho_y, rule=judging_rule(group, number)) for number in range(2))
+
     @property
     def readout(self) -> Orbit | None:
         """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
         return None
+
+    @property
+    def preserves_fixed(self) -> bool:
+        """Whether particles in E^G stay there, up to rounding, as long as the noise does."""
+        return self.projector is not None
 
     @property
     def population(self) -> Scheme:
@@ -92,6 +113,11 @@ class DataAugmentation(Scheme):
 
     name = "da"
     needs_quadrature = True
+
+    @cached_property
+    def preserves_fixed(self) -> bool:
+        """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
+        return averages_to_projector(self.unit, self.order)
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
         steps, batch = x.shape[:2]
@@ -142,6 +168,11 @@ class FeatureAveraging(Scheme):
     name = "fa"
     needs_quadrature = True
 
+    @cached_property
+    def preserves_fixed(self) -> bool:
+        """Whether the quadrature averages to the projector on E^G: see ``averages_to_projector``."""
+        return averages_to_projector(self.unit, self.order)
+
     @property
     def readout(self) -> Orbit | None:
         return self.orbit
@@ -172,6 +203,17 @@ SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
     }
 )
 """Schemes by name."""
+
+
+def averages_to_projector(unit: Unit, order: int | None = None) -> bool:
+    """Whether the group's quadrature of this order averages the unit's action to the projector on E^G.
+
+    On E^G the gradient at rho_k x is M_k times that at x, so that a gradient averaged over the nodes k stays in E^G if
+    the mean of the M_k is that projector: for a finite group, and where the quadrature is fine enough.
+    """
+    rule = unit.action.group.quadrature(order)
+    mean = np.einsum("k,kij->ij", rule.weights, unit.action(rule.elements))
+    return bool(np.abs(mean - unit.fixed_subspace.projector).max() < ROUNDED)
 
 
 def _rows_at_once(rho: Representation) -> int:

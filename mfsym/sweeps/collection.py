@@ -33,7 +33,9 @@ def _empty(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """The values of a variable before any cell is known: missing, -1 or NaN."""
     if name == "status":
         return np.full(shape, "missing", dtype="<U8")
-    if name == "diverged_step":
+    if name == "precision":
+        return np.full(shape, "", dtype="<U7")
+    if name in ("diverged_step", "drifted_step"):
         return np.full(shape, -1, dtype=np.int64)
     return np.full(shape, np.nan)
 

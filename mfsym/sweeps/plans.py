@@ -40,17 +40,19 @@ class State:
 
     done: list[Cell] = field(default_factory=list)
     diverged: list[Cell] = field(default_factory=list)
+    drifted: list[Cell] = field(default_factory=list)
     failed: list[Cell] = field(default_factory=list)
     missing: list[Cell] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def counts(self) -> dict[str, int]:
-        """Counts for people and for JSON; ``done`` includes ``diverged``."""
+        """Counts for people and for JSON; ``done`` includes ``diverged`` and ``drifted``."""
         return {
             "cells": len(self.done) + len(self.failed) + len(self.missing),
             "done": len(self.done),
             "diverged": len(self.diverged),
+            "drifted": len(self.drifted),
             "failed": len(self.failed),
             "missing": len(self.missing),
             "damaged": len(self.damaged),
@@ -72,9 +74,9 @@ def recorded(folder: Folder) -> Resolved:
     return resolve((f"{folder.config}", {key: value for table in tables.values() for key, value in table.items()}))
 
 
-def is_diverged(archive: Archive) -> bool:
-    """Whether any scheme of a cell diverged."""
-    return bool((archive.arrays["status"] == "diverged").any())
+def has_ended(archive: Archive, status: str) -> bool:
+    """Whether any scheme of a cell ended with this status."""
+    return bool((archive.arrays["status"] == status).any())
 
 
 def parameters_of(problem: str, digest: str) -> int:
@@ -105,8 +107,10 @@ def inspect(folder: Folder, cells: list[Cell]) -> State:
         if archive is not None:
             state.done.append(cell)
             state.seconds += float(archive.arrays.get("seconds", 0.0))
-            if is_diverged(archive):
+            if has_ended(archive, "diverged"):
                 state.diverged.append(cell)
+            elif has_ended(archive, "drifted"):
+                state.drifted.append(cell)
         elif identity not in state.damaged and read_failure(folder, identity) is not None:
             state.failed.append(cell)
         else:

@@ -20,9 +20,13 @@ from mfsym.stores.publishing import publish
 
 @dataclass(frozen=True)
 class Trained:
-    """A cell as its worker hands it back: the bytes of its file, what progress says about it, and its seconds."""
+    """A cell as its worker hands it back: the bytes of its file, what progress says about it, and its seconds.
+
+    ended : "diverged" or "drifted" where a scheme did, else "".
+    """
 
     data: bytes
+    ended: str
     note: str
     training: float
     measuring: float
@@ -47,21 +51,22 @@ class Ended(NamedTuple):
 
 @dataclass
 class Summary:
-    """What a run did: numbers of cells done now and before, cells that failed or diverged, seconds of all workers.
+    """What a run did: numbers of cells done now and before, those that did not end well, seconds of all workers.
 
-    failed, diverged : by the identity of the cell.
+    failed, diverged, drifted : by the identity of the cell. A cell that drifted has its numbers, and its status.
     """
 
     ran: int = 0
     kept: int = 0
     failed: dict[str, Ended] = field(default_factory=dict)
     diverged: dict[str, Ended] = field(default_factory=dict)
+    drifted: dict[str, Ended] = field(default_factory=dict)
     training: float = 0.0
     measuring: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``mfsym sweep --format json`` prints it: failed and diverged by the names of the cells."""
-        ended = {kind: dict(getattr(self, kind).values()) for kind in ("failed", "diverged")}
+        """As ``mfsym sweep --format json`` prints it: failed, diverged and drifted by the names of the cells."""
+        ended = {kind: dict(getattr(self, kind).values()) for kind in ("failed", "diverged", "drifted")}
         return {"ran": self.ran, "kept": self.kept, **ended, "training": self.training, "measuring": self.measuring}
 
     def check(self) -> None:
@@ -80,19 +85,18 @@ def train(cell: Cell) -> Trained:
 
     make_ready(cell)
     result = run_cell(cell)
-    statuses = result.arrays["status"]
-    bad = [f"{scheme} at step {step}" for scheme, status, step in _rows(cell, result.arrays) if status != "ok"]
+    ended = next((kind for kind in ("diverged", "drifted") if (result.arrays["status"] == kind).any()), "")
     meta = {"identity": cell.identity, "cell": cell.to_dict(), "machine": machine(), "packages": packages()}
     meta["loss"] = result.loss
-    note = f"diverged: {', '.join(bad)}" if (statuses == "diverged").any() else ""
+    note = f"{ended}: {', '.join(_steps(cell, result.arrays, ended))}" if ended else ""
     total, measuring = (float(result.arrays.get(name, 0.0)) for name in ("seconds", "seconds_measured"))
-    return Trained(encode(result.arrays, meta), note, total - measuring, measuring)
+    return Trained(encode(result.arrays, meta), ended, note, total - measuring, measuring)
 
 
-def _rows(cell: Cell, arrays: dict[str, Any]) -> list[tuple[str, str, int]]:
-    return [
-        (scheme, str(arrays["status"][k]), int(arrays["diverged_step"][k])) for k, scheme in enumerate(cell.schemes)
-    ]
+def _steps(cell: Cell, arrays: dict[str, Any], ended: str) -> list[str]:
+    """Which schemes of a cell ended so, and at which step."""
+    chosen = [k for k, status in enumerate(arrays["status"]) if status == ended]
+    return [f"{cell.schemes[k]} at step {int(arrays[f'{ended}_step'][k])}" for k in chosen]
 
 
 def run(folder: Folder, cells: list[Cell], how: How, listed: Sequence[str] = ()) -> Summary:
@@ -141,6 +145,6 @@ def _settle(
     summary.ran += 1
     summary.training += outcome.value.training
     summary.measuring += outcome.value.measuring
-    if outcome.value.note:
-        summary.diverged[cell.identity] = Ended(label, outcome.value.note)
+    if outcome.value.ended:
+        getattr(summary, outcome.value.ended)[cell.identity] = Ended(label, outcome.value.note)
     progress.cell(label, outcome.value.note)

@@ -83,6 +83,7 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
         kept_back = [] if options.retry_failed else state.failed
         for cells, ended, reason in (
             (state.diverged, summary.diverged, "diverged"),
+            (state.drifted, summary.drifted, "drifted"),
             (kept_back, summary.failed, "failed before"),
         ):
             ended |= {cell.identity: Ended(cell.label_of(listed), reason) for cell in cells}

@@ -61,10 +61,11 @@ def aligned(rows: list[list[str]]) -> str:
     )
 
 
-def _spread(values: np.ndarray) -> str:
-    """mean ± standard deviation over replicates; what did not stay finite is counted beside it."""
+def _spread(values: np.ndarray, drifted: int = 0) -> str:
+    """mean ± standard deviation over replicates; counted beside it: what is not finite, and what drifted but is in."""
     good = values[np.isfinite(values)]
     lost = f" [{values.size - good.size} not finite]" if good.size < values.size else ""
+    lost += f" [{drifted} drifted]" if drifted else ""
     if not good.size:
         return "-" + lost
     deviation = f" ± {good.std(ddof=1):.0e}" if good.size > 1 else ""
@@ -113,10 +114,11 @@ def sweep_rows(dataset: xr.Dataset, variable: str, *, csv: bool = False) -> list
     rows_of = [name for name in array.dims if name not in ("scheme", "replicate")]
     rows = [[*map(str, rows_of), *(str(name) for name in dataset["scheme"].values)]]
     array = array.transpose(*rows_of, "scheme", "replicate")
+    drifted = (dataset["status"].transpose(*array.dims).values == "drifted").sum(axis=-1)
     for index in np.ndindex(*(array.sizes[name] for name in rows_of)):
         labels = [str(dataset[name].values[k]) for name, k in zip(rows_of, index, strict=True)]
-        cells = array.values[index]
-        rows.append([*labels, *((f"{row.mean():.6e}" if csv else _spread(row)) for row in cells)])
+        cells = zip(array.values[index], drifted[index], strict=True)
+        rows.append([*labels, *((f"{row.mean():.6e}" if csv else _spread(row, lost)) for row, lost in cells)])
     return rows
 
 

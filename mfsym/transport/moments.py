@@ -15,11 +15,12 @@ def second_moment(z: ArrayLike, weights: ArrayLike | None = None) -> float:
     return float(squares.mean() if cloud.weights is None else cloud.weights @ squares)
 
 
-def rmd2_from(w2_squared: float, a: ArrayLike, b: ArrayLike) -> float:
+def rmd2_from(w2_squared: float, a: ArrayLike, b: ArrayLike, zero: float = 0.0) -> float:
     """The squared relative distance of two clouds whose squared W2 is known.
 
-    RMD^2(mu, nu) = W2^2(mu, nu) / (2 E|z|^2 + 2 E|z'|^2) in [0, 1]; 0 where both second moments vanish.
+    RMD^2(mu, nu) = W2^2(mu, nu) / (2 E|z|^2 + 2 E|z'|^2) in [0, 1]; 0 where both second moments vanish, that
+    is where they are at most ``zero``: the second moment that rounding alone gives, in units of |z|^2.
     Maass Martínez & Fontbona 2024 (arXiv:2405.19995), section 4.
     """
-    scale = 2.0 * second_moment(a) + 2.0 * second_moment(b)
-    return float(w2_squared / scale) if scale > 0.0 else 0.0
+    moments = second_moment(a), second_moment(b)
+    return float(w2_squared / (2.0 * sum(moments))) if max(moments) > zero else 0.0

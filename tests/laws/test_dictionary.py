@@ -27,16 +27,19 @@ from mfsym.convergence import Study, converge
 from mfsym.counterexample import si_against_wi
 from mfsym.datasets import SampleData
 from mfsym.discovery import Search
+from mfsym.dynamics import NoisySGD
+from mfsym.ensembles import init_particles
 from mfsym.experiments import compare, law_metrics, problem_of, simulate
 from mfsym.flows import Accuracy
-from mfsym.groups import cyclic
+from mfsym.groups import cyclic, so
+from mfsym.inputs import Gaussian
 from mfsym.limits import flow, phase_portrait
 from mfsym.problems import Problem, load_problem
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.studies import run_study
 from mfsym.sweeps import sweep
-from mfsym.teachers import Teacher
+from mfsym.teachers import FunctionData, Teacher
 from mfsym.traces import trace
 from mfsym.units import MatrixUnit, UVUnit
 from mfsym.variables import LOSSES, STATUSES, TIMINGS, VARIABLES
@@ -70,6 +73,7 @@ Floats = np.ndarray
 TURNS = ROOT / "sims" / "problems" / "c4-counterexample.toml"
 SHARED = {"n": 6, "horizon": 0.5, "alpha": 5.0, "tau": 0.01, "beta": 1e-3, "batch_size": 4, "dtype": "float64"}
 FLOW = {"n": 8, "horizon": 0.5, "alpha": 5.0, "tau": 0.01, "beta": 0.0, "init": "wi"}
+UNSTABLE = {"alpha": 4.0, "tau": 1e-2, "beta": 1e-3, "n": 40, "horizon": 7.0, "init": "si"}
 NOISY = {**FLOW, "beta": 1e-2}
 STEPS = Accuracy(order=60, noise_step=0.25, level=1, halvings=0)
 # results
@@ -117,6 +121,20 @@ def signs_problem() -> Problem:
     x = normals(stream_key(6, "data"), 0, 16, 2)
     data = SampleData((x[:8], np.sign(x[:8])), (x[8:], np.sign(x[8:])), name="signs")
     return Problem("signs", UVUnit("tanh", rho, rho), data, "logistic")
+
+
+def unstable_problem() -> Problem:
+    """y = |x|^2 under C_4: E^G is unstable, and rounding takes a long run in single precision off it."""
+    group = cyclic(4)
+    data = FunctionData(Gaussian(1.0), lambda x: (x**2).sum(axis=1, keepdims=True), 2, 1)
+    return Problem("squares", UVUnit("softplus", group.vector(), group.trivial(1)), data)
+
+
+def turning_problem() -> Problem:
+    """A teacher without symmetry under the rotations of the plane."""
+    turns = so(2)
+    unit = UVUnit("tanh", turns.vector(), turns.trivial(1))
+    return Problem.of(Teacher(unit, normals(stream_key(8, "teacher"), 0, 3, 3), name="turning"))
 
 
 def small_discovery() -> xr.Dataset:
@@ -196,6 +214,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
             accuracy=Accuracy(order=60),
         ),
         "counterexample": si_against_wi(replace(counter, horizon=0.25, alpha=5.0, dtype="float64"), [4, 8]),
+        "leaving": compare(unstable_problem(), schemes=("vanilla", "da"), **UNSTABLE),
+        "turning": compare(turning_problem(), schemes=("fa", "vanilla"), init="wi", **SHARED),
         "labels": compare(labels_problem(), schemes=("vanilla", "fa"), **{**SHARED, "init": "wi"}),
         "signs": compare(signs_problem(), schemes=("vanilla", "fa"), **{**SHARED, "init": "wi"}),
         **swept(tmp_path_factory.mktemp("dictionary")),
@@ -349,6 +369,58 @@ def _status(results: Results) -> None:
     assert (results.compare["diverged_step"].values == -1).all()
     for data in (value for key, value in results.of.items() if key.startswith("sweep")):
         assert (data["diverged_step"].values == -1).all()
+
+
+@entry("drifted_step")
+def _drifted(results: Results) -> None:
+    """The run of exact augmentation step by step: the first with more than 1e-6 of E|z|^2 off E^G, where z = (0, v)."""
+    data, problem = results.leaving, unstable_problem()
+    assert list(data["status"].values[:, 0]) == ["ok", "drifted"]
+    dynamics = NoisySGD(problem.unit, "da", problem.data, projected_noise=True, alpha=4.0, tau=1e-2, beta=1e-3)
+    start = dynamics.init(init_particles(problem.unit, "si", 40, 0))
+    shares = []
+    for state in dynamics.flow(start, np.arange(1, 281) / 40):
+        z = np.float64(state.z)
+        shares.append((z[:, :2] ** 2).sum() / max((z**2).sum(), 40 * 3 / 16.0))
+    assert list(data["drifted_step"].values[:, 0]) == [-1, 1 + int(np.argmax(np.array(shares) > 1e-6))]
+    assert (results.compare["drifted_step"].values == -1).all()
+
+
+@entry("precision")
+def _precision(results: Results) -> None:
+    assert set(results.compare["precision"].values.ravel()) == {"float64"}
+    assert set(results.leaving["precision"].values.ravel()) == {"float32"}
+
+
+@entry("rmd2_floor")
+def _floor(results: Results) -> None:
+    """Half of (steps + 1) eps^2 / 12 of the start law's E|z|^2 = p / 16, or of the own where it is larger."""
+    for data, steps, eps in ((results.compare, 3, 2.0**-52), (results.leaving, 280, 2.0**-23)):
+        for k, r, _, z in trained(data):
+            floor = (steps + 1) / 12.0 * max(moment(z), z.shape[1] / 16.0) / moment(z)
+            close(data["rmd2_floor"].values[k, r] / eps**2, 0.5 * floor)
+
+
+@entry("rmd2_symmetrised_error", "equivariance_error_group")
+def _errors_over_groups(results: Results) -> None:
+    """Nothing for a finite group; over rotations they cover what many more nodes give."""
+    for name in ("rmd2_symmetrised_error", "equivariance_error_group"):
+        assert (results.compare[name].values == 0.0).all()
+        assert (results.turning[name].values < 1e-3).all()
+    data, unit, x = results.turning, turning_problem().unit, 4.0 * normals(stream_key(9, "data"), 0, 400, 2)
+    angles = 2.0 * np.pi * np.arange(60) / 60
+    for k, r, _, z in trained(data):
+        images = np.concatenate([np.hstack([z[:, :2] @ turned(angle).T, z[:, 2:]]) for angle in angles])
+        many = w2_squared(np.repeat(z, 60, axis=0), images) / (4.0 * moment(z))
+        assert abs(many - data["rmd2_symmetrised"].values[k, r]) < 0.05 * many
+    values = np.stack([unit.predict(x @ turned(angle).T, z) for angle in angles])
+    spread = float(((values - values[0]) ** 2).mean()) ** 0.5
+    assert abs(spread - data["equivariance_error"].values[1, 0]) < 0.2 * spread
+
+
+def turned(angle: float) -> Floats:
+    """The rotation of the plane by an angle."""
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 @entry("accuracy", "accuracy_moved")

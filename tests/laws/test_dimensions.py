@@ -42,8 +42,8 @@ SAMPLED: Scale = {"|x|": 4.0, "|y|": 16.0, "|z|": 2.0, "t": 1.0}
 
 FLOWING: Scale = {**SAMPLED, "t": 2.0}
 DIMENSIONLESS = ("1", "s", "rad", "step")
-MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", *TIMINGS}
-"""A fixed grid of |x|, what is drawn over it, a number that is 0, the clock: ``test_dictionary`` holds their values."""
+MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", "equivariance_error_group", *TIMINGS}
+"""A fixed grid of |x|, what is drawn over it, numbers that are 0, the clock: ``test_dictionary`` holds their values."""
 
 STEPS = Accuracy(order=4, noise_step=0.25, halvings=0)
 """Of flows: fixed steps where there is noise, whose length is a time."""

@@ -13,7 +13,7 @@ FLOORS = {
     1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting", "scripts"),
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "inputs", "losses"),
-    4: ("teachers", "datasets", "schemes", "metrics"),
+    4: ("teachers", "datasets", "schemes", "metrics", "precision", "orbit_laws"),
     5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),
     7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),

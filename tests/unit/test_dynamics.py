@@ -267,7 +267,7 @@ def test_one_bad_particle_of_many_is_seen_by_every_thread(at, monkeypatch):
         ({"tau": -1.0}, "tau must be a number >= 0, got -1"),
         ({"beta": np.nan}, "beta must be finite, got nan"),
         ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
-        ({"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),
+        ({"dtype": "float16"}, "dtype must be one of float32, float64, auto, got 'float16'"),
     ],
     ids=lambda value: str(value)[:20],
 )
