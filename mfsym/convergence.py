@@ -57,7 +57,6 @@ def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Flo
         tau=cell.tau,
         beta=cell.beta,
         batch_size=cell.batch_size,
-        projected_noise=cell.init == "si",
         dtype=cell.dtype,
     )
     z = init_particles(unit, cell.init, cell.n, cell.seed, cell.replicate)
@@ -213,7 +212,7 @@ def _dataset(
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    attrs = attributes("mfsym converge", {**cell.to_dict(), **extra}, cell.seed)
+    attrs = attributes("mfsym converge", {**cell.to_dict(), **extra}, cell.seed, noise=cell.noise)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.cells import Cell
+from mfsym.configurations.cells import Cell, noise_of
 from mfsym.errors import MfsymError
 from mfsym.experiments import dynamics_of, problem_of, start_of
 from mfsym.metrics import risks
@@ -62,6 +62,8 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             if sizes[b] == sizes[-1] and r == 0:
                 profile[a] = scheme.read(points, z)[:, 0]
             progress.cell(f"{list(LAWS)[a]} {one.label}")
+    config = {**cell.to_dict(), "n": sizes, "replicates": replicates}
+    noise = noise_of((cell.init,), LAWS.values())
     dataset = xr.Dataset(
         {
             "risk": (("law", "n", "replicate"), risk),
@@ -69,7 +71,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             "target": ("radius", problem.data.target(points)[:, 0]),
         },
         coords={"law": list(LAWS), "n": sizes, "replicate": np.arange(replicates), "radius": radius},
-        attrs=attributes("mfsym counterexample", {**cell.to_dict(), "n": sizes, "replicates": replicates}, cell.seed),
+        attrs=attributes("mfsym counterexample", config, cell.seed, noise=noise),
     )
     dataset.attrs["si_infimum"] = least_constant_risk(problem)
     return annotate(dataset)

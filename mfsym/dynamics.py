@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.callables import as_factors, check_schedule
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
 from mfsym.losses import get_loss
+from mfsym.representations import Subspace
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.teachers import Data
@@ -27,6 +29,12 @@ Schedule = Callable[[Floats], Floats]
 
 DTYPES = ("float32", "float64")
 """Precisions of the engine."""
+
+NOISES = ("isotropic", "projected")
+"""What noise may be: xi, or P xi with P onto E^G."""
+
+ROUNDING = 8.0
+"""Particles lie in E^G where they leave it by at most this many roundings of the largest."""
 
 FRAME_LIMIT = 16
 """Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
@@ -41,6 +49,7 @@ class State:
 
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
     status : "ok", or "diverged" since ``diverged_step`` steps were done.
+    projected : whether the start lies in E^G, so that noise is projected on it where the dynamics does not say.
     """
 
     z: NDArray[np.floating]
@@ -49,6 +58,7 @@ class State:
     replicate: int = 0
     status: str = "ok"
     diverged_step: int | None = None
+    projected: bool = False
 
     @property
     def time(self) -> float:
@@ -62,7 +72,8 @@ class NoisySGD:
     unit, scheme (a Scheme or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
-    projected_noise : replace xi by P xi (start laws inside E^G); the equivariant architecture always does.
+    projected_noise : whether noise is P xi, in E^G, instead of xi. None: where every particle handed to ``init`` lies
+    in E^G, to the rounding of ``dtype``. The equivariant architecture always projects. ``noise`` says which it is.
     dtype : "float32" or "float64".  threads : share one large run between threads; the result is the same.
     loss : a name in LOSSES; it must be invariant under the unit's rho_y.
 
@@ -84,7 +95,7 @@ class NoisySGD:
         beta: float = 1e-6,
         batch_size: int = 20,
         schedule: Schedule | None = None,
-        projected_noise: bool = False,
+        projected_noise: bool | None = None,
         dtype: str = "float32",
         threads: int = 1,
         loss: str = "quadratic",
@@ -102,11 +113,13 @@ class NoisySGD:
         if dtype not in DTYPES:
             raise MfsymError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         self.batch_size = batch_size
+        if schedule is not None:
+            check_schedule(schedule)
         self.schedule = schedule
         self.dtype = np.dtype(dtype)
         self.threads = threads
         self.projector = self.scheme.projector
-        self.noise_map = self._noise_map(projected_noise or self.projector is not None)
+        self.projected_noise = True if self.projector is not None else projected_noise
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G."""
@@ -114,7 +127,9 @@ class NoisySGD:
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
             raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
-            state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
+            z = self.scheme.particles(start)
+            inside = lies_inside(z, self.unit.fixed_subspace, self.dtype)
+            state = State(z.astype(self.dtype), seed=seed, replicate=replicate, projected=inside)
         return state if np.isfinite(state.z).all() else replace(state, status="diverged", diverged_step=0)
 
     def step(self, state: State, n: int = 1) -> State:
@@ -152,7 +167,13 @@ class NoisySGD:
         scheme : another one, instead of the dynamics' own.
         """
         batch, unit = self.batch_size, self.unit
-        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
+        count = steps * batch
+        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, count)
+        if (x.shape, y.shape) != ((count, unit.d), (count, unit.c)):
+            raise MfsymError(
+                f"{count} samples of {self.data.name} must be x ({count}, {unit.d}) and y ({count}, {unit.c}), "
+                f"got {x.shape} and {y.shape}"
+            )
         if self.loss.name != "quadratic":
             self.loss.check_targets(y)
         haar = stream_key(state.seed, "haar", state.replicate)
@@ -167,7 +188,7 @@ class NoisySGD:
                 self.rates(first_step, steps, state.z.shape[-2]),
                 np.array([2.0 * self.tau]),
                 without_dust(projector),
-                without_dust(self.noise_map),
+                without_dust(self.noise_map(state)),
                 stream_key(state.seed, "noise", state.replicate),
                 first_step,
                 self.loss.code,
@@ -177,8 +198,19 @@ class NoisySGD:
         """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
         factor = np.ones(steps)
         if self.schedule is not None:
-            factor = np.asarray(self.schedule(np.arange(first_step, first_step + steps) / n), dtype=np.float64)
+            factor = as_factors(self.schedule, np.arange(first_step, first_step + steps) / n)
         return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+
+    def noise(self, state: State) -> str:
+        """What noise a state feels: "projected" on E^G or "isotropic"."""
+        return NOISES[self._projects(state)]
+
+    def noise_map(self, state: State) -> Floats:
+        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
+        return self._noise_map(self._projects(state))
+
+    def _projects(self, state: State) -> bool:
+        return state.projected if self.projected_noise is None else self.projected_noise
 
     def _noise_map(self, projected: bool) -> Floats:
         """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""
@@ -188,6 +220,14 @@ class NoisySGD:
         if self.unit.p > FRAME_LIMIT:
             return subspace.projector if projected else np.eye(self.unit.p)
         return subspace.basis if projected else subspace.frame
+
+
+def lies_inside(z: Floats, subspace: Subspace, dtype: np.dtype[np.floating] | type = np.float64) -> bool:
+    """Whether every particle of z (N, p) lies in a subspace, to the rounding of numbers of this type."""
+    if not np.isfinite(z).all():
+        return False
+    scale = float(np.abs(z).max(initial=0.0))
+    return bool(np.abs(z - subspace.project(z)).max(initial=0.0) <= ROUNDING * float(np.finfo(dtype).eps) * scale)
 
 
 def _finite(name: str, value: float, positive: bool = False) -> float:

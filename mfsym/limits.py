@@ -112,7 +112,7 @@ def phase_portrait(
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
     config = {key: value for key, value in cell.to_dict().items() if key not in SAMPLED} | {"n": inside.shape[1]}
-    attrs = attributes("mfsym phase", config, cell.seed)
+    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -147,7 +147,7 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     dataset = xr.Dataset(
         variables,
         coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
-        attrs=attributes("mfsym flow", {**limit.cell.to_dict(), "n": n}, limit.cell.seed),
+        attrs=attributes("mfsym flow", {**limit.cell.to_dict(), "n": n}, limit.cell.seed, noise=limit.cell.noise),
     )
     dataset.attrs["status"] = "ok"
     dataset.attrs["diverged_step"] = -1

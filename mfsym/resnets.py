@@ -89,7 +89,7 @@ class ResNetSGD(NoisySGD):
         if state.status != "ok" or n <= 0:
             return state
         samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)
-        layers = CpuLayers(self.unit, state.z, samples, self.noise_map.shape[1])
+        layers = CpuLayers(self.unit, state.z, samples, self.noise_map(state).shape[1])
         for done in range(n):
             with np.errstate(over="ignore", invalid="ignore"):
                 finite = self._advance(layers, state, state.step + done)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.datasets import SampleData
-from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
+from mfsym.discovery import FREE_NOISE, Discovery, Search, angle_between, containment_angle, discover
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
 from mfsym.teachers import Data, Teacher
@@ -75,7 +75,8 @@ def trace_dataset(found: Discovery, search: Search, data: Data, truth: Subspace 
         coords["teacher_particle"] = np.arange(len(data.particles))
     coords |= {"step": np.arange(len(steps)), "particle": np.arange(len(steps[0].before))}
     config = {key: value for key, value in asdict(search).items() if key != "start"}
-    attrs = attributes("mfsym discover", {**config, "rule": found.rule, "data": data.name}, search.seed)
+    config |= {"rule": found.rule, "data": data.name}
+    attrs = attributes("mfsym discover", config, search.seed, noise=FREE_NOISE)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     angle = float("nan") if truth is None else angle_between(found.subspace, truth)
     dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}

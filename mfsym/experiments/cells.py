@@ -25,7 +25,7 @@ def problem_of(cell: Cell) -> Problem:
 
 
 def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
-    """The dynamics of one scheme of a cell; noise is projected on E^G whenever the start lies in it."""
+    """The dynamics of one scheme of a cell; noise is projected on E^G where the start lies in it."""
     return NoisySGD(
         problem.unit,
         scheme,
@@ -34,7 +34,6 @@ def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
         tau=cell.tau,
         beta=cell.beta,
         batch_size=cell.batch_size,
-        projected_noise=cell.init == "si",
         dtype=cell.dtype,
         loss=problem.loss,
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.configurations.cells import Cell
+from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of, stated
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
@@ -36,6 +37,8 @@ def simulate(
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, status (time).
     Raises MfsymError for anything unknown or out of range.
     """
+    if "null" in parameters:
+        raise MfsymError("null is for compare and sweeps; of one run take null_level(run.particles[-1], unit.action)")
     cell, problem = stated(teacher, (scheme,), parameters)
     return simulate_cell(replace(cell, replicate=replicate), snapshots=snapshots, problem=problem)
 
@@ -68,7 +71,7 @@ def simulate_cell(
         | {"particles": (("time", "particle", "param"), particles)}
         | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))},
         coords={"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
-        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed),
+        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, noise=cell.noise),
     )
     last = states[-1]
     dataset.attrs["status"] = last.status

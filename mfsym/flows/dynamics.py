@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.callables import as_factors, check_schedule
+from mfsym.dynamics import lies_inside
 from mfsym.errors import MfsymError
 from mfsym.flows.populations import Population
 from mfsym.flows.starts import StartCloud
@@ -110,7 +112,7 @@ class MeanFieldFlow:
         tau: float = 1e-4,
         beta: float = 0.0,
         schedule: Callable[[Floats], Floats] | None = None,
-        projected_noise: bool = False,
+        projected_noise: bool | None = None,
         accuracy: Accuracy | None = None,
         seed: int = 0,
     ) -> None:
@@ -120,10 +122,12 @@ class MeanFieldFlow:
             raise MfsymError(f"beta and tau must be finite and non-negative, got {beta} and {tau}")
         self.accuracy = Accuracy() if accuracy is None else accuracy
         self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
+        if schedule is not None:
+            check_schedule(schedule)
         self.alpha, self.beta, self.schedule = float(alpha), float(beta), schedule
         self.key = stream_key(seed, "noise")
-        inside = projected_noise or self.population.projector is not None
-        self.noise_projector = unit.fixed_subspace.projector if inside else None
+        self.projected_noise = True if self.population.projector is not None else projected_noise
+        self.noise_projector: Floats | None = None
         self.closure: Floats = np.eye(unit.p)[None]
         self.scale: float | None = None
         self.evaluations = 0
@@ -137,6 +141,9 @@ class MeanFieldFlow:
             raise MfsymError(f"particles must be a finite array (N, {p}) with N >= 1, got shape {z.shape}")
         self.closure = np.eye(p)[None] if cloud is None else cloud.matrices
         z = self.population.scheme.particles(z)
+        subspace = self.population.unit.fixed_subspace
+        inside = lies_inside(z, subspace) if self.projected_noise is None else self.projected_noise
+        self.noise_projector = subspace.projector if inside else None
         error = self.population.resolve(z, self.accuracy.force_tolerance)
         slope, energy = self.population.gradient(z)
         self.scale = float(np.abs(slope).max())
@@ -164,7 +171,9 @@ class MeanFieldFlow:
                 return replace(after, force_error=error, order=order)
 
     def _rate(self, time: float) -> float:
-        return self.alpha if self.schedule is None else self.alpha * float(self.schedule(np.array([time]))[0])
+        if self.schedule is None:
+            return self.alpha
+        return self.alpha * float(as_factors(self.schedule, np.array([time]))[0])
 
     def _noise_step(self, z: Floats) -> float:
         """Half of the longest stable step of Heun's scheme at z; the curvature by power iteration."""

@@ -44,7 +44,7 @@ class Limit:
 
 
 def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> Limit:
-    """The limit law of the first scheme of a cell, by ``cell.n`` particles; noise is projected if the start is SI."""
+    """The limit law of the first scheme of a cell, by ``cell.n`` particles."""
     fine = _states(cell, cell.n, times, data, unit, accuracy)
     return Limit(cell, times, fine, _states(cell, max(1, cell.n // 2), times, data, unit, accuracy))
 
@@ -75,7 +75,7 @@ def refined_limit(
 
 
 def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
-    """The flow of the first scheme of a cell; noise is projected unless the start is WI."""
+    """The flow of the first scheme of a cell; noise is projected where the start lies in E^G."""
     return MeanFieldFlow(
         unit,
         cell.schemes[0],
@@ -83,7 +83,6 @@ def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None
         alpha=cell.alpha,
         tau=cell.tau,
         beta=cell.beta,
-        projected_noise=cell.init != "wi",
         accuracy=accuracy,
         seed=cell.seed,
     )

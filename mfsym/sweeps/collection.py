@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.cells import SCHEMA_VERSION, axes, expand
+from mfsym.configurations.cells import SCHEMA_VERSION, axes, expand, noise_of
 from mfsym.configurations.layers import Resolved
 from mfsym.errors import StoreError
 from mfsym.provenance import attributes
@@ -97,8 +97,11 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
 
 def provenance(resolved: Resolved) -> dict[str, Any]:
     """Attributes that say how a Dataset was made."""
+    values = resolved.values
     return {
-        **attributes("mfsym sweep", resolved.tables(), resolved.values["seed"]),
+        **attributes(
+            "mfsym sweep", resolved.tables(), values["seed"], noise=noise_of(values["init"], values["scheme"])
+        ),
         "schema_version": SCHEMA_VERSION,
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
     }
