@@ -10,7 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.cli.options import Number, format_option, output_file, problem_option
+from mfsym.cli.options import COUNT, SEED, Number, format_option, output_file, problem_option
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
@@ -30,6 +30,8 @@ LARGE = 50_000
 @click.option("--time", "at", type=Number(0.0), help="Time of a run file.  [default: its last]")
 @click.option("--method", type=click.Choice(METHODS), help="Solver; sinkhorn and sliced approximate.  [default: auto]")
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
+@click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
 @click.option("--unit", type=click.Choice(UNITS), help="Reference unit whose group acts.  [default: matrix]")
 @problem_option
 @format_option("text", "json")
@@ -41,6 +43,7 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
       mfsym distance a.npy b.npy --plan plan.npz
       mfsym distance run.nc@0 run.nc@20 --format json
       mfsym distance run.nc --to si
+      mfsym distance run.nc --to wi --null 200
       mfsym distance run.nc --along time
     """
     _refuse_contradictions(other, given)
@@ -56,7 +59,10 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
         click.echo(json.dumps(record))
         return
     for name, value in record.items():
-        click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+        if not name.startswith("null_"):
+            click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+    if "null_reading" in record:
+        click.echo(f"{'null':13s} {record['null_reading']}")
 
 
 def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
@@ -68,6 +74,10 @@ def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
         for name in ("to", "time", "method", "plan"):
             if given["at" if name == "time" else name] is not None:
                 raise MfsymError(f"--along and --{name} exclude each other; leave one out")
+    if given["null"] is not None and given["to"] not in ("wi", "symmetrised"):
+        raise MfsymError(
+            "--null needs one cloud and --to wi or --to symmetrised; only these distances have a null level"
+        )
     if given["to"] is not None and (given["plan"] is not None or given["method"] is not None):
         raise MfsymError("--plan and --method need two clouds; leave --to out")
 
@@ -134,11 +144,12 @@ def _to_laws(cloud: str, given: dict[str, Any]) -> Record:
     from mfsym.stores.clouds import load_cloud
 
     z, problem = load_cloud(cloud, given["at"]), given["problem"]
+    draws: dict[str, int] = {"null": given["null"] or 0, "seed": given["seed"]}
     if problem is None:
-        return distance_to(z, given["to"], given["unit"] or "matrix")
+        return distance_to(z, given["to"], given["unit"] or "matrix", **draws)
     from mfsym.problems import load_problem
 
-    return distance_to(z, given["to"], load_problem(problem).unit)
+    return distance_to(z, given["to"], load_problem(problem).unit, **draws)
 
 
 def _along(run: str, other: str | None, at: float | None) -> list[Record]:

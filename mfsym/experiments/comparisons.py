@@ -28,14 +28,16 @@ def compare(
     replicates: int = 1,
     schemes: tuple[str, ...] | None = None,
     jobs: int = 1,
+    null: int = 0,
     **parameters: Any,
 ) -> xr.Dataset:
     """Train all schemes under common random numbers, over replicates: what ``mfsym compare`` tabulates.
 
     teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes.
+    null : moved clouds behind the null level of rmd2_symmetrised (``null_level``), 0 for none.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
-    cell, problem = stated(teacher, schemes, parameters)
+    cell, problem = stated(teacher, schemes, {**parameters, "null": null})
     return compare_cells(cell, replicates=replicates, jobs=jobs, problem=problem)
 
 
@@ -62,7 +64,8 @@ def compare_cells(
         "particle": np.arange(cell.n),
         "param": np.arange(results[0].arrays["particles"].shape[2]),
     }
-    attrs = attributes("mfsym compare", {**cell.to_dict(), "replicates": replicates}, cell.seed)
+    config = {**cell.to_dict(), "replicates": replicates}
+    attrs = attributes("mfsym compare", config, cell.seed, noise=cell.noise)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
     return annotate(dataset.assign(_scenery(problem_of(cell) if problem is None else problem)))

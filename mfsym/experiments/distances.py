@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from mfsym.ensembles import symmetrised
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.nulls import null_level
 from mfsym.teachers import reference_unit
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.transport.clouds import as_atoms
@@ -28,10 +29,12 @@ def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = N
     }
 
 
-def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[str, float | str]:
+def distance_to(
+    z: ArrayLike, laws: str, unit: str | Unit = "matrix", *, null: int = 0, seed: int = 0
+) -> dict[str, float | str]:
     """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for the group of a unit.
 
-    unit : a Unit, or the name of a reference unit.
+    unit : a Unit, or the name of a reference unit.  null, seed : draws of ``null_level``, which is added; 0 for none.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
     """
@@ -42,6 +45,9 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
         raise MfsymError(
             f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
         )
+    if null:
+        level = null_level(particles, reference.action, laws, draws=null, seed=seed)
+        return distance_to(particles, laws, reference) | level.record()
     if laws == "symmetrised":
         other = symmetrised(particles, reference.action)
         return distance_between(particles, other.z, other.weights)
