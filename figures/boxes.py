@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scales import (
+    ROUNDING,
     ROUNDING_OF_NORMS,
     Row,
     Series,
@@ -70,6 +71,30 @@ def scheme_series(dataset: Any, name: str, other: str | None = None) -> list[Ser
     present = [scheme for scheme in SCHEMES if scheme in dataset["scheme"].values and scheme != other]
     chosen = {} if other is None else {"other": other}
     return [Series(SCHEMES[scheme], values_of(dataset, name, scheme=scheme, **chosen)) for scheme in present]
+
+
+def null_band(dataset: Any) -> NDArray[np.float64] | None:
+    """(2, n) ends of the null level of rmd2_symmetrised: medians over schemes and replicates; None where not measured.
+
+    Schemes whose particles the group does not move have no null level.
+    """
+    names = ("null_symmetrised_lower", "null_symmetrised_upper")
+    if any(name not in dataset for name in names):
+        return None
+    moving = dataset[names[1]] > ROUNDING
+    ends = [dataset[name].where(moving).transpose("n", "scheme", "replicate").values for name in names]
+    flat = np.stack([end.reshape(len(end), -1) for end in ends])
+    return np.stack([quantiles(end, (0.5,))[0] for end in flat])
+
+
+def null_sentence(rows: Sequence[Row]) -> str:
+    """What the grey bands mean; empty where there are none."""
+    if not any(np.isfinite(band).any() for row in rows for band in row.bands):
+        return ""
+    return (
+        "Grey band: 95 % of the distances of the same particles, each moved by its own random element of $G$; "
+        "asymmetry shows above it only."
+    )
 
 
 def pair_series(dataset: Any) -> list[Series]:
@@ -148,6 +173,8 @@ def grid(
             axes = panels[r, c]
             numbers_axis(axes, n)
             put_scale(axes, scale, row.rounding)
+            if c < len(row.bands):
+                axes.fill_between(n, *row.bands[c], color="0.82", linewidth=0, zorder=0.5)
             draw(axes, n, scale.place(series, row.rounding))
             letter(axes, r * len(titles) + c)
         panels[r, 0].set_ylabel(row.label)
@@ -168,14 +195,22 @@ def start_figure(dataset: Any, init: str, variable: str, label: str, opening: st
     start = select([dataset], init=init)
     teachers = [teacher for teacher in TEACHERS if teacher in start["teacher"].values]
     parts = [start.sel(teacher=teacher) for teacher in teachers]
+    found = [null_band(part) for part in parts] if variable == "rmd2_symmetrised" else []
+    bands = [band for band in found if band is not None]
     rows = [
-        Row(label, [scheme_series(part, variable) for part in parts]),
+        Row(label, [scheme_series(part, variable) for part in parts], bands=bands),
         Row("RMD$^2$ between schemes", [pair_series(part) for part in parts]),
         Row("RMD$^2$ to EA", [scheme_series(part, "rmd2_pair", other="ea") for part in parts]),
     ]
     figure = grid(rows, [TEACHERS[teacher] for teacher in teachers], np.asarray(start["n"].values))
     write_caption(
-        figure, opening, HOW_TO_READ, shelf_sentence(rows), left_out_sentence(start), training_sentence(dataset)
+        figure,
+        opening,
+        HOW_TO_READ,
+        null_sentence(rows),
+        shelf_sentence(rows),
+        left_out_sentence(start),
+        training_sentence(dataset),
     )
     return figure
 

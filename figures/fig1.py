@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from boxes import draw_bands, grid, pair_series, scheme_series, select
+from boxes import draw_bands, grid, null_band, null_sentence, pair_series, scheme_series, select
 from matplotlib.figure import Figure
 from scales import Row, shelf_sentence
 from style import STARTS, TEACHERS, left_out_sentence, main, training_sentence, write_caption
@@ -26,7 +26,9 @@ def draw(*datasets: Any) -> Figure:
     for init, law in OWN_LAW.items():
         row = [select(datasets, init=init, teacher=teacher) for teacher in SHOWN]
         columns = [scheme_series(part, law) for part in row] + [pair_series(part) for part in row]
-        rows.append(Row(f"{STARTS[init]}, RMD$^2$", columns))
+        found = [null_band(part) for part in row] if law == "rmd2_symmetrised" else []
+        bands = [band for band in found if band is not None]
+        rows.append(Row(f"{STARTS[init]}, RMD$^2$", columns, bands=bands))
         parts += row
     titles = [f"{TEACHERS[teacher]},\n{what}" for what in ("own symmetry", "between schemes") for teacher in SHOWN]
     figure = grid(rows, titles, np.asarray(parts[0]["n"].values), draw_bands, height=1.55)
@@ -34,6 +36,7 @@ def draw(*datasets: Any) -> Figure:
         figure,
         "Own symmetry: final law to its projection on $E^G$ (SI start) or to its symmetrised law (WI start).",
         "Lines: medians over replicates, bands: quartiles.",
+        null_sentence(rows),
         shelf_sentence(rows),
         left_out_sentence(*parts),
         training_sentence(datasets[0]),

@@ -27,11 +27,15 @@ class Series(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of a grid of panels: its label and the series of every column."""
+    """One row of a grid of panels: its label, the series of every column, and where known their null bands.
+
+    bands : (2, n) lower and upper ends of the null level of each column, NaN where there is none; empty for none.
+    """
 
     label: str
     columns: list[list[Series]]
     rounding: float = ROUNDING
+    bands: Sequence[NDArray[np.float64]] = ()
 
 
 def quantiles(values: NDArray[np.float64], levels: Sequence[float]) -> NDArray[np.float64]:
@@ -74,7 +78,8 @@ class Scale(NamedTuple):
 
 def scale_of(row: Row) -> Scale:
     """Limits and ticks from all values of a row; whatever is at rounding level gets a shelf below the rest."""
-    values = np.concatenate([series.values.ravel() for column in row.columns for series in column])
+    shown = [series.values.ravel() for column in row.columns for series in column]
+    values = np.concatenate([*shown, *(band.ravel() for band in row.bands)])
     values = values[np.isfinite(values)]
     seen = values[values > row.rounding]
     low, high = (np.log10(seen.min()), np.log10(seen.max())) if seen.size else (-1.0, 0.0)

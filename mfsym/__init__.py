@@ -15,7 +15,9 @@ from typing import Any
 from mfsym.version import __version__
 
 _EXPORTS: dict[str, str] = {
-    **dict.fromkeys(("MfsymError", "NotEquivariant", "Diverged", "TransportFailed", "StoreError"), "errors"),
+    **dict.fromkeys(
+        ("MfsymError", "NotEquivariant", "NotSymmetric", "Diverged", "TransportFailed", "StoreError"), "errors"
+    ),
     "SweepIncomplete": "errors",
     **dict.fromkeys(("Group", "trivial", "cyclic", "dihedral", "symmetric", "signed_permutations"), "groups"),
     **dict.fromkeys(("product", "from_generators", "so", "o", "u1"), "groups"),
@@ -24,6 +26,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit"), "units"),
     **dict.fromkeys(("Ensemble", "gaussian", "init_particles", "symmetrised"), "ensembles"),
     **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "teachers"),
+    **dict.fromkeys(("NullLevel", "null_level"), "nulls"),
     **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
     **dict.fromkeys(("FunctionData",), "teachers"),
     **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "inputs"),

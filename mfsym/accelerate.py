@@ -207,6 +207,10 @@ def kernel_allocating(function: F) -> F:
     return _compile(**{**OWNED, "fastmath": FASTMATH})(function)
 
 
+NotCompiled = numba.core.errors.NumbaError
+"""What is raised where a user's function cannot be compiled."""
+
+
 def uncached_kernel(function: F) -> F:
     """As ``kernel_allocating``, compiled again in every process: for kernels that take a user's functions."""
     compiled: F = numba.njit(nogil=True, **{**OWNED, "fastmath": FASTMATH})(function)

@@ -61,7 +61,6 @@ def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Flo
         tau=cell.tau,
         beta=cell.beta,
         batch_size=cell.batch_size,
-        projected_noise=cell.init == "si",
         dtype=cell.dtype,
     )
     z = init_particles(unit, cell.init, cell.n, cell.seed, cell.replicate)
@@ -238,7 +237,8 @@ def _dataset(
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    attrs = attributes("mfsym converge", config, cell.seed) | time_attributes(target.states, target.accuracy)
+    times = time_attributes(target.states, target.accuracy)
+    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise) | times
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
-from mfsym.configurations.cells import Cell
+from mfsym.configurations.cells import Cell, noise_of
 from mfsym.errors import MfsymError
 from mfsym.experiments import dynamics_of, problem_of, start_of
 from mfsym.metrics import risks
@@ -83,6 +83,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             progress.cell(f"{list(LAWS)[a]} {one.label}")
     config = {**cell.to_dict(), "schemes": list(LAWS.values()), "n": sizes, "replicates": replicates}
     del config["replicate"]
+    noise = noise_of((cell.init,), LAWS.values())
     dataset = xr.Dataset(
         {
             "risk": (("law", "n", "replicate"), risk),
@@ -90,7 +91,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             "target": ("radius", problem.data.target(points)[:, 0]),
         },
         coords={"law": list(LAWS), "n": sizes, "replicate": np.arange(replicates), "radius": radius},
-        attrs=attributes("mfsym counterexample", config, cell.seed),
+        attrs=attributes("mfsym counterexample", config, cell.seed, noise=noise),
     )
     dataset.attrs["si_infimum"] = least_constant_risk(problem)
     return annotate(dataset)

@@ -42,6 +42,9 @@ ORACLE_TOLERANCE = 1e-10
 GAIN = 10.0
 """How much a training may enlarge the error of E_j itself: such residuals do not count as leaving."""
 
+FREE_NOISE = "projected on E_j"
+"""What noise the trainings of a discovery feel, as results record it."""
+
 _STRIDE = 1 << 20
 
 WHOLE = {

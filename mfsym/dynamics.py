@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
+from mfsym.callables import as_factors, check_schedule
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
@@ -32,6 +33,9 @@ DTYPES = ("float32", "float64")
 AUTO = "auto"
 """Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
 
+NOISES = ("isotropic", "projected")
+"""What noise may be: xi, or P xi with P onto E^G."""
+
 FRAME_LIMIT = 16
 """Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
 
@@ -46,7 +50,8 @@ class State:
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
     status : "ok"; "diverged" since ``diverged_step`` steps were done; or "drifted": since ``drifted_step`` steps the
     particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``).
-    watched : whether the run ought to stay in E^G: it began there, under a scheme that preserves it.
+    projected : whether the start lies in E^G, so that noise is projected on it where the dynamics does not say.
+    watched : whether the run ought to stay in E^G: it began there, under a scheme and noise that preserve it.
     """
 
     z: NDArray[np.floating]
@@ -56,6 +61,7 @@ class State:
     status: str = "ok"
     diverged_step: int | None = None
     drifted_step: int | None = None
+    projected: bool = False
     watched: bool = False
 
     @property
@@ -70,7 +76,8 @@ class NoisySGD:
     unit, scheme (a Scheme or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
-    projected_noise : replace xi by P xi (start laws inside E^G); the equivariant architecture always does.
+    projected_noise : whether noise is P xi, in E^G, instead of xi. None: where the particles handed to ``init`` lie in
+    E^G to rounding (``precision.starts_in``). The equivariant architecture always projects. ``noise`` says which it is.
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
     which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
@@ -94,7 +101,7 @@ class NoisySGD:
         beta: float = 1e-6,
         batch_size: int = 20,
         schedule: Schedule | None = None,
-        projected_noise: bool = False,
+        projected_noise: bool | None = None,
         dtype: str = "float32",
         threads: int = 1,
         loss: str = "quadratic",
@@ -108,15 +115,15 @@ class NoisySGD:
         self.alpha = as_number(alpha, "alpha", above=0.0)
         self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
         self.batch_size = as_whole(batch_size, "batch_size", 1)
+        if schedule is not None:
+            check_schedule(schedule)
         self.schedule = schedule
         precision = as_choice(as_plain(dtype), "dtype", (*DTYPES, AUTO))
         self.auto = precision == AUTO
         self.dtype = np.dtype("float64" if self.auto else precision)
         self.threads = as_whole(threads, "threads", 1)
         self.projector = self.scheme.projector
-        projected = projected_noise or self.projector is not None
-        self.noise_map = self._noise_map(projected)
-        self._keeps_fixed = self.scheme.preserves_fixed and self.projector is None and (projected or self.beta == 0.0)
+        self.projected_noise = True if self.projector is not None else projected_noise
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
@@ -128,8 +135,8 @@ class NoisySGD:
             state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
             if not np.isfinite(state.z).all():
                 return replace(state, status="diverged", diverged_step=0)
-            inside = self._keeps_fixed and starts_in(state.z, self.unit.fixed_subspace)
-        return replace(state, watched=inside)
+            state = replace(state, projected=starts_in(state.z, self.unit.fixed_subspace))
+        return replace(state, watched=state.projected and self._keeps_fixed(state))
 
     def step(self, state: State, n: int = 1) -> State:
         """The state n steps later; a diverged state stays where it diverged.
@@ -219,7 +226,13 @@ class NoisySGD:
         scheme : another one, instead of the dynamics' own.
         """
         batch, unit = self.batch_size, self.unit
-        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, steps * batch)
+        count = steps * batch
+        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, count)
+        if (x.shape, y.shape) != ((count, unit.d), (count, unit.c)):
+            raise MfsymError(
+                f"{count} samples of {self.data.name} must be x ({count}, {unit.d}) and y ({count}, {unit.c}), "
+                f"got {x.shape} and {y.shape}"
+            )
         if self.loss.name != "quadratic":
             self.loss.check_targets(y)
         haar = stream_key(state.seed, "haar", state.replicate)
@@ -234,7 +247,7 @@ class NoisySGD:
                 self.rates(first_step, steps, state.z.shape[-2]),
                 np.array([2.0 * self.tau]),
                 without_dust(projector),
-                without_dust(self.noise_map),
+                without_dust(self.noise_map(state)),
                 stream_key(state.seed, "noise", state.replicate),
                 first_step,
                 self.loss.code,
@@ -244,8 +257,24 @@ class NoisySGD:
         """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
         factor = np.ones(steps)
         if self.schedule is not None:
-            factor = np.asarray(self.schedule(np.arange(first_step, first_step + steps) / n), dtype=np.float64)
+            factor = as_factors(self.schedule, np.arange(first_step, first_step + steps) / n)
         return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+
+    def noise(self, state: State) -> str:
+        """What noise a state feels: "projected" on E^G or "isotropic"."""
+        return NOISES[self._projects(state)]
+
+    def noise_map(self, state: State) -> Floats:
+        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
+        return self._noise_map(self._projects(state))
+
+    def _keeps_fixed(self, state: State) -> bool:
+        """Whether a run from this start in E^G stays there but for rounding, without being projected."""
+        quiet = self.beta == 0.0 or self._projects(state)
+        return self.scheme.preserves_fixed and self.projector is None and quiet
+
+    def _projects(self, state: State) -> bool:
+        return state.projected if self.projected_noise is None else self.projected_noise
 
     def _noise_map(self, projected: bool) -> Floats:
         """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""

@@ -22,6 +22,12 @@ class NotEquivariant(MfsymError):
         self.element = element
 
 
+class NotSymmetric(MfsymError):
+    """A problem whose data are not symmetric under its group, where that was asked for."""
+
+    exit_code = 1
+
+
 class Diverged(MfsymError):
     """A run whose particles or predictions stopped being finite.
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ndtr, ndtri
 
 from mfsym.arguments import as_floats, as_number, as_whole
+from mfsym.callables import check_rows
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key, uniforms
@@ -32,7 +33,15 @@ MAX_NODES = 1 << 16
 SHIFTS, POINTS_LOG2 = 8, 10
 """Quasi-Monte Carlo: independent random shifts of 2^POINTS_LOG2 Sobol points."""
 
+SIGNED_PERMUTATION = 1e-9
+"""Largest distance of an entry from -1, 0 or 1 in a matrix that counts as a signed permutation."""
+
+UNIT_MASS = 1e-9
+"""How far the weights of a rule may be from summing to 1."""
+
 _PRODUCT_DIMENSIONS = 3
+
+_PROBED_ORDER = 4
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,10 @@ class InputLaw(ABC):
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", as_number(self.scale, "the input scale", above=0.0))
 
+    def invariant_under(self, matrices: Floats) -> bool | None:
+        """Whether orthogonal matrices (K, d, d) leave the law as it is; None where that is not known."""
+        return None
+
     def draw(self, key: NDArray[np.uint32], first: int, count: int, d: int) -> Floats:
         """Samples first .. first + count - 1 of the endless sequence: (count, d)."""
         return self.transform(sequence_normals(key, first, count, d))
@@ -105,6 +118,10 @@ class Gaussian(InputLaw):
         if self.cutoff is not None:
             object.__setattr__(self, "cutoff", as_number(self.cutoff, "the cutoff", above=0.0))
 
+    def invariant_under(self, matrices: Floats) -> bool:
+        """They do: the law is isotropic."""
+        return True
+
     def transform(self, normals: Floats) -> Floats:
         x = self.scale * normals
         if self.cutoff is not None:
@@ -132,6 +149,11 @@ class Uniform(InputLaw):
 
     name = "uniform"
 
+    def invariant_under(self, matrices: Floats) -> bool:
+        """Only signed permutations do."""
+        sizes = np.abs(matrices)
+        return bool(np.abs(sizes - np.rint(sizes)).max(initial=0.0) <= SIGNED_PERMUTATION)
+
     def transform(self, normals: Floats) -> Floats:
         return np.asarray(self.scale * (2.0 * ndtr(normals) - 1.0))
 
@@ -147,6 +169,10 @@ class Sphere(InputLaw):
 
     name = "sphere"
 
+    def invariant_under(self, matrices: Floats) -> bool:
+        """They do: the law is isotropic."""
+        return True
+
     def transform(self, normals: Floats) -> Floats:
         return self.scale * normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
@@ -160,6 +186,29 @@ INPUT_LAWS: Mapping[str, Callable[..., InputLaw]] = MappingProxyType(
     {law.name: law for law in (Gaussian, Uniform, Sphere)}
 )
 """Input laws by name."""
+
+
+def check_law(law: InputLaw, d: int) -> None:
+    """Refuse what is no law on R^d: draws must be finite rows (n, d), each of its own normals, and its rule a rule."""
+    if not isinstance(law, InputLaw):
+        raise MfsymError(f"inputs must be an input law such as Gaussian(1.0), got {law!r:.60} ({type(law).__name__})")
+    if type(law) in INPUT_LAWS.values():
+        return
+    what = f"the draws of the input law {type(law).__name__}"
+    check_rows(law.transform, sequence_normals(stream_key(0, "data"), 0, d + 2, d), d, what)
+    if d <= _PRODUCT_DIMENSIONS:
+        x, weights = law.product_rule(d, _PROBED_ORDER)
+        nodes, masses = as_floats(x, f"the nodes of {type(law).__name__}"), as_floats(weights, "their weights")
+        if nodes.ndim != 2 or masses.shape != nodes.shape[:1] or nodes.shape[1] != d:
+            raise MfsymError(
+                f"product_rule of {type(law).__name__} must give nodes (Q, {d}) and weights (Q,), "
+                f"got shapes {nodes.shape} and {masses.shape}"
+            )
+        if not (np.isfinite(nodes).all() and abs(masses.sum() - 1.0) <= UNIT_MASS):
+            raise MfsymError(
+                f"product_rule of {type(law).__name__} must give finite nodes and weights that sum to 1, "
+                f"got a sum of {masses.sum():.12g}"
+            )
 
 
 def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:

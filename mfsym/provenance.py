@@ -71,16 +71,20 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def attributes(title: str, config: dict[str, Any], seed: int, loss: str = "quadratic") -> dict[str, str | int]:
+def attributes(
+    title: str, config: dict[str, Any], seed: int, loss: str = "quadratic", *, noise: str
+) -> dict[str, str | int]:
     """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where.
 
     loss : what its risks are means of, a name of ``mfsym.losses``.
+    noise : what noise the particles felt, "projected" on E^G or "isotropic".
     """
     return {
         "title": title,
         "mfsym_version": __version__,
         "seed": seed,
         "loss": loss,
+        "noise": noise,
         "config": json.dumps(config, sort_keys=True),
         "machine": json.dumps(machine(), sort_keys=True),
         "packages": json.dumps(packages(), sort_keys=True),

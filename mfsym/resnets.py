@@ -90,7 +90,7 @@ class ResNetSGD(NoisySGD):
 
     def _advance(self, state: State, n: int) -> State:
         samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)
-        layers = CpuLayers(self.unit, state.z, samples, self.noise_map.shape[1])
+        layers = CpuLayers(self.unit, state.z, samples, self.noise_map(state).shape[1])
         left = state.drifted_step
         for reached in range(state.step + 1, state.step + n + 1):
             with np.errstate(over="ignore", invalid="ignore"):

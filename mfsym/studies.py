@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mfsym import executors
 from mfsym.configurations.studies import Case, Study
-from mfsym.discovery import Search
+from mfsym.discovery import FREE_NOISE, Search
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
 from mfsym.progress import Progress
@@ -94,7 +94,8 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     variables["dimension_fixed"] = ((), rows[0]["dimension_fixed"])
     coords = {"replicate": np.arange(seeds), "step": np.arange(longest)}
     config = {**case.to_dict(), "seeds": seeds}
-    return annotate(xr.Dataset(variables, coords=coords, attrs=attributes("mfsym discover", config, case.seed)))
+    attrs = attributes("mfsym discover", config, case.seed, noise=FREE_NOISE)
+    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
 def _padded(values: NDArray[Any], length: int, padding: float) -> NDArray[Any]:
@@ -144,7 +145,7 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
     }
     config = {"cases": [json.loads(part.attrs["config"]) for part in parts], "seeds": study.seeds}
     seeds = [case.seed for case in study.case]
-    attrs = attributes("mfsym discover", config, seeds[0])
+    attrs = attributes("mfsym discover", config, seeds[0], noise=FREE_NOISE)
     if len(set(seeds)) > 1:
         attrs["seed"] = json.dumps(seeds)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_whole
+from mfsym.callables import check_rows, own_rows
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
-from mfsym.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule
+from mfsym.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule, check_law
+from mfsym.streams import stream_key
 from mfsym.units import UNITS, Unit
 
 Floats = NDArray[np.float64]
@@ -64,12 +66,21 @@ class Data(ABC):
 class FunctionData(Data):
     """x from an input law on R^d, y = function(x): a noiseless target.
 
-    function : (Q, d) -> (Q, c), float64, finite; a function of each row alone.
+    inputs : an InputLaw; one of your own gives ``transform`` and ``product_rule``.
+    function : (Q, d) -> (Q, c), finite numbers; a function of each row alone. It may write to what it is given.
+    Both are tried at construction: MfsymError for wrong shapes, or where rows depend on each other.
     """
 
     def __init__(
         self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str = "function"
     ) -> None:
+        self._state(inputs, function, as_whole(d, "d", 1), as_whole(c, "c", 1), name)
+        check_law(inputs, self.d)
+        key = stream_key(0, "data")
+        check_rows(function, inputs.draw(key, 0, max(self.d, self.c) + 2, self.d), self.c, f"the target of {name}")
+
+    def _state(self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str) -> None:
+        """Keep what the law is made of, unchecked."""
         self.inputs, self.function, self.name = inputs, function, name
         self.d, self.c = as_whole(d, "d", 1), as_whole(c, "c", 1)
 
@@ -78,14 +89,7 @@ class FunctionData(Data):
         return x, self.target(x)
 
     def target(self, x: ArrayLike) -> Floats:
-        points = as_floats(x, "x")
-        values = as_floats(self.function(points), f"the target of {self.name}")
-        if values.shape != (len(points), self.c):
-            raise MfsymError(
-                f"the target of {self.name} must give rows ({len(points)}, {self.c}) for {len(points)} inputs, "
-                f"got shape {values.shape}"
-            )
-        return values
+        return own_rows(self.function, as_floats(x, "x"), self.c, f"the target of {self.name}")
 
     def quadrature(self, order: int = QUADRATURE_ORDER) -> Rule:
         """The input law's rule: see ``InputLaw.rule``."""
@@ -112,7 +116,9 @@ class Teacher(FunctionData):
             raise MfsymError(f"teacher particles must be a finite array (n, {unit.p}), got shape {z.shape}")
         self.unit = unit
         self.particles = z
-        super().__init__(Gaussian(scale) if inputs is None else inputs, self._predict, unit.d, unit.c, name)
+        law = Gaussian(scale) if inputs is None else inputs
+        check_law(law, unit.d)
+        self._state(law, self._predict, unit.d, unit.c, name)
 
     @property
     def scale(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.datasets import SampleData
-from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
+from mfsym.discovery import FREE_NOISE, Discovery, Search, angle_between, containment_angle, discover
 from mfsym.problems import Problem
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
@@ -79,7 +79,7 @@ def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: 
         variables["teacher_particles"] = (("teacher_particle", "param"), data.particles)
         coords["teacher_particle"] = np.arange(len(data.particles))
     coords |= {"step": np.arange(len(steps)), "particle": np.arange(len(steps[0].before))}
-    attrs = attributes("mfsym discover", _config(found.rule, search, problem), search.seed)
+    attrs = attributes("mfsym discover", _config(found.rule, search, problem), search.seed, noise=FREE_NOISE)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     angle = float("nan") if truth is None else angle_between(found.subspace, truth)
     dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}

@@ -79,6 +79,10 @@ _ENTRIES = (
     Variable("rmd2_floor", "float", "squared RMD below which rounding decides"),
     Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
     Variable("rmd2_symmetrised_error", "float", "error of that, of the rule over an infinite group"),
+    Variable("null_symmetrised", "float", "median of rmd2_symmetrised of clouds moved by independent Haar elements"),
+    Variable("null_symmetrised_lower", "float", "lower end of the central 95 % band of these clouds"),
+    Variable("null_symmetrised_upper", "float", "upper end of the central 95 % band of these clouds"),
+    Variable("p_value_symmetrised", "float", "p-value of rmd2_symmetrised among these clouds: small where asymmetric"),
     Variable(
         "distance_wi", "float", "W2 distance to the weakly invariant laws: distance_wi_upper, exact for |G| <= 2", "|z|"
     ),

@@ -10,7 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.cli.options import Name, Number, format_option, output_file, problem_option
+from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, problem_option
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
@@ -34,6 +34,8 @@ LARGE = 50_000
     "--method", type=Name(METHODS), help="Solver; sinkhorn approximates W2^2, sliced is sliced W2^2.  [default: auto]"
 )
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
+@click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
 @click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: the run's, or matrix]")
 @problem_option
 @format_option("text", "json")
@@ -45,6 +47,7 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
       mfsym distance a.npy b.npy --plan plan.npz
       mfsym distance run.nc@0 run.nc@20 --format json
       mfsym distance run.nc --to si
+      mfsym distance run.nc --to wi --null 200
       mfsym distance run.nc --along time
     """
     _refuse_contradictions(other, given)
@@ -60,7 +63,10 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
         click.echo(json.dumps(record))
         return
     for name, value in record.items():
-        click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+        if not name.startswith("null_"):
+            click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+    if "null_reading" in record:
+        click.echo(f"{'null':13s} {record['null_reading']}")
 
 
 def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
@@ -72,6 +78,10 @@ def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
         for name in ("to", "time", "method", "plan"):
             if given["at" if name == "time" else name] is not None:
                 raise MfsymError(f"--along and --{name} exclude each other; leave one out")
+    if given["null"] is not None and given["to"] not in ("wi", "symmetrised"):
+        raise MfsymError(
+            "--null needs one cloud and --to wi or --to symmetrised; only these distances have a null level"
+        )
     if given["to"] is not None and (given["plan"] is not None or given["method"] is not None):
         raise MfsymError("--plan and --method need two clouds; leave --to out")
 
@@ -137,15 +147,20 @@ def _to_laws(cloud: str, given: dict[str, Any]) -> Record:
     from mfsym.experiments import distance_to
     from mfsym.stores.clouds import load_cloud
 
-    z = load_cloud(cloud, given["at"])
+    z, draws = load_cloud(cloud, given["at"]), {"null": given["null"] or 0, "seed": given["seed"]}
+    return distance_to(z, given["to"], _unit_of(cloud, given), **draws)
+
+
+def _unit_of(cloud: str, given: dict[str, Any]) -> str | Unit:
+    """The unit whose group acts: of the problem, as named, of the run, or the reference unit."""
     if given["problem"] is not None:
         from mfsym.problems import load_problem
 
-        return distance_to(z, given["to"], load_problem(given["problem"]).unit)
+        return load_problem(given["problem"]).unit
     name = cloud.rpartition("@")[0] if ".nc@" in cloud else cloud
     if given["unit"] is not None or not name.endswith(".nc"):
-        return distance_to(z, given["to"], given["unit"] or "matrix")
-    return distance_to(z, given["to"], _unit_of_run(name))
+        return str(given["unit"] or "matrix")
+    return _unit_of_run(name)
 
 
 def _unit_of_run(path: str) -> Unit:

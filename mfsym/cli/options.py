@@ -96,7 +96,7 @@ problem_option = click.option(
 problem_options = with_options(
     problem_option,
     click.option("--teacher", type=Name(TEACHERS), help="Target law.  [default: wi]"),
-    click.option("--init", type=Name(INITS), help="Start law.  [default: si]"),
+    click.option("--init", type=Name(INITS), help="Start law; from si, noise is projected on E^G.  [default: si]"),
     click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 100]"),
     click.option("--horizon", type=Number(0.0), help="Mean-field time T at the end.  [default: 20]"),
     click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: 50]"),

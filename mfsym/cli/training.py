@@ -73,6 +73,7 @@ def simulate(
 @click.command()
 @problem_options
 @click.option("--replicates", type=COUNT, help="Replicates.  [default: 1]")
+@click.option("--null", type=COUNT, help="Moved clouds behind a null level of rmd2_symmetrised.  [default: none]")
 @click.option("--schemes", metavar="A,B,...", help="Which schemes.  [default: all five]")
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @jobs_option

@@ -18,8 +18,8 @@ from mfsym.configurations.layers import Resolved
 SCHEMA_VERSION = 1
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
 
-WHOLE, REAL = ("n", "replicate", "seed", "batch_size"), ("alpha", "tau", "beta", "horizon")
-LEAST = {"replicate": 0, "seed": 0}
+WHOLE, REAL = ("n", "replicate", "seed", "batch_size", "null"), ("alpha", "tau", "beta", "horizon")
+LEAST = {"replicate": 0, "seed": 0, "null": 0}
 """Numbers of a cell, and the least value of those that may be 0."""
 
 PROBLEM_KEYS = ("problem", "problem_digest")
@@ -32,6 +32,7 @@ class Cell:
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
     problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
     The content is part of the identity, the path is not. Numbers may be NumPy's; MfsymError for one out of range.
+    null : draws behind the null level of rmd2_symmetrised, 0 for none (``mfsym.nulls``).
     """
 
     teacher: str = "wi"
@@ -50,6 +51,7 @@ class Cell:
     dtype: str = "float32"
     problem: str = ""
     problem_digest: str = ""
+    null: int = 0
 
     def __post_init__(self) -> None:
         for name in WHOLE:
@@ -64,10 +66,17 @@ class Cell:
     def identity(self) -> str:
         """32 hexadecimal digits: the digest of the values and of the schema's version."""
         values = {key: value for key, value in asdict(self).items() if key not in PROBLEM_KEYS}
+        if not self.null:
+            del values["null"]
         if self.problem_digest:
             values["problem"] = self.problem_digest
         text = json.dumps({"schema": SCHEMA_VERSION, **values}, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def noise(self) -> str:
+        """What noise its trainings feel; see ``noise_of``."""
+        return noise_of((self.init,), self.schemes)
 
     @property
     def label(self) -> str:
@@ -87,7 +96,9 @@ class Cell:
     @property
     def cost(self) -> float:
         """Particle-samples of the whole cell, the unit of the time estimate: larger cells start first."""
-        return float(self.steps) * self.n * self.batch_size * len(self.schemes) + 50.0 * self.n**1.5
+        return float(self.steps) * self.n * self.batch_size * len(self.schemes) + 50.0 * self.n**1.5 * (
+            1.0 + self.null * len(self.schemes)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The values, as JSON holds them."""
@@ -99,6 +110,23 @@ class Cell:
         known = {field.name for field in fields(cls)}
         picked = {key: value for key, value in values.items() if key in known}
         return cls(**{**picked, "schemes": tuple(picked["schemes"])})
+
+
+def noise_of(inits: Iterable[str], schemes: Iterable[str]) -> str:
+    """What noise trainings feel: "projected" on E^G from starts in it ("si", "zero") and for ea, else "isotropic".
+
+    >>> noise_of(["si"], ["fa", "ea"])
+    'projected'
+    >>> noise_of(["si", "wi"], ["fa", "ea"])
+    'si: projected; wi: isotropic, projected for ea'
+    """
+    names, phrases = set(schemes), {}
+    for init in inits:
+        inside = init in ("si", "zero") or names == {"ea"}
+        phrases[init] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
+    if len(phrases) == 1:
+        return next(iter(phrases.values()))
+    return "; ".join(f"{init}: {phrase}" for init, phrase in phrases.items())
 
 
 def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:
@@ -128,7 +156,8 @@ def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
     """(index along each dimension of ``axes``, cell) for every point of the grid."""
     dimensions = axes(resolved)
     scalars = {key: resolved.values[key] for key in TRAINING_KEYS if key not in dimensions}
-    common = {"seed": resolved.values["seed"], "schemes": tuple(resolved.values["scheme"]), **scalars}
+    common = {key: resolved.values[key] for key in ("seed", "null")}
+    common |= {"schemes": tuple(resolved.values["scheme"]), **scalars}
     if resolved.values["problem"]:
         common |= {key: resolved.values[key] for key in PROBLEM_KEYS} | {"unit": "problem", "activation": "problem"}
     names = list(dimensions)

@@ -26,6 +26,7 @@ DTYPES: tuple[str, ...] = ("float32", "float64", "auto")
 
 Count = Annotated[int, Meta(ge=1, le=10**12)]
 Batch = Annotated[int, Meta(ge=1, le=10**6)]
+Draws = Annotated[int, Meta(ge=0, le=10**6)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Positive = Annotated[float, Meta(gt=0.0, le=1e300)]
 NonNegative = Annotated[float, Meta(ge=0.0, le=1e300)]
@@ -42,6 +43,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Seed = 0
     problem: str = ""
     problem_digest: str = ""
+    null: Draws = 0
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +71,7 @@ MEANINGS: dict[str, str] = {
     "seed": "seed of every random stream",
     "problem": "problem file, instead of teacher, unit and activation",
     "problem_digest": "digest of what the problem file says (filled in)",
+    "null": "moved clouds behind the null level of rmd2_symmetrised, 0 for none",
     "alpha": "step size",
     "tau": "weight of the penalty |z|^2",
     "beta": "temperature of the noise",

@@ -24,7 +24,7 @@ from mfsym.teachers import TEACHERS, Teacher, reference_teacher
 GIVEN = "given as an object"
 """What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""
 
-PARAMETERS = ("init", "n", "seed", *TRAINING_KEYS)
+PARAMETERS = ("init", "n", "seed", "null", *TRAINING_KEYS)
 """What a training takes as keyword arguments, beside its teacher and schemes."""
 
 
@@ -75,7 +75,7 @@ def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.flo
 
 
 def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
-    """The dynamics of one scheme of a cell; noise is projected on E^G whenever the start lies in it."""
+    """The dynamics of one scheme of a cell; noise is projected on E^G where the start lies in it."""
     return NoisySGD(
         problem.unit,
         scheme,
@@ -84,7 +84,6 @@ def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
         tau=cell.tau,
         beta=cell.beta,
         batch_size=cell.batch_size,
-        projected_noise=cell.init == "si",
         dtype=cell.dtype,
         loss=problem.loss,
     )

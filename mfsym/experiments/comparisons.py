@@ -30,15 +30,17 @@ def compare(
     replicates: int = 1,
     schemes: Sequence[str] | str | None = None,
     jobs: int = 1,
+    null: int = 0,
     **parameters: Any,
 ) -> xr.Dataset:
     """Train all schemes under common random numbers, over replicates: what ``mfsym compare`` tabulates.
 
     teacher, parameters : as ``simulate``.  schemes : their names, None for all five.  jobs : worker processes; a
     script that asks for more than one keeps its calls under ``if __name__ == "__main__":``.
+    null : moved clouds behind the null level of rmd2_symmetrised (``null_level``), 0 for none.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
-    cell, problem = stated(teacher, as_schemes(schemes), parameters)
+    cell, problem = stated(teacher, as_schemes(schemes), {**parameters, "null": null})
     return compare_cells(cell, replicates=replicates, jobs=jobs, problem=problem)
 
 
@@ -69,7 +71,7 @@ def compare_cells(
         "param": np.arange(results[0].arrays["particles"].shape[2]),
     }
     config = {key: value for key, value in cell.to_dict().items() if key != "replicate"}
-    attrs = attributes("mfsym compare", {**config, "replicates": replicates}, cell.seed, setting.loss)
+    attrs = attributes("mfsym compare", {**config, "replicates": replicates}, cell.seed, setting.loss, noise=cell.noise)
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
     return annotate(dataset.assign(scenery(setting)))

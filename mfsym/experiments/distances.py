@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from mfsym.ensembles import symmetrised
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.nulls import null_level
 from mfsym.orbit_laws import symmetrised_w2
 from mfsym.representations import Representation
 from mfsym.teachers import reference_unit
@@ -31,10 +32,12 @@ def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = N
     }
 
 
-def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[str, float | str]:
+def distance_to(
+    z: ArrayLike, laws: str, unit: str | Unit = "matrix", *, null: int = 0, seed: int = 0
+) -> dict[str, float | str]:
     """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for the group of a unit.
 
-    unit : a Unit, or the name of a reference unit.
+    unit : a Unit, or the name of a reference unit.  null, seed : draws of ``null_level``, which is added; 0 for none.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one and ``rmd2`` that of the upper
     one; ``lower_bound`` is one of the squared distance. To the symmetrised law of an infinite group it is an estimate,
@@ -47,6 +50,9 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
         raise MfsymError(
             f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
         )
+    if null:
+        level = null_level(particles, reference.action, laws, draws=null, seed=seed)
+        return distance_to(particles, laws, reference) | level.record()
     if laws == "symmetrised" and reference.action.group.order is None:
         return _to_symmetrised(particles, reference.action, started)
     if laws == "symmetrised":

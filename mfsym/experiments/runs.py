@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mfsym.accelerate import JIT_DISABLED, compiling
 from mfsym.configurations.cells import Cell
-from mfsym.dynamics import AUTO, DTYPES
+from mfsym.dynamics import AUTO, DTYPES, State
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
 from mfsym.experiments.measures import measure, pairs
+from mfsym.nulls import NULL_MEASURES, null_measures
 from mfsym.problems import Problem
 
 
@@ -44,6 +45,8 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     states = [each.step(start_of(cell, each), cell.steps) for each in dynamics]
     trained = clock.perf_counter()
     rows = [measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
+    if cell.null:
+        rows = [row | _null(state, cell, stated) for row, state in zip(rows, states, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     arrays["status"] = np.array([state.status for state in states], dtype="<U8")
     for name in ("diverged_step", "drifted_step"):
@@ -55,6 +58,14 @@ def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
     ended = clock.perf_counter()
     arrays["seconds"], arrays["seconds_measured"] = np.array(ended - started), np.array(ended - trained)
     return CellResult(cell, arrays, stated.loss)
+
+
+def _null(state: State, cell: Cell, problem: Problem) -> dict[str, float]:
+    """The null level of one trained scheme; NaN where it diverged."""
+    if state.status != "ok":
+        return dict.fromkeys(NULL_MEASURES, float("nan"))
+    z = np.asarray(state.z, dtype=np.float64)
+    return null_measures(z, problem.unit.action, draws=cell.null, seed=cell.seed, replicate=cell.replicate)
 
 
 @cache

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
+from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
@@ -39,6 +40,8 @@ def simulate(
     attributes how the run ended: status, diverged_step, drifted_step, precision.
     Raises MfsymError for anything unknown or out of range.
     """
+    if "null" in parameters:
+        raise MfsymError("null is for compare and sweeps; of one run take null_level(run.particles[-1], unit.action)")
     cell, problem = stated(teacher, (scheme,), parameters)
     return simulate_cell(replace(cell, replicate=replicate), snapshots=snapshots, problem=problem)
 
@@ -75,7 +78,7 @@ def simulate_cell(
         | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))}
         | scenery(setting),
         coords={"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
-        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss),
+        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss, noise=cell.noise),
     )
     last = states[-1]
     dataset.attrs["status"] = last.status

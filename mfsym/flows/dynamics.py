@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
+from mfsym.callables import as_factors, check_schedule
 from mfsym.errors import MfsymError
 from mfsym.flows.paths import BrownianPath
 from mfsym.flows.populations import Population
 from mfsym.flows.splitting import Grid, Walk, course
 from mfsym.flows.starts import StartCloud
+from mfsym.precision import starts_in
 from mfsym.schemes import Scheme
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data
@@ -138,7 +140,7 @@ class MeanFieldFlow:
         tau: float = 1e-4,
         beta: float = 0.0,
         schedule: Callable[[Floats], Floats] | None = None,
-        projected_noise: bool = False,
+        projected_noise: bool | None = None,
         accuracy: Accuracy | None = None,
         seed: int = 0,
         replicate: int = 0,
@@ -147,9 +149,11 @@ class MeanFieldFlow:
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
         self.accuracy = Accuracy() if accuracy is None else accuracy
         self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
+        if schedule is not None:
+            check_schedule(schedule)
         self.key = stream_key(seed, "noise", replicate)
-        inside = projected_noise or self.population.projector is not None
-        self.noise_projector = unit.fixed_subspace.projector if inside else None
+        self.projected_noise = True if self.population.projector is not None else projected_noise
+        self.noise_projector: Floats | None = None
         self.closure: Floats = np.eye(unit.p)[None]
         self.scale: float | None = None
         self.evaluations = 0
@@ -163,6 +167,9 @@ class MeanFieldFlow:
             raise MfsymError(f"particles must be a finite array (N, {p}) with N >= 1, got shape {z.shape}")
         self.closure = np.eye(p)[None] if cloud is None else cloud.matrices
         z = self.population.scheme.particles(z)
+        subspace = self.population.unit.fixed_subspace
+        inside = starts_in(z, subspace) if self.projected_noise is None else self.projected_noise
+        self.noise_projector = subspace.projector if inside else None
         error = self.population.resolve(z, self.accuracy.force_tolerance)
         slope, energy = self.population.gradient(z)
         self.scale = float(np.abs(slope).max())
@@ -201,7 +208,9 @@ class MeanFieldFlow:
 
     def rate(self, time: float) -> float:
         """alpha s(t)."""
-        return self.alpha if self.schedule is None else self.alpha * float(self.schedule(np.array([time]))[0])
+        if self.schedule is None:
+            return self.alpha
+        return self.alpha * float(as_factors(self.schedule, np.array([time]))[0])
 
     def size(self, z: Floats) -> tuple[float, float]:
         """E|z|^2 and the energy F at z."""

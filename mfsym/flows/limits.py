@@ -96,7 +96,7 @@ def time_attributes(states: Sequence[FlowState], accuracy: Accuracy) -> dict[str
 
 
 def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> Limit:
-    """The limit law of the first scheme of a cell, by ``cell.n`` particles; noise is projected if the start is SI."""
+    """The limit law of the first scheme of a cell, by ``cell.n`` particles."""
     accuracy = Accuracy() if accuracy is None else accuracy
     coarse, fine = (_states(cell, n, times, data, unit, accuracy) for n in (max(1, cell.n // 2), cell.n))
     return Limit(cell, times, fine, coarse, accuracy, _paths(cell, cell.n, times, data, unit, accuracy))
@@ -141,7 +141,7 @@ def _paths(
 
 
 def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
-    """The flow of the first scheme of a cell; noise is projected unless the start is WI."""
+    """The flow of the first scheme of a cell; noise is projected where the start lies in E^G."""
     return MeanFieldFlow(
         unit,
         cell.schemes[0],
@@ -149,7 +149,6 @@ def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None
         alpha=cell.alpha,
         tau=cell.tau,
         beta=cell.beta,
-        projected_noise=cell.init != "wi",
         accuracy=accuracy,
         seed=cell.seed,
         replicate=cell.replicate,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -89,17 +89,39 @@ def _column(x: Floats, k: int) -> Floats:
     return x[:, k]
 
 
-def _norm(*columns: Floats) -> Floats:
+def _single(name: str, function: Callable[[Any], Any], *arguments: Any) -> Any:
+    """function of its only argument: a ufunc would take a second one as the place to write to."""
+    if len(arguments) != 1:
+        raise MfsymError(f"a formula: {name} takes one argument, got {len(arguments)}")
+    return function(arguments[0])
+
+
+def _several(name: str, function: Callable[[Sequence[Any]], Any], *arguments: Any) -> Any:
+    """function of the list of its arguments, broadcast against each other."""
+    if not arguments:
+        raise MfsymError(f"a formula: {name} takes one argument or more, got none")
+    return function(np.broadcast_arrays(*arguments))
+
+
+def _norm(columns: Sequence[Floats]) -> Floats:
     return np.sqrt(np.sum([column**2 for column in columns], axis=0))
 
 
+_SINGLE: Mapping[str, Callable[[Any], Any]] = {
+    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "tanh", "exp", "log", "sqrt", "abs", "sign")},
+    **{"erf": erf, "sigmoid": expit},
+}
+_SEVERAL: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    "min": partial(reduce, np.minimum),
+    "max": partial(reduce, np.maximum),
+    "norm": _norm,
+}
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {
-        **{name: getattr(np, name) for name in ("sin", "cos", "tan", "tanh", "exp", "log", "sqrt", "sign")},
-        **{"abs": np.abs, "min": np.minimum, "max": np.maximum, "erf": erf, "sigmoid": expit, "norm": _norm},
-    }
+    {name: partial(_single, name, function) for name, function in _SINGLE.items()}
+    | {name: partial(_several, name, function) for name, function in _SEVERAL.items()}
 )
-"""Functions of formulas, entry by entry; norm(a, b, ...) is the Euclidean norm."""
+"""Functions of formulas, entry by entry. min, max and norm, the Euclidean norm, take any number of arguments."""
 
 _ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
     {

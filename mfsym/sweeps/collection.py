@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
+from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand, noise_of
 from mfsym.configurations.layers import Resolved
 from mfsym.errors import StoreError
 from mfsym.provenance import attributes
@@ -117,8 +117,10 @@ def _loss(resolved: Resolved, told: set[str | None]) -> str:
 
 def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
     """Attributes that say how a Dataset was made; loss : what its risks are means of."""
+    values = resolved.values
+    noise = noise_of(values["init"], values["scheme"])
     return {
-        **attributes("mfsym sweep", resolved.tables(), resolved.values["seed"], loss),
+        **attributes("mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise),
         "schema_version": SCHEMA_VERSION,
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
     }

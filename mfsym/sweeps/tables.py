@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfsym.errors import MfsymError
+from mfsym.nulls import NULL_MEASURES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,7 +29,7 @@ def _number(value: Any) -> float | None:
 
 def record_names(dataset: xr.Dataset) -> tuple[str, ...]:
     """The numbers of one scheme that a Dataset holds."""
-    return (*RECORD, *(name for name in CLASS_RECORD if name in dataset))
+    return (*RECORD, *(name for name in (*CLASS_RECORD, *NULL_MEASURES) if name in dataset))
 
 
 def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import user_function
+from mfsym.accelerate import NotCompiled, user_function
+from mfsym.callables import check_writer
 from mfsym.errors import MfsymError
 from mfsym.kernels import user
 from mfsym.representations import Representation
@@ -61,11 +62,24 @@ class UserUnit(Unit):
             raise MfsymError(f"pullback must be a function, or one of {', '.join(DERIVATIVES)}, got {pullback!r}")
         if action.group != rho_x.group:
             raise MfsymError(f"action must be of {rho_x.group.name}, got {action.group.name}; restrict it")
+        key = stream_key(0, "init")
+        sizes = ((6, rho_x.dim), (7, action.dim), (8, rho_y.dim))
+        x, z, r = (normals(key, step, 1, size)[0] for step, size in sizes)
+        check_writer(forward, (x, z), rho_y.dim, "forward(x, z, out)")
+        if pullback == "complex":
+            check_writer(forward, (x, z + 0j), rho_y.dim, 'forward(x, z, out), for the derivative "complex",')
+            _check_analytic(getattr(forward, "py_func", forward), x, z, rho_y.dim)
+        if not isinstance(pullback, str):
+            check_writer(pullback, (x, z, r), action.dim, "pullback(x, z, r, out)")
         self.activation = "user"
         self.forward = user_function(forward)
         self.pull = DERIVATIVES[pullback](self.forward) if isinstance(pullback, str) else user_function(pullback)
         self._given_action = action
-        self._join(rho_x, rho_y)
+        try:
+            self._join(rho_x, rho_y)
+        except NotCompiled as error:
+            reason = " ".join(str(error).split())[:160]
+            raise MfsymError(f"forward(x, z, out) must be Python that numba compiles: {reason}") from error
         if not isinstance(pullback, str):
             self._verify_pullback()
 
@@ -95,4 +109,21 @@ class UserUnit(Unit):
             raise MfsymError(
                 f"pullback must be the derivative of forward: it differs from central differences by {error:.1e}; "
                 'correct it, or give "differences"'
+            )
+
+
+def _check_analytic(forward: Callable[..., Any], x: Floats, z: Floats, c: int) -> None:
+    """Refuse a forward whose complex steps are not its derivative in z, as with abs or max of z; at one point."""
+    for k, step in enumerate(user.DIFFERENCE_STEP * np.maximum(1.0, np.abs(z))):
+        along = np.eye(len(z))[k]
+        up, down, turned = np.empty(c), np.empty(c), np.empty(c, np.complex128)
+        forward(x, z + step * along, up)
+        forward(x, z - step * along, down)
+        forward(x, z + 1j * user.COMPLEX_STEP * along, turned)
+        slopes = (up - down) / (2.0 * step)
+        error = float(np.abs(turned.imag / user.COMPLEX_STEP - slopes).max())
+        if not error <= SLOPE_TOLERANCE * max(1.0, float(np.abs(slopes).max())):
+            raise MfsymError(
+                f'forward must be analytic in z for the derivative "complex": it differs from central differences by '
+                f'{error:.1e} along z[{k}]; give "differences", or a pullback'
             )

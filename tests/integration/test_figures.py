@@ -111,6 +111,31 @@ def test_a_script_reads_both_starts_from_one_file_or_two(name, script):
         draw(sweep("si", teachers=teachers))
 
 
+def grey_bands(figure):
+    """(number of panels with a grey band, all heights of the bands) of a figure."""
+    panels, heights = 0, []
+    for axes in figure.axes:
+        found = [each for each in axes.collections if each.get_zorder() == 0.5]
+        panels += bool(found)
+        heights += [y for each in found for path in each.get_paths() for y in path.vertices[:, 1]]
+    return panels, heights
+
+
+@pytest.mark.parametrize(
+    ("name", "inits", "panels"), [("fig6", ("wi",), 2), ("fig1", ("si", "wi"), 2), ("fig3", ("si",), 0)]
+)
+def test_null_levels_are_grey_bands_where_they_were_measured(name, inits, panels, script):
+    plain = sweep(*inits, teachers=("arbitrary", "wi"))
+    level = xr.where(plain["scheme"] == "ea", 1e-33, 0.01) * xr.ones_like(plain["rmd2_symmetrised"])
+    told = plain.assign(null_symmetrised_lower=level, null_symmetrised_upper=4.0 * level)
+    draw = script(name).draw
+    found, heights = grey_bands(draw(told))
+    assert found == panels
+    assert set(np.round(heights, 12)) == ({0.01, 0.04} if panels else set())
+    assert ("Grey band" in texts(draw(told))) == bool(panels)
+    assert grey_bands(draw(plain)) == (0, [])
+
+
 @pytest.mark.parametrize(("name", "teacher"), [("fig4", "wi"), ("fig5", "arbitrary")])
 def test_clouds_have_one_column_per_scheme_that_did_not_diverge(name, teacher, script, tmp_path):
     dataset = comparison(teacher)

@@ -9,11 +9,11 @@ import pytest
 from tests.meta.sources import imports, module_name, package_files
 
 FLOORS = {
-    0: ("errors", "version", "arguments", "caches", "accelerate", "streams", "variables"),
+    0: ("errors", "version", "arguments", "callables", "caches", "accelerate", "streams", "variables"),
     1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting", "scripts"),
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "inputs", "losses"),
-    4: ("teachers", "datasets", "schemes", "metrics", "precision", "orbit_laws"),
+    4: ("teachers", "datasets", "schemes", "metrics", "precision", "orbit_laws", "nulls"),
     5: ("dynamics", "resnets", "flows", "problems"),
     6: ("discovery",),
     7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import mfsym as mf
 from mfsym.configurations import Cell
-from mfsym.dynamics import NoisySGD
+from mfsym.configurations.fields import SCHEMES
 from mfsym.errors import MfsymError
 from mfsym.experiments import (
     LAW_METRICS,
@@ -16,11 +17,16 @@ from mfsym.experiments import (
     compare,
     distance_between,
     distance_to,
+    dynamics_of,
+    problem_of,
     run_cell,
     simulate,
     snapshot_steps,
+    start_of,
 )
+from mfsym.flows import flow_of
 from mfsym.metrics import distance2_to_si
+from mfsym.nulls import NULL_MEASURES
 from mfsym.stores.archives import arrays_digest
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
@@ -127,18 +133,44 @@ def test_snapshots_are_steps_without_repeats() -> None:
     assert list(snapshot_steps(Cell(n=10, horizon=1.0), 1)) == [10]
 
 
-def test_noise_is_projected_exactly_when_the_start_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    original = NoisySGD.__init__
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("init", ["si", "wi"])
+def test_noise_is_projected_exactly_when_the_start_is(init: str, scheme: str) -> None:
+    cell = replace(SMALL, init=init, schemes=(scheme,))
+    problem = problem_of(cell)
+    dynamics = dynamics_of(cell, scheme, problem)
+    assert cell.noise == dynamics.noise(start_of(cell, dynamics))
+    assert cell.noise == ("projected" if init == "si" or scheme == "ea" else "isotropic")
+    flow = flow_of(cell, problem.data, problem.unit, mf.Accuracy(order=4))
+    flow.init(mf.start_cloud(problem.unit, init, 8))
+    assert (flow.noise_projector is not None) == (cell.noise == "projected")
 
-    def spy(self: NoisySGD, *args: object, **options: object) -> None:
-        seen.append(options["projected_noise"])
-        original(self, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(NoisySGD, "__init__", spy)
-    for init in ("si", "wi"):
-        run_cell(replace(SMALL, init=init, schemes=("vanilla",)))
-    assert seen == [True, False]
+def test_every_training_records_its_noise() -> None:
+    tiny = {"n": 4, "horizon": 0.5, "alpha": 5.0}
+    assert simulate("wi", "fa", init="si", **tiny).attrs["noise"] == "projected"
+    assert simulate("wi", "fa", init="wi", **tiny).attrs["noise"] == "isotropic"
+    both = compare("wi", init="wi", schemes=("fa", "ea"), **tiny)
+    assert both.attrs["noise"] == "isotropic, projected for ea"
+    limit = mf.flow("wi", "fa", init="si", n=4, horizon=0.5, snapshots=2, beta=0.0, accuracy=mf.Accuracy(order=8))
+    assert limit.attrs["noise"] == "projected"
+
+
+def test_a_comparison_may_ask_for_null_levels() -> None:
+    tiny = {"n": 6, "horizon": 0.5, "alpha": 5.0, "init": "wi", "schemes": ("vanilla", "ea")}
+    plain, asked = compare("arbitrary", replicates=2, **tiny), compare("arbitrary", replicates=2, null=19, **tiny)
+    assert not set(NULL_MEASURES) & set(plain.data_vars)
+    for name in plain.data_vars:
+        if name not in TIMINGS:
+            assert np.array_equal(plain[name].values, asked[name].values), name
+    one = asked.sel(scheme="vanilla", replicate=1)
+    action = mf.reference_unit().action
+    found = mf.null_level(one["particles"].values, action, draws=19, replicate=1)
+    assert [float(one[name]) for name in NULL_MEASURES] == [found.level, found.lower, found.upper, found.p_value]
+    assert found.observed == pytest.approx(float(one["rmd2_symmetrised"]), abs=ALGEBRA)
+    assert (asked["p_value_symmetrised"].sel(scheme="ea") == 1.0).all()
+    with pytest.raises(MfsymError, match="null_level"):
+        simulate("wi", null=19)
 
 
 def _cloud(n: int = 6) -> np.ndarray:
