@@ -17,9 +17,8 @@ from numpy.typing import ArrayLike
 from mfsym.errors import MfsymError
 from mfsym.transport.chambers import folded, is_closed, stabiliser
 from mfsym.transport.clouds import Cloud, as_atoms, pair
-from mfsym.transport.dense import padded_distances
-from mfsym.transport.distances import SMALL, certified, from_matrix, scale_of, w2
-from mfsym.transport.exact import solve_by_auction
+from mfsym.transport.distances import first_proved, quotient_candidates, w2
+from mfsym.transport.loading import load_solvers
 from mfsym.transport.results import FloatArray, W2Result
 
 ORTHOGONAL = 1e-9
@@ -71,18 +70,15 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     """
     first, second = pair(a, b, None, None)
     group = group_matrices(matrices, first.z.shape[1])
+    load_solvers()
     started = time.perf_counter()
     if is_closed(group):
         first, second = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
         group = stabiliser(group)
         if len(group) == 1:
             return replace(w2(first.z, second.z), seconds=time.perf_counter() - started)
-    if first.z.shape[0] * second.z.shape[0] > SMALL**2:
-        result = solve_by_auction(first, second, group)
-    else:
-        cost = np.min([padded_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
-        result = from_matrix(cost, first, second, started)
-    return replace(certified(result, scale_of(first, second)), seconds=time.perf_counter() - started)
+    result = first_proved(quotient_candidates(first, second), first, second, group)
+    return replace(result, seconds=time.perf_counter() - started)
 
 
 def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
