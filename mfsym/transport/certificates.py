@@ -34,6 +34,9 @@ COINCIDE = 1e-24
 
 ROUNDING = 2.0**-53
 
+IMAGES = 1e-6
+"""What the rounding of images M_g z may change of W2^2, relative to it."""
+
 PAIRS = 4 * 10**6
 """Pairs of atoms up to which potentials are taken anew from the plan."""
 
@@ -55,25 +58,23 @@ class Coupling(NamedTuple):
     iterations: int = 0
 
 
-def certified(
-    found: Coupling, a: Cloud, b: Cloud, costs: Callable[[], FloatArray], matrices: FloatArray | None = None
-) -> W2Result:
+def certified(found: Coupling, a: Cloud, b: Cloud, costs: Callable[[], FloatArray] | None = None) -> W2Result:
     """The result with its bounds; TransportFailed where they do not agree to CERTIFIED of the value.
 
-    costs : makes the cost matrix (N, M). It is asked for small problems only whose bounds do not agree at first.
+    costs : makes the cost matrix (N, M), if it can be had. Small problems are asked for it whose bounds do not agree.
     """
-    bounds = _bounds(found, a, b)
-    if not _agree(bounds) and not found.exact:
+    bounds = bounds_of(found, a, b)
+    if not agree(bounds) and not found.exact:
         masses = exact_masses(found.plan, a, b)
         found = found if masses is None else _with_masses(found, masses)
-        bounds = _bounds(found, a, b)
-    if not _agree(bounds) and a.z.shape[0] * b.z.shape[0] <= PAIRS:
+        bounds = bounds_of(found, a, b)
+    if not agree(bounds) and costs is not None and a.z.shape[0] * b.z.shape[0] <= PAIRS:
         again = _with_least_potentials(found, costs(), a, b)
         found = found if again is None else again
-        bounds = _bounds(found, a, b)
+        bounds = bounds_of(found, a, b)
     upper, lower = bounds
     refuse_underflow(upper, found.plan, a, b, found.cost)
-    if not _agree(bounds) and not coincide(found.plan, a, b, found.cost):
+    if not agree(bounds) and not coincide(found.plan, a, b, found.cost):
         raise TransportFailed(
             f"the bounds on W2^2 must agree to {CERTIFIED:g}, got [{lower:.17g}, {upper:.17g}] from {found.method}; "
             "look for rows that are far from all others, such as codes for missing values"
@@ -90,12 +91,13 @@ def certified(
     )
 
 
-def _agree(bounds: tuple[float, float]) -> bool:
+def agree(bounds: tuple[float, float]) -> bool:
+    """Whether an upper and a lower bound on W2^2 are as close as is promised."""
     upper, lower = bounds
     return upper - lower <= CERTIFIED * upper
 
 
-def _bounds(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
+def bounds_of(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
     """Upper and lower bound on W2^2; rounding counts where it is more than RULE of the value."""
     mass = found.plan.mass
     value = float(mass @ found.cost)
@@ -135,7 +137,7 @@ def marginal_errors(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
     for cloud, atoms, potential in ((a, plan.rows, u), (b, plan.columns, v)):
         count = cloud.z.shape[0]
         held, mass = np.bincount(atoms, plan.mass, count), exact_mass(cloud)
-        residual = np.abs(held - mass) + 8.0 * ROUNDING * np.maximum(held, mass)
+        residual = np.abs(held - mass) + (4 + np.bincount(atoms, minlength=count)) * ROUNDING * np.maximum(held, mass)
         excess += float(residual @ np.square(cloud.z - middle).sum(axis=1))
         loss += float(residual @ np.abs(potential))
         rates += residual[atoms] / held[atoms]
@@ -149,7 +151,7 @@ def _with_masses(found: Coupling, masses: FloatArray) -> Coupling:
 
 
 def exact_mass(cloud: Cloud) -> FloatArray:
-    """Weights that sum to 1, each with an error of no more than 2 units in its last place."""
+    """Weights that sum to 1, each with a relative error of no more than 2 ROUNDING."""
     if cloud.weights is None:
         return cloud.mass()
     given = cloud.weights if cloud.given is None else cloud.given
@@ -212,3 +214,28 @@ def refuse_underflow(value: float, plan: Plan, a: Cloud, b: Cloud, cost: FloatAr
             f"W2^2 must be 0 or at least {NORMAL:.1g} to keep its digits, got {value:.3g}; scale the clouds up, "
             "their squares underflow"
         )
+
+
+def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: FloatArray) -> W2Result:
+    """The result itself, where the rounding of images M_g z to float64 changed it by at most IMAGES of itself.
+
+    a : (N, p) and b : (M, p), the atoms of its plan or other points of their orbits.  matrices : (K, p, p).
+    If atoms move by d(z) at most, W2 moves by the root mean square of d over pairs at most. Permutations and changes of
+    sign do not round. TransportFailed otherwise, unless the atoms of every pair coincide up to rounding.
+    """
+    plan, p = result.plan, a.shape[1]
+    assert plan is not None
+    if np.isin(matrices, (-1.0, 0.0, 1.0)).all():
+        return result
+    size = np.square(a[plan.rows]).sum(axis=1) + np.square(b[plan.columns]).sum(axis=1)
+    moved = (p + 2.0) * 2.0 * ROUNDING * float(np.sqrt(2.0 * plan.mass @ size))
+    if 2.0 * moved * result.value + moved**2 <= IMAGES * result.w2_squared:
+        return result
+    x, y = a[plan.rows], b[plan.columns]
+    cost = np.min([np.square(x - y @ matrix.T).sum(axis=1) for matrix in matrices], axis=0)
+    if (np.maximum(cost, NORMAL) <= COINCIDE * size).all():
+        return result
+    raise TransportFailed(
+        f"images of atoms must be known to {IMAGES:g} of W2^2, got {result.w2_squared:.3g} with images rounded by up "
+        f"to {moved:.3g}; look for rows that are far from all others, such as codes for missing values"
+    )

@@ -7,63 +7,49 @@ Applied Mathematicians, 2015, theorem 2.9). The value needs no other proof than 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.transport.certificates import CERTIFIED, RULE, exact_mass, refuse_underflow
+from mfsym.transport.certificates import Coupling, agree, bounds_of, certified
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.masses import units_of
 from mfsym.transport.rationals import whole_masses
-from mfsym.transport.results import FloatArray, IntArray, Plan, W2Result, relative_gap
+from mfsym.transport.results import FloatArray, IntArray, Plan, W2Result
 
 
 def sort(a: Cloud, b: Cloud) -> W2Result:
     """Squared W2 of clouds (N, 1) and (M, 1), whose weights are counted in units where these are fine enough."""
     started = time.perf_counter()
     orders = np.argsort(a.z[:, 0], kind="stable"), np.argsort(b.z[:, 0], kind="stable")
-    steps, error = _increasing(a, b, orders), 0.0
-    value = _cost(a, b, orders, steps)
-    if a.weights is not None or b.weights is not None:
-        error = _rounding_of_units(a, b)
-        if error > CERTIFIED / 2.0 * value:
-            steps, error = _increasing(a, b, orders, exact=True), 0.0
-            value = _cost(a, b, orders, steps)
-    error = error if error > RULE * value else 0.0
-    plan = Plan(orders[0][steps[0]], orders[1][steps[1]], steps[2])
-    refuse_underflow(value, plan, a, b, np.square(a.z[plan.rows, 0] - b.z[plan.columns, 0]))
-    return W2Result(
-        w2_squared=value + error,
-        lower_bound=max(value - error, 0.0),
-        relative_gap=relative_gap(value + error, max(value - error, 0.0)),
-        method="sort",
-        seconds=time.perf_counter() - started,
-        plan=plan,
-        potentials=_staircase_potentials(a.z[:, 0], b.z[:, 0], orders, steps),
-        iterations=plan.rows.size,
-    )
+    found = _increasing(a, b, orders)
+    if not agree(bounds_of(found, a, b)):
+        found = _increasing(a, b, orders, exact=True)
+    return replace(certified(found, a, b), seconds=time.perf_counter() - started)
 
 
-Steps = tuple[IntArray, IntArray, FloatArray]
-"""Places of the rows and columns, in order, that share mass, and how much."""
-
-
-def _increasing(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], exact: bool = False) -> Steps:
+def _increasing(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], exact: bool = False) -> Coupling:
     """The increasing coupling, with masses in units or, for ``exact``, in Python's integers."""
-    if a.weights is None and b.weights is None and a.z.shape == b.z.shape:
-        steps = np.arange(a.z.shape[0])
-        return steps, steps, a.mass()
-    if exact:
-        masses = [np.array(each, dtype=object) for each in whole_masses(a, b)]
+    uniform = a.weights is None and b.weights is None
+    if uniform and a.z.shape == b.z.shape:
+        i = j = np.arange(a.z.shape[0])
+        mass = a.mass()
     else:
-        masses = list(units_of(a, b))
-    i, j, mass = _staircase(masses[0][orders[0]], masses[1][orders[1]])
-    total = masses[0].sum()
-    return i, j, (mass / total).astype(np.float64)
-
-
-def _cost(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], steps: Steps) -> float:
-    return float(steps[2] @ np.square(a.z[orders[0][steps[0]], 0] - b.z[orders[1][steps[1]], 0]))
+        masses = [np.array(each, dtype=object) for each in whole_masses(a, b)] if exact else list(units_of(a, b))
+        i, j, units = _staircase(masses[0][orders[0]], masses[1][orders[1]])
+        mass = (units / masses[0].sum()).astype(np.float64)
+    plan = Plan(orders[0][i], orders[1][j], mass)
+    return Coupling(
+        method="sort",
+        plan=plan,
+        cost=np.square(a.z[plan.rows, 0] - b.z[plan.columns, 0]),
+        slack=np.zeros(mass.size),
+        potentials=_staircase_potentials(a.z[:, 0], b.z[:, 0], orders, (i, j)),
+        rounding=0.0,
+        exact=exact or uniform,
+        iterations=mass.size,
+    )
 
 
 def _staircase(mass_a: NDArray[np.generic], mass_b: NDArray[np.generic]) -> tuple[IntArray, IntArray, IntArray]:
@@ -75,28 +61,11 @@ def _staircase(mass_a: NDArray[np.generic], mass_b: NDArray[np.generic]) -> tupl
     return np.searchsorted(ends_a, ends, side="left"), np.searchsorted(ends_b, ends, side="left"), mass
 
 
-def _rounding_of_units(a: Cloud, b: Cloud) -> float:
-    """What the rounding of weights to units may change of W2^2, up or down.
-
-    Mass that is too much or too little goes by way of one point m, as in ``certificates.marginal_errors``; the pair
-    that it leaves is at most as long as the distances of its ends from m, one of them perhaps that of the furthest.
-    """
-    units, middle = units_of(a, b), float(a.z.mean())
-    moment, moved, furthest = 0.0, 0.0, 0.0
-    for cloud, counted in zip((a, b), units, strict=True):
-        mass, squares = exact_mass(cloud), np.square(cloud.z[:, 0] - middle)
-        held = counted / counted.sum()
-        residual = np.abs(held - mass) + 2.0**-50 * np.maximum(held, mass)
-        moment, moved = moment + float(residual @ squares), moved + float(residual.sum())
-        furthest += float(squares.max())
-    return 3.0 * moment + 6.0 * moved * furthest
-
-
 def _staircase_potentials(
-    x: FloatArray, y: FloatArray, orders: tuple[IntArray, IntArray], steps: Steps
+    x: FloatArray, y: FloatArray, orders: tuple[IntArray, IntArray], steps: tuple[IntArray, IntArray]
 ) -> tuple[FloatArray, FloatArray]:
     """Duals tight along the staircase: v rises by c(i, j') - c(i, j) where the path moves on from column j to j'."""
-    (order_a, order_b), (steps_a, steps_b, _) = orders, steps
+    (order_a, order_b), (steps_a, steps_b) = orders, steps
     xs, ys = x[order_a], y[order_b]
     row_of_column = np.zeros(ys.size, dtype=np.int64)
     np.maximum.at(row_of_column, steps_b, steps_a)

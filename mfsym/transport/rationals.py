@@ -56,17 +56,27 @@ def _counts(cloud: Cloud) -> list[int]:
 
 
 def whole_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> tuple[list[list[int]], int]:
-    """Squared distances, the smallest over the images M_g y_j as float64 rounds them, times 4 to the exponent."""
-    n, p = x.shape
-    images = y[None] if matrices is None else np.stack([y @ matrix.T for matrix in matrices])
-    numbers, exponent = whole(np.concatenate([x.ravel(), images.ravel()]).tolist())
+    """Squared distances of x (N, p) and y (M, p), the smallest over the images M_g y_j, times 4 to the exponent."""
+    (n, p), m = x.shape, y.shape[0]
+    numbers, exponent = whole(np.concatenate([x.ravel(), y.ravel()]).tolist())
     points = [numbers[start : start + p] for start in range(0, len(numbers), p)]
-    rows, others, m = points[:n], points[n:], y.shape[0]
+    rows, images = points[:n], points[n:]
+    if matrices is not None:
+        entries, power = whole(matrices.ravel().tolist())
+        lines = [entries[start : start + p] for start in range(0, len(entries), p)]
+        group = [lines[start : start + p] for start in range(0, len(lines), p)]
+        rows = [[k << max(-power, 0) for k in row] for row in rows]
+        images = [[_dot(line, point) << max(power, 0) for line in matrix] for matrix in group for point in images]
+        exponent += min(power, 0)
     costs = []
     for row in rows:
-        line = [sum((s - t) ** 2 for s, t in zip(row, other, strict=True)) for other in others]
+        line = [sum((s - t) ** 2 for s, t in zip(row, image, strict=True)) for image in images]
         costs.append(line if len(line) == m else [min(line[j::m]) for j in range(m)])
     return costs, exponent
+
+
+def _dot(one: list[int], other: list[int]) -> int:
+    return sum(s * t for s, t in zip(one, other, strict=True))
 
 
 def solve_whole(

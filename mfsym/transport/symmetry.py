@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfsym.errors import MfsymError
+from mfsym.errors import MfsymError, TransportFailed
+from mfsym.transport.certificates import check_images
 from mfsym.transport.chambers import folded, is_closed, stabiliser
 from mfsym.transport.clouds import Cloud, as_atoms, pair
 from mfsym.transport.distances import first_proved, quotient_candidates, w2
 from mfsym.transport.loading import load_solvers
+from mfsym.transport.rationals import PAIRS, solve_rational
 from mfsym.transport.results import FloatArray, W2Result
 
 ORTHOGONAL = 1e-9
@@ -64,6 +66,10 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, at K times fewer atoms. Where reflections
     generate the group it is W2^2 between the clouds moved into one chamber; see ``chambers``.
 
+    The images M_g z are rounded to float64, but for method "rational" in the result. The bounds hold for them; they
+    are at most 1e-6 of the value from those of the images themselves, where not all coupled pairs coincide up to
+    rounding. TransportFailed otherwise.
+
     >>> swap = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]
     >>> quotient_w2([[0.0, 1.0]], [[1.0, 0.0]], swap).w2_squared
     0.0
@@ -72,13 +78,26 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     group = group_matrices(matrices, first.z.shape[1])
     load_solvers()
     started = time.perf_counter()
-    if is_closed(group):
-        first, second = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
-        group = stabiliser(group)
-        if len(group) == 1:
-            return replace(w2(first.z, second.z), seconds=time.perf_counter() - started)
-    result = first_proved(quotient_candidates(first, second), first, second, group)
+    try:
+        result = _on_quotient(first, second, group)
+    except TransportFailed:
+        if first.z.shape[0] * second.z.shape[0] > PAIRS:
+            raise
+        result = solve_rational(first, second, group)
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def _on_quotient(first: Cloud, second: Cloud, group: FloatArray) -> W2Result:
+    """The quotient distance by solvers in float64, which round the images of atoms."""
+    a, b, left = first, second, group
+    if is_closed(group):
+        a, b = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
+        left = stabiliser(group)
+    if len(left) == 1 and left is not group:
+        result = w2(a.z, b.z)
+    else:
+        result = first_proved(quotient_candidates(a, b), a, b, left)
+    return check_images(result, first.z, second.z, group)
 
 
 def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
@@ -92,8 +111,13 @@ def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
 
 
 def w2_to_symmetrised(z: ArrayLike, matrices: ArrayLike) -> W2Result:
-    """Squared W2 between a cloud (N, p) and its symmetrised law (K N atoms)."""
-    return w2(z, symmetrised_atoms(z, matrices))
+    """Squared W2 between a cloud (N, p) and its symmetrised law (K N atoms).
+
+    The images M_g z_i are rounded to float64; TransportFailed where that may change more than 1e-6 of the value.
+    """
+    atoms = as_atoms(z)
+    images = symmetrised_atoms(atoms, matrices)
+    return check_images(w2(atoms, images), atoms, images, group_matrices(matrices, atoms.shape[1]))
 
 
 def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, tolerance: float = 1e-6) -> WIDistance:
@@ -117,7 +141,7 @@ def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, toler
         if np.array_equal(matrix, np.eye(atoms.shape[1])):
             images += atoms / count
             continue
-        result = w2(atoms, image)
+        result = check_images(w2(atoms, image), atoms, image, group)
         images += _partners(result, image) / count
         lowers.append(result.lower_bound)
         squares.append(result.w2_squared)

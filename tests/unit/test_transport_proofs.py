@@ -1,4 +1,4 @@
-"""No wrong value is accepted: thousands of small problems, far and near atoms, heavy and light, in rational arithmetic."""
+"""No wrong value is accepted: thousands of problems, atoms far and near, heavy and light, in rational arithmetic."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _case(number: int, most: int) -> Case:
     p = draw.of(1, 2, 2, 2, 3, 4, 8, 20)
     if p in GROUPS and draw.whole(0, 2) == 0:
         group = draw.of(*GROUPS[p]).matrices
-    n, m = draw.whole(1, most), draw.whole(1, most)
-    m = n if draw.whole(0, 2) == 0 else m
+    balanced = draw.whole(0, 1) == 1
+    n, m, rows_a, rows_b = _counts(draw, most, balanced)
     a, b = draw.array(n, p), draw.array(m, p)
     shape = draw.of("plain", "plain", "shared", "near", "grid", "offset", "twice")
     if shape == "shared":
@@ -86,18 +86,40 @@ def _case(number: int, most: int) -> Case:
         a, b = a[np.arange(n) // 2], b[np.arange(m) // 3]
     scale = draw.of(1.0, 1.0, 2.0**30, 1e-8)
     a, b = scale * a, scale * b
-    far = 10.0 ** draw.whole(3, 36) * draw.of(1.0, 9.97, -3.0)
-    kind = draw.of("none", "point", "point", "all", "several", "one side")
-    for cloud, count in ((a, n), (b, m)):
-        rows = draw.whole(0, count - 1) if kind != "none" and not (kind == "one side" and cloud is b) else 0
+    far, kind = 10.0 ** draw.whole(3, 36) * draw.of(1.0, 9.97, -3.0), draw.of("point", "point", "all", "several")
+    for cloud, rows in ((a, rows_a), (b, rows_b)):
         cloud[:rows, : p if kind == "all" else 1] = far
         if kind == "several":
             cloud[:rows, 0] += far * 1e-3 * np.arange(rows)
     weights = [None, None]
     if group is None and draw.whole(0, 1):
-        for side, count in ((0, n), (1, m)):
-            weights[side] = _weights(draw, count)
+        if balanced:
+            weights = _halves(draw, (n, rows_a), (m, rows_b))
+        else:
+            weights = [_weights(draw, n), _weights(draw, m)]
     return Case(a, b, *weights, group)
+
+
+def _counts(draw: Draws, most: int, balanced: bool) -> tuple[int, int, int, int]:
+    """Atoms of both clouds and far rows among them: the same share of both where balanced."""
+    if balanced:
+        share = draw.whole(2, 6)
+        far, one, other = draw.whole(1, share - 1), draw.whole(1, most // share), draw.whole(1, most // share)
+        return one * share, other * share, one * far, other * far
+    n, m = draw.whole(1, most), draw.whole(1, most)
+    m = n if draw.whole(0, 2) == 0 else m
+    return n, m, draw.of(0, draw.whole(0, n - 1)), draw.of(0, draw.whole(0, m - 1))
+
+
+def _halves(draw: Draws, *sides: tuple[int, int]) -> list[np.ndarray]:
+    """Weights of which the far rows have exactly as much in both clouds, and one near row perhaps very little."""
+    light = 2.0 ** -draw.whole(10, 60) if min(count - rows for count, rows in sides) > 1 else 0.0
+    found = []
+    for count, rows in sides:
+        near = count - rows - (light > 0.0)
+        weights = np.append(np.full(rows, 720.0 / rows), np.full(near, 720.0 / near))
+        found.append(np.append(weights, light) if light else weights)
+    return found
 
 
 def _weights(draw: Draws, count: int) -> np.ndarray | None:
@@ -141,20 +163,20 @@ def _equal(weights: np.ndarray | None) -> bool:
 def _assert_holds(result: W2Result, truth: Fraction, case: Case) -> None:
     """The bounds contain the truth, up to the rounding that ``W2Result`` states, and agree."""
     upper, lower = Fraction(result.w2_squared), Fraction(result.lower_bound)
-    slack = Fraction(ROUNDOFF) * upper + _rounding_of_images(result, case)
+    x, y = case.a[result.plan.rows], case.b[result.plan.columns]
+    size = (np.square(x).sum(axis=1) + np.square(y).sum(axis=1)).min()
+    coincide = result.w2_squared <= ROUNDOFF**2 * size
+    slack = Fraction(ROUNDOFF) * upper
+    if _rounds_images(case) and result.method != "rational":
+        slack = upper / 10**6 + (Fraction(ROUNDOFF**2 * size) if coincide else 0)
     assert lower >= 0
     assert lower - slack <= truth <= upper + slack, (float(lower), float(truth), float(upper))
-    if result.w2_squared - result.lower_bound > CERTIFIED * result.w2_squared:
-        x, y = case.a[result.plan.rows], case.b[result.plan.columns]
-        assert result.w2_squared <= ROUNDOFF**2 * (np.square(x).sum(axis=1) + np.square(y).sum(axis=1)).min()
+    assert coincide or result.w2_squared - result.lower_bound <= CERTIFIED * result.w2_squared
 
 
-def _rounding_of_images(result: W2Result, case: Case) -> Fraction:
-    """What rounding of the images M_g z to float64 may change of W2^2; none for permutations and changes of sign."""
-    if case.matrices is None or np.isin(case.matrices, (-1.0, 0.0, 1.0)).all():
-        return Fraction(0)
-    root = sum(np.sqrt(np.square(z).sum(axis=1).mean()) for z in (case.a, case.b)) * 1e-13
-    return Fraction(2.0 * root * result.value + root**2)
+def _rounds_images(case: Case) -> bool:
+    """Whether the images M_g z are rounded to float64: not by permutations and changes of sign."""
+    return case.matrices is not None and not np.isin(case.matrices, (-1.0, 0.0, 1.0)).all()
 
 
 def _tally(numbers: range) -> Counter[str]:
@@ -164,7 +186,7 @@ def _tally(numbers: range) -> Counter[str]:
         truth = exact_w2(exact_costs(case.a, case.b, case.matrices), case.weights_a, case.weights_b)
         methods = _able(case)
         for method in ("auto", methods[number % len(methods)]):
-            started = time.perf_counter()
+            started = time.process_time()
             try:
                 _assert_holds(_solved(case, method), truth, case)
                 found[f"{method} proved"] += 1
@@ -172,7 +194,7 @@ def _tally(numbers: range) -> Counter[str]:
                 found[f"{method} refused"] += 1
             except AssertionError as error:
                 raise AssertionError(f"case {number}, method {method}: {error}") from error
-            assert time.perf_counter() - started <= SLOW, f"case {number}, method {method}"
+            assert time.process_time() - started <= SLOW, f"case {number}, method {method}"
     return found
 
 
@@ -186,5 +208,31 @@ def test_accepted_values_are_right_in_rational_arithmetic():
 @compiled
 def test_thousands_of_accepted_values_are_right_in_rational_arithmetic():
     tally = _tally(range(QUICK, ALL))
+    print(dict(tally))
+    assert tally["auto refused"] == 0
+
+
+def _agreement(numbers: range) -> Counter[str]:
+    """One method against another on larger problems: bounds that are accepted overlap, and whole numbers decide."""
+    found: Counter[str] = Counter()
+    for number in numbers:
+        case, bounds = _case(number, sized(60, 8)), []
+        for method in _able(case):
+            if method == "rational" and number % 10:
+                continue
+            started = time.process_time()
+            try:
+                result = _solved(case, method)
+                bounds.append((result.lower_bound, result.w2_squared * (1.0 + CERTIFIED), method))
+                found[f"{method} proved"] += 1
+            except TransportFailed:
+                found[f"{method} refused"] += 1
+            assert time.process_time() - started <= 4.0 * SLOW, f"case {number}, method {method}"
+        assert max(bounds)[0] <= min(upper for _, upper, _ in bounds), f"case {number}: {bounds}"
+    return found
+
+
+def test_methods_agree_on_larger_problems():
+    tally = _agreement(range(ALL, ALL + sized(60, 4)))
     print(dict(tally))
     assert tally["auto refused"] == 0
