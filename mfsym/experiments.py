@@ -21,15 +21,16 @@ from mfsym.accelerate import JIT_DISABLED, compiling
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import single_cell
 from mfsym.dynamics import NoisySGD, State
-from mfsym.ensembles import init_particles, symmetrised
+from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
-from mfsym.metrics import distance2_to_si, distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised
+from mfsym.metrics import distance2_to_si, distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised, w2_symmetrised
 from mfsym.problems import Problem, load_problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
 from mfsym.schemes import Scheme
 from mfsym.teachers import Teacher, reference_teacher, reference_unit
-from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.transport import W2Result, rmd2_from, second_moment, w2
+from mfsym.transport.loading import load_auction, load_simplex
 from mfsym.units import Unit
 from mfsym.variables import TIMINGS, annotate
 
@@ -313,7 +314,11 @@ def _run_all(function: Callable[[Cell], CellResult], cells: list[Cell], jobs: in
 
 def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = None) -> dict[str, float | str]:
     """W2^2, RMD^2 and the certificate between two clouds (N, p), (M, p): what ``mfsym distance A B`` prints."""
-    result = w2(a, b, weights_b=weights_b)
+    return _record(w2(a, b, weights_b=weights_b), a, b)
+
+
+def _record(result: W2Result, a: ArrayLike, b: ArrayLike) -> dict[str, float | str]:
+    """What is printed of a result between clouds a and b."""
     return {
         "w2_squared": result.w2_squared,
         "rmd2": rmd2_from(result.w2_squared, a, b),
@@ -331,7 +336,6 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
     Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one.
     """
-    started = clock.perf_counter()
     particles = np.asarray(z, dtype=np.float64)
     reference = reference_unit(unit) if isinstance(unit, str) else unit
     if particles.shape[1] != reference.p:
@@ -339,8 +343,13 @@ def distance_to(z: ArrayLike, laws: str, unit: str | Unit = "matrix") -> dict[st
             f"the {reference.name} unit has {reference.p} parameters per particle, the cloud {particles.shape[1]}"
         )
     if laws == "symmetrised":
-        other = symmetrised(particles, reference.action)
-        return distance_between(particles, other.z, other.weights)
+        result, images = w2_symmetrised(particles, reference.action)
+        return _record(result, particles, images)
+    if laws == "wi":
+        load_auction()
+        if reference.action.group.order != 2:
+            load_simplex()
+    started = clock.perf_counter()
     if laws == "si":
         lower = upper = distance2_to_si(particles, reference.fixed_subspace)
         method = "closed form"

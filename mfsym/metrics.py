@@ -17,7 +17,8 @@ from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import QUADRATURE_ORDER, Data
-from mfsym.transport import distance_to_wi, rmd2_from, w2
+from mfsym.transport import W2Result, distance_to_wi, rmd2_from, w2
+from mfsym.transport.images import check_images
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +53,20 @@ def rmd2_si(z: ArrayLike, subspace: Subspace) -> float:
 def rmd2_symmetrised(z: ArrayLike, action: Representation) -> float:
     """RMD^2 between the law of z (N, p) and its symmetrised law (N against |G| N atoms), in [0, 1]."""
     particles = np.asarray(z, dtype=np.float64)
+    result, images = w2_symmetrised(particles, action)
+    return rmd2_from(result.w2_squared, particles, images)
+
+
+def w2_symmetrised(z: ArrayLike, action: Representation) -> tuple[W2Result, Floats]:
+    """Squared W2 between the law of z (N, p) and its symmetrised law, and the atoms of that.
+
+    TransportFailed where the rounding of far atoms' images to float64 may change more than 1e-6 of the value.
+    """
+    particles = np.asarray(z, dtype=np.float64)
     other = symmetrised(particles, action)
-    return rmd2_from(w2(particles, other.z, weights_b=other.weights).w2_squared, particles, other.z)
+    result = w2(particles, other.z, weights_b=other.weights)
+    matrices = None if action.group.order is None else action.matrices
+    return check_images(result, particles, other.z, matrices), other.z
 
 
 def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interval:
@@ -68,8 +81,7 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
     if group.order is not None:
         found = distance_to_wi(particles, action.matrices, rounds=rounds)
         return Interval(found.upper if group.order <= 2 else found.lower, found.upper)
-    other = symmetrised(particles, action)
-    distance = w2(particles, other.z, weights_b=other.weights).value
+    distance = w2_symmetrised(particles, action)[0].value
     return Interval(distance / 2.0, distance)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from mfsym.errors import TransportFailed
 from mfsym.transport.clouds import Cloud
-from mfsym.transport.rationals import NORMAL
+from mfsym.transport.rationals import NORMAL, TOO_SMALL
 from mfsym.transport.repairs import exact_masses
 from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 
@@ -33,9 +33,10 @@ COINCIDE = 1e-24
 """Squared distance of two atoms, relative to their squared sizes, that is 0 up to rounding."""
 
 ROUNDING = 2.0**-53
+"""Relative error of one rounding."""
 
-IMAGES = 1e-6
-"""What the rounding of images M_g z may change of W2^2, relative to it."""
+UNDERFLOW = 2.0**-1074
+"""Twice the absolute error of one that underflows."""
 
 PAIRS = 4 * 10**6
 """Pairs of atoms up to which potentials are taken anew from the plan."""
@@ -114,14 +115,15 @@ def rounding_of(u: FloatArray, v: FloatArray, a: Cloud, b: Cloud) -> float:
     """What rounding may take from a lower bound whose u_i = min_j c_ij - v_j was computed in float64.
 
     A column j that could make u_i smaller has c_ij = u_i + v_j up to rounding, so c_ij <= u_i + max v; costs have a
-    relative error of p + 2 units, and differences one each.
+    relative error of p + 2 units, and differences one each. Squares that underflow are off by half of the least number.
     """
     if b.weights is not None:
         v = v[b.weights > 0.0]
     largest, mass = float(v.max()), a.mass() if a.weights is not None else None
     near, size = np.maximum(u + largest, 0.0), np.abs(u)
     total = (a.z.shape[1] + 4.0) * near + 3.0 * size
-    return 2.0 * ROUNDING * float(total.mean() if mass is None else mass @ total)
+    underflow = a.z.shape[1] * UNDERFLOW
+    return 2.0 * ROUNDING * float(total.mean() if mass is None else mass @ total) + underflow
 
 
 def marginal_errors(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
@@ -210,32 +212,4 @@ def coincide(plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> bool:
 def refuse_underflow(value: float, plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> None:
     """TransportFailed where a value is so small that digits are lost, unless it is 0; cost as in ``coincide``."""
     if value < NORMAL and not coincide(plan, a, b, cost):
-        raise TransportFailed(
-            f"W2^2 must be 0 or at least {NORMAL:.1g} to keep its digits, got {value:.3g}; scale the clouds up, "
-            "their squares underflow"
-        )
-
-
-def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: FloatArray) -> W2Result:
-    """The result itself, where the rounding of images M_g z to float64 changed it by at most IMAGES of itself.
-
-    a : (N, p) and b : (M, p), the atoms of its plan or other points of their orbits.  matrices : (K, p, p).
-    If atoms move by d(z) at most, W2 moves by the root mean square of d over pairs at most. Permutations and changes of
-    sign do not round. TransportFailed otherwise, unless the atoms of every pair coincide up to rounding.
-    """
-    plan, p = result.plan, a.shape[1]
-    assert plan is not None
-    if np.isin(matrices, (-1.0, 0.0, 1.0)).all():
-        return result
-    size = np.square(a[plan.rows]).sum(axis=1) + np.square(b[plan.columns]).sum(axis=1)
-    moved = (p + 2.0) * 2.0 * ROUNDING * float(np.sqrt(2.0 * plan.mass @ size))
-    if 2.0 * moved * result.value + moved**2 <= IMAGES * result.w2_squared:
-        return result
-    x, y = a[plan.rows], b[plan.columns]
-    cost = np.min([np.square(x - y @ matrix.T).sum(axis=1) for matrix in matrices], axis=0)
-    if (np.maximum(cost, NORMAL) <= COINCIDE * size).all():
-        return result
-    raise TransportFailed(
-        f"images of atoms must be known to {IMAGES:g} of W2^2, got {result.w2_squared:.3g} with images rounded by up "
-        f"to {moved:.3g}; look for rows that are far from all others, such as codes for missing values"
-    )
+        raise TransportFailed(TOO_SMALL.format(value))

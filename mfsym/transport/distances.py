@@ -22,13 +22,11 @@ from mfsym.transport.exact import extended, restricted, solve_by_auction, suppor
 from mfsym.transport.line import sort
 from mfsym.transport.loading import load_dense, load_simplex
 from mfsym.transport.moments import rmd2_from
-from mfsym.transport.paths import PAIRS as PATHS
-from mfsym.transport.paths import solve_by_paths
-from mfsym.transport.rationals import PAIRS, solve_rational
+from mfsym.transport.rationals import is_small, solve_rational
 from mfsym.transport.repairs import in_whole_units
 from mfsym.transport.results import FloatArray, W2Result
 
-METHODS = ("auto", "sort", "auction", "dense", "emd", "paths", "rational", "sinkhorn", "sliced")
+METHODS = ("auto", "sort", "auction", "dense", "emd", "rational", "sinkhorn", "sliced")
 """Names that ``method`` accepts; the last two are approximations."""
 
 SMALL = 600
@@ -61,9 +59,9 @@ def w2(
     W2^2(mu, nu) = min over couplings of E|z - z'|^2.
 
     a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
-    method : "auto" picks an exact one, and the next where the value cannot be proved; "sort" (p = 1), "auction" (the
-    own solver, O(N) memory), "dense" (N = M, uniform), "emd" (any weights), "paths" (slower, for atoms near and far)
-    and "rational" (whole numbers, few atoms) force it; "sinkhorn" and "sliced" are approximations and say so in the result.
+    method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "dense" (N = M,
+    uniform), "emd" (any weights) and "rational" (whole numbers, few atoms) are tried first where named, and the next
+    one where it cannot prove its value: the result names the one that did. "sinkhorn" and "sliced" are approximations.
     start : potential v (M,) of a similar problem, from which the own solver may start.
     Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached, and
     where squares of coordinates overflow or underflow. ``W2Result`` states what is proved.
@@ -77,9 +75,7 @@ def w2(
         approximate = sinkhorn if method == "sinkhorn" else sliced
         return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
     first, second = pair(a, b, weights_a, weights_b)
-    if method != "auto":
-        return _solve(method, first, second, None, start)
-    return first_proved(candidates(first, second), first, second, None, start)
+    return first_proved(candidates(method, first, second), first, second, None, start)
 
 
 def rmd2(a: ArrayLike, b: ArrayLike) -> float:
@@ -97,22 +93,22 @@ def first_proved(
     refusals = []
     for method in methods:
         try:
-            return _solve(method, a, b, matrices, start)
+            return solve_by(method, a, b, matrices, start)
         except TransportFailed as refusal:
             refusals.append(refusal)
     raise refusals[0]
 
 
-def candidates(a: Cloud, b: Cloud) -> Iterator[str]:
-    """Exact methods for the clouds at hand: the fastest, and then the others that may prove what it could not."""
-    chosen = _choose(a, b)
+def candidates(method: str, a: Cloud, b: Cloud) -> Iterator[str]:
+    """The exact method asked for, or the fastest, and then the others that may prove what it could not."""
+    chosen = _choose(a, b) if method == "auto" else method
     yield chosen
-    if chosen == "sort":
+    if chosen in ("sort", "rational"):
         return
     pairs = a.z.shape[0] * b.z.shape[0]
-    able = {"auction": True, "rational": pairs <= PAIRS, "dense": _is_assignment(a, b) and pairs <= DENSE}
-    able |= {"paths": pairs <= PATHS, "emd": pairs <= DENSE}
-    yield from (method for method, can in able.items() if can and method != chosen)
+    able = {"auction": True, "rational": is_small(a, b), "dense": _is_assignment(a, b) and pairs <= DENSE}
+    able["emd"] = pairs <= DENSE
+    yield from (each for each, can in able.items() if can and each != chosen)
 
 
 def quotient_candidates(a: Cloud, b: Cloud) -> Iterator[str]:
@@ -123,8 +119,8 @@ def quotient_candidates(a: Cloud, b: Cloud) -> Iterator[str]:
     if small:
         yield matrix
     yield "auction"
-    if small:
-        yield from ("emd", "paths") if matrix == "dense" else ("paths",)
+    if small and matrix == "dense":
+        yield "emd"
 
 
 def _choose(a: Cloud, b: Cloud) -> str:
@@ -151,7 +147,7 @@ def _is_assignment(a: Cloud, b: Cloud) -> bool:
     return a.weights is None and b.weights is None and a.z.shape == b.z.shape
 
 
-def _solve(
+def solve_by(
     method: str, a: Cloud, b: Cloud, matrices: FloatArray | None = None, start: FloatArray | None = None
 ) -> W2Result:
     """The certified result of one exact method, on the quotient where matrices (K, p, p) are given."""
@@ -161,8 +157,6 @@ def _solve(
         return solve_by_auction(a, b, matrices, start)
     if method == "rational":
         return solve_rational(a, b, matrices)
-    if method == "paths":
-        return _paths(a, b, matrices)
     return _dense(a, b, matrices) if method == "dense" else _emd(a, b, matrices)
 
 
@@ -197,31 +191,6 @@ def _dense(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:
         iterations=iterations,
     )
     return certified(found, a, b, lambda: padded[:, : b.z.shape[0]])
-
-
-def _paths(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:
-    if a.z.shape[0] * b.z.shape[0] > DENSE:
-        raise MfsymError(
-            f"method 'paths' is for at most {DENSE:.0g} pairs of atoms, got {a.z.shape[0]} x {b.z.shape[0]}"
-        )
-    load_dense()
-    started = time.perf_counter()
-    whole = _costs(a, b, matrices)[:, : b.z.shape[0]]
-    plan, v, paths = solve_by_paths(whole, a, b)
-    u = (whole - v).min(axis=1)
-    cost = whole[plan.rows, plan.columns]
-    found = Coupling(
-        method="paths",
-        plan=plan,
-        cost=cost,
-        slack=cost - v[plan.columns] - u[plan.rows],
-        potentials=(u, v),
-        rounding=rounding_of(u, v, a, b),
-        exact=True,
-        seconds=time.perf_counter() - started,
-        iterations=paths,
-    )
-    return certified(found, a, b, lambda: whole)
 
 
 def _emd(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mfsym.transport.certificates import Coupling, certified, rounding_of
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.dense import least_distances
+from mfsym.transport.images import pair_costs
 from mfsym.transport.loading import load_auction
 from mfsym.transport.masses import Masses, expanded, frame_of, merged, units_of
 from mfsym.transport.results import FloatArray, Plan, W2Result
@@ -53,7 +54,7 @@ def _solved(a: Cloud, b: Cloud, matrices: FloatArray | None, start: FloatArray |
     found = Coupling(
         method="auction",
         plan=plan,
-        cost=square * pair_costs(a.z[plan.rows] / frame.scale, b.z[plan.columns] / frame.scale, matrices),
+        cost=pair_costs(a.z[plan.rows], b.z[plan.columns], matrices),
         slack=square * slack,
         potentials=frame.potentials(u, x, v, y),
         rounding=square * rounding_of(u, v, a, b),
@@ -69,16 +70,6 @@ def _spread(potential: FloatArray, side: Masses) -> tuple[FloatArray, FloatArray
     if side.group is None:
         return potential, side.atoms
     return potential[side.group], side.atoms[side.group]
-
-
-def pair_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> FloatArray:
-    """Squared distances (E,) of x (E, p) and y (E, p), the smallest over the images of y under matrices (K, p, p)."""
-    costs: FloatArray
-    if matrices is None:
-        costs = np.square(x - y).sum(axis=1)
-    else:
-        costs = np.min([np.square(x - y @ matrix.T).sum(axis=1) for matrix in matrices], axis=0)
-    return costs
 
 
 def support(cloud: Cloud) -> NDArray[np.bool_]:

@@ -47,9 +47,3 @@ def load_auction() -> None:
     set_start(problem, ordered, None, descend)
     descend(problem)
     finish(SHARE, LISTED, problem, forest_of(4, 4))
-
-
-def load_solvers() -> None:
-    """Load all of it."""
-    load_simplex()
-    load_auction()

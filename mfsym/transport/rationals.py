@@ -14,15 +14,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfsym.errors import TransportFailed
+from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.results import FloatArray, Plan, W2Result
 
-PAIRS = 4096
-"""Pairs of atoms up to which a problem is solved in whole numbers."""
+PAIRS = 10**5
+"""Pairs of atoms, with all images under a group, up to which whole numbers take no more than some seconds."""
 
 NORMAL = 2.0**-960
 """Values below this, other than 0, have lost digits to underflow."""
+
+TOO_SMALL = (
+    f"W2^2 must be 0 or at least {NORMAL:.1g} to keep its digits, got {{:.3g}}; scale the clouds up, "
+    "their squares underflow"
+)
 
 
 class Whole(NamedTuple):
@@ -147,22 +152,30 @@ def _augment(
     return mass
 
 
+def is_small(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> bool:
+    """Whether a problem has at most PAIRS pairs of atoms and images."""
+    return a.z.shape[0] * b.z.shape[0] * (1 if matrices is None else len(matrices)) <= PAIRS
+
+
 def solve_rational(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:
     """Squared W2 without rounding but that of the answer to float64; the lower bound is the value itself.
 
     matrices : (K, p, p), the group of a quotient distance, or None.
-    Raises TransportFailed for more than PAIRS pairs, and where the value is too small for float64.
+    Raises MfsymError for more than PAIRS pairs, TransportFailed where the value is too small for float64.
     """
-    n, m = a.z.shape[0], b.z.shape[0]
-    if n * m > PAIRS:
-        raise TransportFailed(f"method 'rational' is for at most {PAIRS} pairs of atoms, got {n} x {m}")
+    if not is_small(a, b, matrices):
+        n, m = a.z.shape[0], b.z.shape[0] * (1 if matrices is None else len(matrices))
+        raise MfsymError(f"method 'rational' is for at most {PAIRS} pairs of atoms and images, got {n} x {m}")
     started = time.perf_counter()
     costs, exponent = whole_costs(a.z, b.z, matrices)
     supply, demand = whole_masses(a, b)
     held, u, v = solve_whole(costs, supply, demand)
     total = sum(supply)
     cells = sorted((i, j, mass) for j, holders in enumerate(held) for i, mass in holders.items())
-    value = scaled(sum(mass * costs[i][j] for i, j, mass in cells), total, exponent)
+    number = sum(mass * costs[i][j] for i, j, mass in cells)
+    value = scaled(number, total, exponent)
+    if number and value < NORMAL:
+        raise TransportFailed(TOO_SMALL.format(value))
     return W2Result(
         w2_squared=value,
         lower_bound=value,

@@ -155,9 +155,12 @@ def descend(problem: Problem, epsilon: float = FIRST) -> int:
 
 
 def _counted(steps: int) -> int:
-    """The number of steps itself; negative ones tell that the cells ran out."""
+    """The number of steps itself; negative ones tell that no more mass could be moved."""
     if steps < 0:
-        raise TransportFailed("the plan must have few cells, got more than were set aside; use method='emd'")
+        raise TransportFailed(
+            "all mass must be placed on pairs whose costs float64 tells apart, got some that could not; look for rows "
+            "that are far from all others, such as codes for missing values"
+        )
     return steps
 
 
