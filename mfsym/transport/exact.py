@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.transport.certificates import Coupling, certified, rounding_of
+from mfsym.transport.certificates import CERTIFIED, Coupling, certified, rounding_of
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.dense import least_distances
 from mfsym.transport.images import pair_costs
 from mfsym.transport.loading import load_auction
 from mfsym.transport.masses import Masses, expanded, frame_of, merged, units_of
 from mfsym.transport.results import FloatArray, Plan, W2Result
-from mfsym.transport.solver import solve
+from mfsym.transport.solver import solve, unturned
 from mfsym.transport.starts import Transport
+from mfsym.transport.turns import rounding_of_turn
 
 
 def solve_by_auction(
@@ -46,18 +47,27 @@ def _solved(a: Cloud, b: Cloud, matrices: FloatArray | None, start: FloatArray |
     if start is not None:
         shift = frame.shift_a - frame.shift_b
         guess = start[columns.single] / frame.scale**2 + 2.0 * (columns.atoms @ shift)
-    solution = solve(Transport(rows.atoms, columns.atoms, rows.units, columns.units, matrices), guess)
+    task = Transport(rows.atoms, columns.atoms, rows.units, columns.units, matrices)
+    solution = solve(task, guess)
     plan = expanded((solution.rows, solution.columns, solution.flow), units, [rows, columns])
     square = frame.scale**2
-    (u, x), (v, y) = _spread(solution.u, rows), _spread(solution.v, columns)
+    cost, (v, y) = pair_costs(a.z[plan.rows], b.z[plan.columns], matrices), _spread(solution.v, columns)
+    u, x = _spread(solution.u, rows)
+    rounding = rounding_of(u, v, a, b)
+    if solution.turned:
+        error = float(a.mass() @ rounding_of_turn(np.maximum(u + v.max(), 0.0), x, y))
+        if square * error > 0.1 * CERTIFIED * float(plan.mass @ cost):
+            u, error = _spread(unturned(task, solution.v), rows)[0], 0.0
+            rounding = rounding_of(u, v, a, b)
+        rounding += error
     slack = pair_costs(x[plan.rows], y[plan.columns], matrices) - v[plan.columns] - u[plan.rows]
     found = Coupling(
         method="auction",
         plan=plan,
-        cost=pair_costs(a.z[plan.rows], b.z[plan.columns], matrices),
+        cost=cost,
         slack=square * slack,
         potentials=frame.potentials(u, x, v, y),
-        rounding=square * rounding_of(u, v, a, b),
+        rounding=square * rounding,
         exact=a.weights is None and b.weights is None,
         seconds=time.perf_counter() - started,
         iterations=solution.iterations,

@@ -57,7 +57,7 @@ def _increasing(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], exact: bo
 def _staircase(mass_a: NDArray[np.generic], mass_b: NDArray[np.generic]) -> tuple[IntArray, IntArray, IntArray]:
     """Cells (i, j) that the increasing coupling of sorted whole masses fills, and the mass of each."""
     ends_a, ends_b = np.cumsum(mass_a), np.cumsum(mass_b)
-    ends = np.unique(np.concatenate([ends_a, ends_b]))
+    ends = np.sort(np.concatenate([ends_a, ends_b]), kind="stable")
     mass = np.diff(ends, prepend=0)
     ends, mass = ends[mass > 0], mass[mass > 0]
     return np.searchsorted(ends_a, ends, side="left"), np.searchsorted(ends_b, ends, side="left"), mass

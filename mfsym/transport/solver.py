@@ -68,7 +68,10 @@ TRIES = 3
 
 
 class Solution(NamedTuple):
-    """Cells (rows, columns, flow), duals with u_i = min_j c_ij - v_j, and the number of bids."""
+    """Cells (rows, columns, flow), duals with u_i = min_j c_ij - v_j, and the number of bids.
+
+    turned : whether these costs are those between atoms turned in float64, see ``unturned``.
+    """
 
     rows: IntArray
     columns: IntArray
@@ -76,6 +79,7 @@ class Solution(NamedTuple):
     u: FloatArray
     v: FloatArray
     iterations: int
+    turned: bool
 
 
 def solve(task: Transport, start: FloatArray | None = None) -> Solution:
@@ -109,13 +113,14 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
         rows=order_x[problem.market.row[cells]],
         columns=order_y[_columns_of_cells(problem)[cells]],
         flow=problem.market.flow[cells],
-        u=solution_u if axes is None else _unturned(task, solution_v),
+        u=solution_u,
         v=solution_v,
         iterations=iterations,
+        turned=axes is not None,
     )
 
 
-def _unturned(task: Transport, v: FloatArray) -> FloatArray:
+def unturned(task: Transport, v: FloatArray) -> FloatArray:
     """Duals of the rows for duals v of the columns (M,), in coordinates that no turn has rounded."""
     columns, order = columns_of(task.y, task.matrices)
     columns.v[:] = v[order]

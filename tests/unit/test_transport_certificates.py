@@ -22,10 +22,12 @@ from mfsym.transport.certificates import COINCIDE, Coupling, certified, least_po
 from mfsym.transport.chambers import folded
 from mfsym.transport.clouds import as_cloud
 from mfsym.transport.dense import squared_distances
+from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.packs import columns_of, forest_of, problem_of
 from mfsym.transport.rationals import PAIRS, scaled, whole, whole_costs, whole_masses
 from mfsym.transport.repairs import exact_masses, in_whole_units
 from mfsym.transport.starts import renew_lists
+from mfsym.transport.turns import flat_axes, rounding_of_turn
 from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import compiled, sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
@@ -271,6 +273,25 @@ def test_a_plan_for_other_weights_is_not_accepted():
     assert certified(coupling, as_cloud(a), as_cloud(b)).relative_gap <= 1e-9
     with pytest.raises(MfsymError, match="must agree"):
         certified(coupling, as_cloud(a, uniforms(KEY, 24, 20, 1)[:, 0] + 1.0), as_cloud(b), lambda: cost)
+
+
+def _flat(step: int, n: int, far: float) -> np.ndarray:
+    """Atoms near a plane askew to the coordinates, some of them far."""
+    z = normals(KEY, step, n, 4) * [1.0, 1.0, 1e-4, 1e-4]
+    z[: n // 10] *= far
+    return z @ np.linalg.qr(normals(KEY, 30, 4, 4))[0]
+
+
+@compiled
+@pytest.mark.parametrize("far", [1.0, 1e6])
+def test_the_rounding_of_turned_coordinates_is_taken_in(far):
+    a, b = _flat(31, 300, far), _flat(32, 300, far)
+    assert flat_axes(a, b) is not None
+    result = solve_by_auction(as_cloud(a), as_cloud(b))
+    _assert_proved(result, w2(a, b, method="dense").w2_squared)
+    turn = np.linalg.qr(normals(KEY, 33, 4, 4))[0]
+    near, turned = squared_distances(a, b), squared_distances(a @ turn, b @ turn)
+    assert (np.abs(near - turned) <= np.array([rounding_of_turn(line, a, b) for line in turned.T]).T).all()
 
 
 FIRST_CALL = """
