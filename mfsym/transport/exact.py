@@ -60,7 +60,9 @@ def _solved(a: Cloud, b: Cloud, matrices: FloatArray | None, start: FloatArray |
             u, error = _spread(unturned(task, solution.v), rows)[0], 0.0
             rounding = rounding_of(u, v, a, b)
         rounding += error
-    slack = pair_costs(x[plan.rows], y[plan.columns], matrices) - v[plan.columns] - u[plan.rows]
+    shifted = (frame.shift_a != frame.shift_b).any()
+    between = pair_costs(x[plan.rows], y[plan.columns], matrices) if shifted else cost / square
+    slack = between - v[plan.columns] - u[plan.rows]
     found = Coupling(
         method="auction",
         plan=plan,

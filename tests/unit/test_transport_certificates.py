@@ -220,10 +220,11 @@ def _order(p: int) -> np.ndarray:
     return np.argsort(np.argsort(np.sin(np.arange(1.0, p + 1.0))))
 
 
+@compiled
 def test_images_of_far_atoms_that_rounding_moves_are_refused():
     """Turned by 72 degrees, 1e30 is known to 1e14 only; whole numbers know better, where they can be had."""
     rotations = cyclic(5).vector()
-    turns, n = rotations.matrices, sized(400, 400)
+    turns, n = rotations.matrices, 400
     a, b = normals(KEY, 19, n, 2), normals(KEY, 20, n, 2)
     a[: n // 4], b[: n // 4] = [[1e30, 0.0]], [[1e30, 0.0]] @ turns[1].T
     closed = np.vstack([symmetrised_atoms([[1e30, 1e29]], turns), a[n // 4 :]])
