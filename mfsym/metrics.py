@@ -19,7 +19,8 @@ from mfsym.orbit_laws import Estimated, symmetrised_w2, wi_bounds
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import QUADRATURE_ORDER, Data
-from mfsym.transport import distance_to_wi, rmd2_from, w2
+from mfsym.transport import W2Result, distance_to_wi, rmd2_from, w2
+from mfsym.transport.images import check_images
 
 Floats = NDArray[np.float64]
 
@@ -66,12 +67,22 @@ def rmd2_symmetrised_estimate(z: ArrayLike, action: Representation, zero: float 
     """``rmd2_symmetrised`` with the error of the quadrature over the group: see ``orbit_laws.symmetrised_w2``."""
     particles = as_floats(z, "particles")
     if action.group.order is not None:
-        other = symmetrised(particles, action)
-        square = w2(particles, other.z, weights_b=other.weights).w2_squared
-        return Estimated(rmd2_from(square, particles, other.z, zero), 0.0)
+        result, images = w2_symmetrised(particles, action)
+        return Estimated(rmd2_from(result.w2_squared, particles, images, zero), 0.0)
     found = symmetrised_w2(particles, action)
     value, error = (rmd2_from(square, particles, particles, zero) for square in found)
     return Estimated(value, error)
+
+
+def w2_symmetrised(z: ArrayLike, action: Representation) -> tuple[W2Result, Floats]:
+    """Squared W2 between the law of z (N, p) and its symmetrised law under a finite group, and the atoms of that.
+
+    TransportFailed where the rounding of far atoms' images to float64 may change more than 1e-6 of the value.
+    """
+    particles = as_floats(z, "particles")
+    other = symmetrised(particles, action)
+    result = w2(particles, other.z, weights_b=other.weights)
+    return check_images(result, particles, other.z, action.matrices), other.z
 
 
 def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interval:

@@ -6,22 +6,26 @@ import time as clock
 
 from numpy.typing import ArrayLike
 
-from mfsym.ensembles import symmetrised
 from mfsym.errors import MfsymError
-from mfsym.metrics import distance2_to_si, distance_wi
+from mfsym.metrics import distance2_to_si, distance_wi, w2_symmetrised
 from mfsym.nulls import null_level
 from mfsym.orbit_laws import symmetrised_w2
 from mfsym.representations import Representation
 from mfsym.teachers import reference_unit
-from mfsym.transport import rmd2_from, second_moment, w2
+from mfsym.transport import W2Result, rmd2_from, second_moment, w2
 from mfsym.transport.clouds import as_atoms
+from mfsym.transport.loading import load_auction, load_simplex
 from mfsym.transport.results import FloatArray
 from mfsym.units import Unit
 
 
 def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = None) -> dict[str, float | str]:
     """W2^2, RMD^2 and the certificate between two clouds (N, p), (M, p): what ``mfsym distance A B`` prints."""
-    result = w2(a, b, weights_b=weights_b)
+    return _record(w2(a, b, weights_b=weights_b), a, b)
+
+
+def _record(result: W2Result, a: ArrayLike, b: ArrayLike) -> dict[str, float | str]:
+    """What is printed of a result between clouds a and b."""
     return {
         "w2_squared": result.w2_squared,
         "rmd2": rmd2_from(result.w2_squared, a, b),
@@ -43,7 +47,6 @@ def distance_to(
     one; ``lower_bound`` is one of the squared distance. To the symmetrised law of an infinite group it is an estimate,
     with its ``error``.
     """
-    started = clock.perf_counter()
     particles = as_atoms(z)
     reference = reference_unit(unit) if isinstance(unit, str) else unit
     if particles.shape[1] != reference.p:
@@ -54,10 +57,15 @@ def distance_to(
         level = null_level(particles, reference.action, laws, draws=null, seed=seed)
         return distance_to(particles, laws, reference) | level.record()
     if laws == "symmetrised" and reference.action.group.order is None:
-        return _to_symmetrised(particles, reference.action, started)
+        return _to_symmetrised(particles, reference.action)
     if laws == "symmetrised":
-        other = symmetrised(particles, reference.action)
-        return distance_between(particles, other.z, other.weights)
+        result, images = w2_symmetrised(particles, reference.action)
+        return _record(result, particles, images)
+    if laws == "wi":
+        load_auction()
+        if reference.action.group.order != 2:
+            load_simplex()
+    started = clock.perf_counter()
     if laws == "si":
         lower = upper = distance2_to_si(particles, reference.fixed_subspace)
         method = "closed form"
@@ -77,11 +85,13 @@ def distance_to(
     }
 
 
-def _to_symmetrised(z: FloatArray, action: Representation, started: float) -> dict[str, float | str]:
+def _to_symmetrised(z: FloatArray, action: Representation) -> dict[str, float | str]:
     """As ``distance_to``, for the symmetrised law of an infinite group: an estimate, its error, a certified bound.
 
     That law is invariant, so that no lower bound on the distance to the invariant laws exceeds the one to it.
     """
+    load_auction()
+    started = clock.perf_counter()
     found, lower = symmetrised_w2(z, action), distance_wi(z, action).lower ** 2
     return {
         "w2_squared": found.value,

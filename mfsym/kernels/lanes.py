@@ -88,8 +88,8 @@ def _keep(a: Any, o: int, lanes: Any) -> None:
     a[o : o + WIDTH] = lanes
 
 
-def _below(lanes: Any, bound: float) -> int:
-    return int(sum(1 << t for t in range(WIDTH) if lanes[t] <= bound))
+def _below(lanes: Any, bound: Any) -> int:
+    return sum(1 << t for t, near in enumerate(lanes <= bound) if near)
 
 
 def _lowest(mask: int) -> int:

@@ -34,6 +34,9 @@ FIRST = 4
 GOALS = 128
 """Columns with free mass whose distances bound how far a round looks; a round ends when it met so many."""
 
+STALLED = 20
+"""Rounds in a row without any mass moved after which there is no hope of more."""
+
 
 class Forest(NamedTuple):
     """State of one round. Items of the heap: column j as j, row i's virtual item as M + i."""
@@ -139,14 +142,23 @@ def reach(i: int, entry: int, root: int, height: float, forest: Forest) -> None:
 
 @exact
 def look_further(i: int, now: float, problem: Problem, forest: Forest) -> None:
-    """Search row i's next columns among those not yet passed, and offer them the way through it."""
+    """Search row i's next columns among those not yet passed, and offer them the way through it.
+
+    A search that can find no more than this one comes after all that this one found are passed, also where rounding
+    makes them tie: it would find the same again.
+    """
     columns, found = problem.columns, problem.found
     k = min(forest.asked[i], found.value.size)
     forest.asked[i] = min(2 * k, found.value.size)
     count = nearest(problem.x[i], columns, k, forest.goals[-1] - forest.height[i], found)
     offer(i, now, found.column[:count], found.cost[:count], problem.market, columns.v, forest)
     if count == k:
-        push(columns.v.size + i, max(forest.height[i] + found.value[count - 1], now), forest.heap)
+        further = max(forest.height[i] + found.value[count - 1], now)
+        if k == found.value.size:
+            for t in range(count):
+                further = max(further, forest.height[i] + found.cost[t] - columns.v[found.column[t]])
+            further = np.nextafter(further, np.inf)
+        push(columns.v.size + i, further, forest.heap)
 
 
 @exact
@@ -260,22 +272,29 @@ def forget(forest: Forest) -> None:
 
 
 @exact
+def missing(market: Market) -> int:
+    """Mass that the waiting rows wait for."""
+    mass = 0
+    for t in range(market.top[0]):
+        mass += market.deficit[market.waiting[t]]
+    return mass
+
+
+@exact
 def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
     """Rounds until no row waits, each until ``share`` of what rows wait for is met. Returns how many.
 
     No cell's slack grows: exact where every cell is tight beforehand (``release`` with epsilon = 0). The number is
-    negative where the cells ran out.
+    negative where the cells ran out, or where STALLED rounds in a row moved no mass because duals are so large that
+    the costs of the paths are lost in their rounding.
     """
     market, columns = problem.market, problem.columns
-    rounds, since = 0, 0
+    rounds, since, stalled, left = 0, 0, 0, missing(market)
     splits = market.row.size > columns.v.size
     if splits and not saturate(problem, forest.search):
         return -1
     while market.top[0] > 0:
-        wanted = 0
-        for t in range(market.top[0]):
-            wanted += market.deficit[market.waiting[t]]
-        wanted = max(1, int(share * wanted))
+        wanted = max(1, int(share * missing(market)))
         plant(wanted, k, problem, forest)
         last = grow(wanted, problem, forest)
         rounds, since = rounds + 1, since + forest.length[1]
@@ -283,7 +302,9 @@ def finish(share: float, k: int, problem: Problem, forest: Forest) -> int:
         forget(forest)
         if splits and noted:
             noted = saturate(problem, forest.search)
-        if not noted:
+        before, left = left, missing(market)
+        stalled = stalled + 1 if left == before else 0
+        if not noted or stalled == STALLED:
             return -1
         if since > columns.v.size * columns.place.shape[1]:
             fit_bounds(columns)

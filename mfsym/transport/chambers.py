@@ -20,6 +20,9 @@ CLOSED = 1e-13
 ASKED = 64
 """Elements at most that are multiplied with all others: where these are no group, half of them or more would tell."""
 
+ROUNDS = 3
+"""Times that mirrors are looked at which round the atoms they reflect: such an atom on one may never come to rest."""
+
 SAME = 1e-9
 """Difference of entries below which two matrices are one element."""
 
@@ -76,4 +79,25 @@ def folded(z: FloatArray, group: FloatArray) -> FloatArray:
     for element in np.unique(nearest):
         chosen = nearest == element
         moved[chosen] = z[chosen] @ group[element].T
+    _settle(moved, group)
     return moved
+
+
+def _settle(z: FloatArray, group: FloatArray) -> None:
+    """Reflect atoms (N, p), in place, at mirrors that they stand behind by less than the rounding of <c, z>.
+
+    Of an atom with coordinates of very different size that sum tells nothing about the small ones. The sign of what one
+    mirror sees is right for permutations and changes of sign: its two products round alike.
+    """
+    c = in_general_position(group.shape[1])[0]
+    mirrors = group[_is_reflection(group)]
+    exact = bool(np.isin(group, (-1.0, 0.0, 1.0)).all())
+    rounds, moving = 0, True
+    while moving and (exact or rounds < ROUNDS):
+        rounds, moving = rounds + 1, False
+        for mirror in mirrors:
+            normal = c - mirror @ c
+            axes = np.flatnonzero(normal)
+            behind = np.flatnonzero((z[:, axes] * normal[axes]).sum(axis=1) < 0.0)
+            if behind.size:
+                z[behind], moving = z[behind] @ mirror.T, True

@@ -9,14 +9,19 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
+from mfsym.transport.ranges import check_range
 from mfsym.transport.results import FloatArray
 
 
 class Cloud(NamedTuple):
-    """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1."""
+    """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1 up to rounding.
+
+    given : the same weights before they were scaled, where there are any: the ratios that count.
+    """
 
     z: FloatArray
     weights: FloatArray | None
+    given: FloatArray | None = None
 
     def mass(self) -> FloatArray:
         """Weights as an array (N,), also where they are uniform."""
@@ -54,7 +59,7 @@ def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud"
         raise MfsymError(f"weights of {name} must be finite, non-negative and not all zero")
     if (mass == mass[0]).all():
         return Cloud(atoms, None)
-    return Cloud(atoms, mass / mass.sum())
+    return Cloud(atoms, mass / mass.sum(), mass)
 
 
 def pair(a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None) -> tuple[Cloud, Cloud]:
@@ -64,4 +69,5 @@ def pair(a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: Arr
         raise MfsymError(
             f"both clouds must have the same number of coordinates, got {first.z.shape[1]} and {second.z.shape[1]}"
         )
+    check_range(first.z, second.z)
     return first, second

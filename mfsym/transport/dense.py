@@ -34,13 +34,28 @@ def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     return costs
 
 
+def least_distances(a: FloatArray, b: FloatArray, matrices: FloatArray | None) -> FloatArray:
+    """min over g of |a_i - M_g b_j|^2 as a matrix (N, M); matrices : (K, p, p), or None for the identity alone."""
+    if matrices is None:
+        return squared_distances(a, b)
+    return np.ascontiguousarray(padded_least_distances(a, b, matrices)[:, : b.shape[0]])
+
+
+def padded_least_distances(a: FloatArray, b: FloatArray, matrices: FloatArray) -> FloatArray:
+    """As ``least_distances``, with M filled up to a multiple of eight by columns that cost inf."""
+    least = padded_distances(a, b @ matrices[0].T)
+    for matrix in matrices[1:]:
+        np.minimum(least, padded_distances(a, b @ matrix.T), out=least)
+    return least
+
+
 def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
     """The best matching, by shortest augmenting paths, and the potentials (u, v) they leave.
 
     cost : (N, width), N filled up to a multiple of eight by columns that cost inf; see ``padded_distances``.
     """
     n, width = cost.shape
-    if not np.isfinite(cost[:, :n]).all():
+    if not np.isfinite(cost[:, :n].max()):
         raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
     u, v, columns = np.empty(n), np.empty(width), np.full(n, -1)
     assign(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
@@ -51,9 +66,9 @@ def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, P
     """The best coupling of weighted clouds for a cost matrix (N, M), by POT, with potentials that prove it."""
     import ot
 
-    if not np.isfinite(cost).all():
-        raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
     scale = float(cost.max()) or 1.0
+    if not np.isfinite(scale):
+        raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         coupling, log = ot.emd(a.mass(), b.mass(), cost / scale, numItermax=PIVOTS, log=True)
@@ -62,11 +77,6 @@ def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, P
     rows, columns = np.nonzero(coupling)
     v = scale * np.asarray(log["v"], dtype=np.float64)
     return Plan(rows, columns, coupling[rows, columns]), ((cost - v).min(axis=1), v), int(log.get("n_iter", 0))
-
-
-def cost_of(plan: Plan, cost: FloatArray) -> float:
-    """Total cost of a plan under a cost matrix."""
-    return float(plan.mass @ cost[plan.rows, plan.columns])
 
 
 def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: Cloud, b: Cloud) -> float:

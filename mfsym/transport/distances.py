@@ -1,24 +1,32 @@
-"""Squared W2 between two clouds: the choice of solver, and the certificate around it."""
+"""Squared W2 between two clouds: the choice of solvers. Each certifies what it returns, see ``certificates``."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.approximations import sinkhorn, sliced
+from mfsym.transport.certificates import Coupling, certified, rounding_of
 from mfsym.transport.clouds import Cloud, pair
-from mfsym.transport.dense import cost_of, dual_value, padded_distances, solve_assignment, solve_network_simplex
-from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.line import solve_on_line
+from mfsym.transport.dense import (
+    padded_distances,
+    padded_least_distances,
+    solve_assignment,
+    solve_network_simplex,
+)
+from mfsym.transport.exact import extended, restricted, solve_by_auction, support
+from mfsym.transport.line import sort
+from mfsym.transport.loading import load_dense, load_simplex
 from mfsym.transport.moments import rmd2_from
-from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
+from mfsym.transport.rationals import is_small, solve_rational
+from mfsym.transport.repairs import in_whole_units
+from mfsym.transport.results import FloatArray, W2Result
 
-METHODS = ("auto", "sort", "auction", "dense", "emd", "sinkhorn", "sliced")
+METHODS = ("auto", "sort", "auction", "dense", "emd", "rational", "sinkhorn", "sliced")
 """Names that ``method`` accepts; the last two are approximations."""
 
 SMALL = 600
@@ -36,12 +44,6 @@ DENSE = 10**8
 HIGH = 16
 """Largest dimension in which the own solver's search trees still pay."""
 
-CERTIFIED = 1e-9
-"""Largest relative gap that an exact method may return."""
-
-ROUNDING = 1e-12
-"""Largest gap relative to the squared size of the atoms, where W2^2 itself is of the order of rounding."""
-
 
 def w2(
     a: ArrayLike,
@@ -58,9 +60,11 @@ def w2(
 
     a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
     method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "dense" (N = M,
-    uniform) and "emd" (any weights) force it; "sinkhorn" and "sliced" are approximations and say so in the result.
+    uniform), "emd" (any weights) and "rational" (whole numbers, few atoms) are tried first where named, and the next
+    one where it cannot prove its value: the result names the one that did. "sinkhorn" and "sliced" are approximations.
     start : potential v (M,) of a similar problem, from which the own solver may start.
-    Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached.
+    Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached, and
+    where squares of coordinates overflow or underflow. ``W2Result`` states what is proved.
 
     >>> w2([[0.0, 0.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 1.0]]).w2_squared
     1.0
@@ -71,17 +75,7 @@ def w2(
         approximate = sinkhorn if method == "sinkhorn" else sliced
         return approximate(a, b, weights_a=weights_a, weights_b=weights_b)
     first, second = pair(a, b, weights_a, weights_b)
-    if method == "auction":
-        return certified(_auction(first, second, start), scale_of(first, second))
-    chosen = _choose(first, second) if method == "auto" else method
-    if chosen != "auction":
-        return certified(_SOLVERS[chosen](first, second), scale_of(first, second))
-    try:
-        return certified(_auction(first, second, start), scale_of(first, second))
-    except TransportFailed:
-        if first.z.shape[0] * second.z.shape[0] > DENSE:
-            raise
-        return certified(_emd(first, second), scale_of(first, second))
+    return first_proved(candidates(method, first, second), first, second, None, start)
 
 
 def rmd2(a: ArrayLike, b: ArrayLike) -> float:
@@ -89,23 +83,44 @@ def rmd2(a: ArrayLike, b: ArrayLike) -> float:
     return rmd2_from(w2(a, b).w2_squared, a, b)
 
 
-def certified(result: W2Result, scale: float) -> W2Result:
-    """The result itself, where its two bounds agree; TransportFailed otherwise.
+def first_proved(
+    methods: Iterable[str], a: Cloud, b: Cloud, matrices: FloatArray | None, start: FloatArray | None = None
+) -> W2Result:
+    """The result of the first method whose value is proved; TransportFailed where none is.
 
-    scale : typical squared size of the atoms: potentials cannot be known better than ROUNDING times that.
+    methods : at least one.  matrices : (K, p, p), the group of a quotient distance, or None.
     """
-    gap = result.w2_squared - result.lower_bound
-    if not (gap <= CERTIFIED * result.w2_squared or gap <= ROUNDING * scale):
-        raise TransportFailed(
-            f"the bounds on W2^2 must agree to {CERTIFIED:g}, got "
-            f"[{result.lower_bound:.17g}, {result.w2_squared:.17g}] from {result.method}"
-        )
-    return result
+    refusals = []
+    for method in methods:
+        try:
+            return solve_by(method, a, b, matrices, start)
+        except TransportFailed as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
 
 
-def scale_of(a: Cloud, b: Cloud) -> float:
-    """Squared size of the largest atoms."""
-    return float(np.square(a.z).sum(axis=1).max() + np.square(b.z).sum(axis=1).max())
+def candidates(method: str, a: Cloud, b: Cloud) -> Iterator[str]:
+    """The exact method asked for, or the fastest, and then the others that may prove what it could not."""
+    chosen = _choose(a, b) if method == "auto" else method
+    yield chosen
+    if chosen in ("sort", "rational"):
+        return
+    pairs = a.z.shape[0] * b.z.shape[0]
+    able = {"auction": True, "rational": is_small(a, b), "dense": _is_assignment(a, b) and pairs <= DENSE}
+    able["emd"] = pairs <= DENSE
+    yield from (each for each, can in able.items() if can and each != chosen)
+
+
+def quotient_candidates(a: Cloud, b: Cloud) -> Iterator[str]:
+    """The same on a quotient, for uniform weights: cost matrices of small problems only."""
+    pairs = a.z.shape[0] * b.z.shape[0]
+    small = pairs <= SMALL**2
+    matrix = "dense" if _is_assignment(a, b) else "emd"
+    if small:
+        yield matrix
+    yield "auction"
+    if small and matrix == "dense":
+        yield "emd"
 
 
 def _choose(a: Cloud, b: Cloud) -> str:
@@ -132,81 +147,72 @@ def _is_assignment(a: Cloud, b: Cloud) -> bool:
     return a.weights is None and b.weights is None and a.z.shape == b.z.shape
 
 
-def _auction(a: Cloud, b: Cloud, start: FloatArray | None) -> W2Result:
-    """The own solver on the atoms that have mass; potentials of the others follow by c-transform."""
-    kept_a, kept_b = _support(a), _support(b)
-    if kept_a.all() and kept_b.all():
-        return solve_by_auction(a, b, start=start)
-    inner = solve_by_auction(
-        _restricted(a, kept_a), _restricted(b, kept_b), start=None if start is None else start[kept_b]
-    )
-    plan, potentials = inner.plan, inner.potentials
-    assert plan is not None
-    assert potentials is not None
-    v = np.empty(kept_b.size)
-    v[kept_b] = potentials[1]
-    v[~kept_b] = _c_transform(b.z[~kept_b], a.z[kept_a], potentials[0])
-    u = np.empty(kept_a.size)
-    u[kept_a] = potentials[0]
-    u[~kept_a] = _c_transform(a.z[~kept_a], b.z, v)
-    plan = Plan(np.flatnonzero(kept_a)[plan.rows], np.flatnonzero(kept_b)[plan.columns], plan.mass)
-    return replace(inner, plan=plan, potentials=(u, v))
-
-
-def _support(cloud: Cloud) -> NDArray[np.bool_]:
-    return np.ones(cloud.z.shape[0], dtype=bool) if cloud.weights is None else cloud.weights > 0.0
-
-
-def _restricted(cloud: Cloud, kept: NDArray[np.bool_]) -> Cloud:
-    return Cloud(cloud.z[kept], None if cloud.weights is None else cloud.weights[kept])
-
-
-def _c_transform(z: FloatArray, atoms: FloatArray, potential: FloatArray) -> FloatArray:
-    """min over the atoms of |z_i - atom|^2 - potential, for every z_i."""
-    return np.array([float((np.square(atoms - point).sum(axis=1) - potential).min()) for point in z])
+def solve_by(
+    method: str, a: Cloud, b: Cloud, matrices: FloatArray | None = None, start: FloatArray | None = None
+) -> W2Result:
+    """The certified result of one exact method, on the quotient where matrices (K, p, p) are given."""
+    if method == "sort":
+        return _sort(a, b)
+    if method == "auction":
+        return solve_by_auction(a, b, matrices, start)
+    if method == "rational":
+        return solve_rational(a, b, matrices)
+    return _dense(a, b, matrices) if method == "dense" else _emd(a, b, matrices)
 
 
 def _sort(a: Cloud, b: Cloud) -> W2Result:
     if a.z.shape[1] != 1:
         raise MfsymError(f"method 'sort' needs clouds on the line (p = 1), got p = {a.z.shape[1]}")
-    started = time.perf_counter()
-    plan, potentials = solve_on_line(a, b)
-    value = float(plan.mass @ (a.z[plan.rows, 0] - b.z[plan.columns, 0]) ** 2)
-    seconds = time.perf_counter() - started
-    return W2Result(value, value, 0.0, "sort", seconds, plan, potentials, iterations=plan.rows.size)
+    return sort(a, b)
 
 
-def _dense(a: Cloud, b: Cloud) -> W2Result:
+def _costs(a: Cloud, b: Cloud, matrices: FloatArray | None) -> FloatArray:
+    """Costs (N, width), M filled up to a multiple of eight by columns that cost inf."""
+    return padded_distances(a.z, b.z) if matrices is None else padded_least_distances(a.z, b.z, matrices)
+
+
+def _dense(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:
     if not _is_assignment(a, b):
         raise MfsymError("method 'dense' needs two clouds of as many atoms with uniform weights; use 'emd'")
+    load_dense()
     started = time.perf_counter()
-    return from_matrix(padded_distances(a.z, b.z), a, b, started)
-
-
-def _emd(a: Cloud, b: Cloud) -> W2Result:
-    started = time.perf_counter()
-    return from_matrix(padded_distances(a.z, b.z), a, b, started, method="emd")
-
-
-def from_matrix(cost: FloatArray, a: Cloud, b: Cloud, started: float, method: str = "auto") -> W2Result:
-    """The result for a cost matrix, by assignment where it is one and not told otherwise, else by "emd".
-
-    cost : (N, width), M filled up to a multiple of eight by columns that cost inf; see ``padded_distances``.
-    """
-    whole = cost[:, : b.z.shape[0]]
-    by_assignment = method != "emd" and _is_assignment(a, b)
-    plan, (u, v), iterations = solve_assignment(cost) if by_assignment else solve_network_simplex(whole, a, b)
-    upper, lower = cost_of(plan, cost), dual_value(u, v, a, b)
-    return W2Result(
-        w2_squared=upper,
-        lower_bound=min(lower, upper),
-        relative_gap=relative_gap(upper, lower),
-        method="dense" if by_assignment else "emd",
-        seconds=time.perf_counter() - started,
+    padded = _costs(a, b, matrices)
+    plan, (u, v), iterations = solve_assignment(padded)
+    cost = padded[plan.rows, plan.columns]
+    found = Coupling(
+        method="dense",
         plan=plan,
+        cost=cost,
+        slack=cost - v[plan.columns] - u,
         potentials=(u, v),
+        rounding=rounding_of(u, v, a, b),
+        exact=True,
+        seconds=time.perf_counter() - started,
         iterations=iterations,
     )
+    return certified(found, a, b, lambda: padded[:, : b.z.shape[0]])
 
 
-_SOLVERS: dict[str, Callable[[Cloud, Cloud], W2Result]] = {"sort": _sort, "dense": _dense, "emd": _emd}
+def _emd(a: Cloud, b: Cloud, matrices: FloatArray | None = None) -> W2Result:
+    load_simplex()
+    kept_a, kept_b = support(a), support(b)
+    if not (kept_a.all() and kept_b.all()):
+        inner = _emd(restricted(a, kept_a), restricted(b, kept_b), matrices)
+        return extended(inner, (a, b), (kept_a, kept_b), matrices)
+    started = time.perf_counter()
+    whole = _costs(a, b, matrices)[:, : b.z.shape[0]]
+    plan, (u, v), iterations = solve_network_simplex(whole, a, b)
+    plan, exact = in_whole_units(plan, a, b)
+    cost = whole[plan.rows, plan.columns]
+    found = Coupling(
+        method="emd",
+        plan=plan,
+        cost=cost,
+        slack=cost - v[plan.columns] - u[plan.rows],
+        potentials=(u, v),
+        rounding=rounding_of(u, v, a, b),
+        exact=exact,
+        seconds=time.perf_counter() - started,
+        iterations=iterations,
+    )
+    return certified(found, a, b, lambda: whole)

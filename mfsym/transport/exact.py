@@ -1,16 +1,23 @@
-"""The own solver behind clouds: frame, masses, solution, certificate in the clouds' own units."""
+"""The own solver behind clouds: frame, masses, solution, and the coupling in the clouds' own units."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mfsym.transport.certificates import CERTIFIED, Coupling, certified, rounding_of
 from mfsym.transport.clouds import Cloud
+from mfsym.transport.dense import least_distances
+from mfsym.transport.images import pair_costs
+from mfsym.transport.loading import load_auction
 from mfsym.transport.masses import Masses, expanded, frame_of, merged, units_of
 from mfsym.transport.results import FloatArray, Plan, W2Result
-from mfsym.transport.solver import solve
+from mfsym.transport.solver import solve, unturned
 from mfsym.transport.starts import Transport
+from mfsym.transport.turns import rounding_of_turn
 
 
 def solve_by_auction(
@@ -19,7 +26,18 @@ def solve_by_auction(
     """Squared W2 of two clouds, or of their classes under a finite group, by the own exact solver.
 
     matrices : (K, p, p), all elements of the group, or None.  start : potential v (M,) of a similar problem, or None.
+    Raises TransportFailed where the bounds do not agree. Atoms without mass take no part; their potentials follow.
     """
+    load_auction()
+    kept_a, kept_b = support(a), support(b)
+    if kept_a.all() and kept_b.all():
+        return _solved(a, b, matrices, start)
+    inner = _solved(restricted(a, kept_a), restricted(b, kept_b), matrices, None if start is None else start[kept_b])
+    return extended(inner, (a, b), (kept_a, kept_b), matrices)
+
+
+def _solved(a: Cloud, b: Cloud, matrices: FloatArray | None, start: FloatArray | None) -> W2Result:
+    """The certified result for clouds whose atoms all have mass."""
     started = time.perf_counter()
     frame = frame_of(a.z, b.z, movable=matrices is None)
     units = units_of(a, b)
@@ -29,21 +47,34 @@ def solve_by_auction(
     if start is not None:
         shift = frame.shift_a - frame.shift_b
         guess = start[columns.single] / frame.scale**2 + 2.0 * (columns.atoms @ shift)
-    solution = solve(Transport(rows.atoms, columns.atoms, rows.units, columns.units, matrices), guess)
+    task = Transport(rows.atoms, columns.atoms, rows.units, columns.units, matrices)
+    solution = solve(task, guess)
     plan = expanded((solution.rows, solution.columns, solution.flow), units, [rows, columns])
     square = frame.scale**2
-    value = square * _cost(a.z / frame.scale, b.z / frame.scale, plan, matrices)
-    gap = min(square * solution.gap / float(units[0].sum()), value)
-    return W2Result(
-        w2_squared=value,
-        lower_bound=value - gap,
-        relative_gap=gap / value if value > 0.0 else 0.0,
+    cost, (v, y) = pair_costs(a.z[plan.rows], b.z[plan.columns], matrices), _spread(solution.v, columns)
+    u, x = _spread(solution.u, rows)
+    rounding = rounding_of(u, v, a, b)
+    if solution.turned:
+        error = float(a.mass() @ rounding_of_turn(np.maximum(u + v.max(), 0.0), x, y))
+        if square * error > 0.1 * CERTIFIED * float(plan.mass @ cost):
+            u, error = _spread(unturned(task, solution.v), rows)[0], 0.0
+            rounding = rounding_of(u, v, a, b)
+        rounding += error
+    shifted = (frame.shift_a != frame.shift_b).any()
+    between = pair_costs(x[plan.rows], y[plan.columns], matrices) if shifted else cost / square
+    slack = between - v[plan.columns] - u[plan.rows]
+    found = Coupling(
         method="auction",
-        seconds=time.perf_counter() - started,
         plan=plan,
-        potentials=frame.potentials(*_spread(solution.u, rows), *_spread(solution.v, columns)),
+        cost=cost,
+        slack=square * slack,
+        potentials=frame.potentials(u, x, v, y),
+        rounding=square * rounding,
+        exact=a.weights is None and b.weights is None,
+        seconds=time.perf_counter() - started,
         iterations=solution.iterations,
     )
+    return certified(found, a, b, lambda: least_distances(a.z, b.z, matrices))
 
 
 def _spread(potential: FloatArray, side: Masses) -> tuple[FloatArray, FloatArray]:
@@ -53,11 +84,36 @@ def _spread(potential: FloatArray, side: Masses) -> tuple[FloatArray, FloatArray
     return potential[side.group], side.atoms[side.group]
 
 
-def _cost(a: FloatArray, b: FloatArray, plan: Plan, matrices: FloatArray | None) -> float:
-    """Cost of a plan, from the coordinates as given."""
-    x, y = a[plan.rows], b[plan.columns]
-    if matrices is None:
-        costs = np.square(x - y).sum(axis=1)
-    else:
-        costs = np.min([np.square(x - y @ matrix.T).sum(axis=1) for matrix in matrices], axis=0)
-    return float(plan.mass @ costs)
+def support(cloud: Cloud) -> NDArray[np.bool_]:
+    """Which atoms have mass."""
+    return np.ones(cloud.z.shape[0], dtype=bool) if cloud.weights is None else cloud.weights > 0.0
+
+
+def restricted(cloud: Cloud, kept: NDArray[np.bool_]) -> Cloud:
+    """The cloud of the atoms kept, whose weights need not sum to 1."""
+    if cloud.weights is None:
+        return Cloud(cloud.z[kept], None)
+    given = cloud.weights if cloud.given is None else cloud.given
+    return Cloud(cloud.z[kept], cloud.weights[kept], given[kept])
+
+
+def extended(
+    inner: W2Result,
+    clouds: tuple[Cloud, Cloud],
+    kept: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    matrices: FloatArray | None = None,
+) -> W2Result:
+    """The result for clouds, from that for their atoms kept: potentials of the others follow by c-transform."""
+    (a, b), (kept_a, kept_b), plan, potentials = clouds, kept, inner.plan, inner.potentials
+    assert plan is not None
+    assert potentials is not None
+    v = np.empty(kept_b.size)
+    v[kept_b] = potentials[1]
+    for j in np.flatnonzero(~kept_b):
+        v[j] = (least_distances(a.z[kept_a], b.z[j : j + 1], matrices)[:, 0] - potentials[0]).min()
+    u = np.empty(kept_a.size)
+    u[kept_a] = potentials[0]
+    for i in np.flatnonzero(~kept_a):
+        u[i] = (least_distances(a.z[i : i + 1], b.z, matrices)[0] - v).min()
+    plan = Plan(np.flatnonzero(kept_a)[plan.rows], np.flatnonzero(kept_b)[plan.columns], plan.mass)
+    return replace(inner, plan=plan, potentials=(u, v))

@@ -1,54 +1,82 @@
 """Clouds on the line: the increasing coupling is optimal, so sorting solves the problem.
 
 The increasing coupling of two laws on R is optimal for every convex cost of x - y (Santambrogio, Optimal Transport for
-Applied Mathematicians, 2015, theorem 2.9); no numerical certificate is needed beyond it.
+Applied Mathematicians, 2015, theorem 2.9). The value needs no other proof than that its masses are the weights.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
+from mfsym.errors import TransportFailed
+from mfsym.transport.certificates import Coupling, certified
 from mfsym.transport.clouds import Cloud
-from mfsym.transport.results import FloatArray, IntArray, Plan
+from mfsym.transport.masses import units_of
+from mfsym.transport.rationals import whole_masses
+from mfsym.transport.results import FloatArray, IntArray, Plan, W2Result
 
 
-def solve_on_line(a: Cloud, b: Cloud) -> tuple[Plan, tuple[FloatArray, FloatArray]]:
-    """The increasing coupling of clouds (N, 1) and (M, 1), and potentials that prove it."""
-    order_a, order_b = np.argsort(a.z[:, 0], kind="stable"), np.argsort(b.z[:, 0], kind="stable")
-    if a.weights is None and b.weights is None and order_a.size == order_b.size:
-        steps_a = steps_b = np.arange(order_a.size)
+def sort(a: Cloud, b: Cloud) -> W2Result:
+    """Squared W2 of clouds (N, 1) and (M, 1), whose weights are counted in units where these are fine enough."""
+    started = time.perf_counter()
+    orders = np.argsort(a.z[:, 0], kind="stable"), np.argsort(b.z[:, 0], kind="stable")
+    try:
+        result = certified(_increasing(a, b, orders), a, b)
+    except TransportFailed:
+        result = certified(_increasing(a, b, orders, exact=True), a, b)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def _increasing(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], exact: bool = False) -> Coupling:
+    """The increasing coupling, with masses in units or, for ``exact``, in Python's integers."""
+    uniform = a.weights is None and b.weights is None
+    if uniform and a.z.shape == b.z.shape:
+        i = j = np.arange(a.z.shape[0])
         mass = a.mass()
     else:
-        steps_a, steps_b, mass = _staircase(a.mass()[order_a], b.mass()[order_b])
-    plan = Plan(order_a[steps_a], order_b[steps_b], mass)
-    return plan, _staircase_potentials(a.z[:, 0], b.z[:, 0], order_a, order_b, steps_a, steps_b)
+        masses = [np.array(each, dtype=object) for each in whole_masses(a, b)] if exact else list(units_of(a, b))
+        i, j, units = _staircase(masses[0][orders[0]], masses[1][orders[1]])
+        mass = (units / masses[0].sum()).astype(np.float64)
+    plan = Plan(orders[0][i], orders[1][j], mass)
+    return Coupling(
+        method="sort",
+        plan=plan,
+        cost=np.square(a.z[plan.rows, 0] - b.z[plan.columns, 0]),
+        slack=np.zeros(mass.size),
+        potentials=_staircase_potentials(a.z[:, 0], b.z[:, 0], orders, (i, j)),
+        rounding=0.0,
+        exact=exact or uniform,
+        iterations=mass.size,
+    )
 
 
-def _staircase(mass_a: FloatArray, mass_b: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Cells (i, j) that the increasing coupling of sorted masses fills, and the mass of each."""
+def _staircase(mass_a: NDArray[np.generic], mass_b: NDArray[np.generic]) -> tuple[IntArray, IntArray, IntArray]:
+    """Cells (i, j) that the increasing coupling of sorted whole masses fills, and the mass of each."""
     ends_a, ends_b = np.cumsum(mass_a), np.cumsum(mass_b)
-    ends_a[-1] = ends_b[-1] = 1.0
-    ends = np.unique(np.concatenate([ends_a, ends_b]))
-    mass = np.diff(ends, prepend=0.0)
-    ends = ends[mass > 0.0]
-    last_a, last_b = mass_a.size - 1, mass_b.size - 1
-    i = np.minimum(np.searchsorted(ends_a, ends, side="left"), last_a)
-    j = np.minimum(np.searchsorted(ends_b, ends, side="left"), last_b)
-    return i, j, mass[mass > 0.0]
+    ends = np.sort(np.concatenate([ends_a, ends_b]), kind="stable")
+    mass = np.diff(ends, prepend=0)
+    ends, mass = ends[mass > 0], mass[mass > 0]
+    return np.searchsorted(ends_a, ends, side="left"), np.searchsorted(ends_b, ends, side="left"), mass
 
 
 def _staircase_potentials(
-    x: FloatArray, y: FloatArray, order_a: IntArray, order_b: IntArray, steps_a: IntArray, steps_b: IntArray
+    x: FloatArray, y: FloatArray, orders: tuple[IntArray, IntArray], steps: tuple[IntArray, IntArray]
 ) -> tuple[FloatArray, FloatArray]:
     """Duals tight along the staircase: v rises by c(i, j') - c(i, j) where the path moves on from column j to j'."""
+    (order_a, order_b), (steps_a, steps_b) = orders, steps
     xs, ys = x[order_a], y[order_b]
     row_of_column = np.zeros(ys.size, dtype=np.int64)
     np.maximum.at(row_of_column, steps_b, steps_a)
     np.maximum.accumulate(row_of_column, out=row_of_column)
     tail = row_of_column[:-1]
     v = np.concatenate([[0.0], np.cumsum((ys[1:] - ys[:-1]) * (ys[1:] + ys[:-1] - 2.0 * xs[tail]))])
-    column_of_row = np.full(xs.size, -1)
-    column_of_row[steps_a[::-1]] = steps_b[::-1]
+    column_of_row = np.zeros(xs.size, dtype=np.int64)
+    np.maximum.at(column_of_row, steps_a, steps_b)
+    np.maximum.accumulate(column_of_row, out=column_of_row)
     u = (xs - ys[column_of_row]) ** 2 - v[column_of_row]
     potentials = np.empty(xs.size), np.empty(ys.size)
     potentials[0][order_a], potentials[1][order_b] = u, v

@@ -1,8 +1,8 @@
 """Clouds as problems in integers: duplicates merged, masses as whole units, lengths near 1.
 
-Everything done here is exact or bounded: lengths are scaled by a power of two, clouds far apart are shifted by the
-difference of their means (which changes W2^2 by a known amount), and weights that are not equal are rounded to
-multiples of 2^-40 of the whole.
+Lengths are scaled by a power of two, and clouds far from the origin or from each other are shifted along the axes where
+that rounds no coordinate (which changes W2^2 by a known amount): both are exact. Weights that are not equal are rounded
+to multiples of 2^-62 of the whole; what that changes is for the certificate to bound.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from mfsym.transport.clouds import Cloud
 from mfsym.transport.results import FloatArray, IntArray, Plan
 
-UNITS = 2**40
+UNITS = 2**62
 """Units that unequal weights are counted in."""
 
 FAR = 4.0
@@ -57,8 +57,25 @@ def frame_of(a: FloatArray, b: FloatArray, movable: bool) -> Frame:
     far_apart = float(np.linalg.norm(mean_a - mean_b)) > FAR * spread
     far_out = float(np.linalg.norm(mean_a)) > FAR * spread
     if far_apart:
-        return Frame(scale, mean_a / scale, mean_b / scale)
-    return Frame(scale, mean_a / scale, mean_a / scale) if far_out else Frame(scale, zero, zero)
+        return Frame(scale, _shift(mean_a, a) / scale, _shift(mean_b, b) / scale)
+    if not far_out:
+        return Frame(scale, zero, zero)
+    shift = _shift(mean_a, a, b) / scale
+    return Frame(scale, shift, shift)
+
+
+def _shift(mean: FloatArray, *clouds: FloatArray) -> FloatArray:
+    """The mean along the axes where all atoms are between its half and its double, 0 along the others.
+
+    There differences are exact (Sterbenz 1974, Floating-Point Computation).
+    """
+    sign, size = np.sign(mean), np.abs(mean)
+    ends = [(sign * cloud.min(axis=0), sign * cloud.max(axis=0)) for cloud in clouds]
+    inside = np.ones(mean.size, dtype=bool)
+    for one, other in ends:
+        inside &= (2.0 * np.minimum(one, other) >= size) & (np.maximum(one, other) <= 2.0 * size)
+    shift: FloatArray = np.where(inside, mean, 0.0)
+    return shift
 
 
 def units_of(a: Cloud, b: Cloud) -> tuple[IntArray, IntArray]:
@@ -97,7 +114,9 @@ def merged(atoms: FloatArray, units: IntArray) -> Masses:
         group = group.reshape(-1)
     if single.size == atoms.shape[0]:
         return Masses(atoms, units, None, np.arange(atoms.shape[0]))
-    return Masses(atoms[single], np.bincount(group, units, single.size).astype(np.int64), group, single)
+    together = np.zeros(single.size, dtype=np.int64)
+    np.add.at(together, group, units)
+    return Masses(atoms[single], together, group, single)
 
 
 def expanded(plan: tuple[IntArray, IntArray, IntArray], units: tuple[IntArray, IntArray], sides: list[Masses]) -> Plan:

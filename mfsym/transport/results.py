@@ -38,14 +38,22 @@ class Plan:
 class W2Result:
     """Squared W2 between two clouds, with its certificate.
 
-    w2_squared : value in units of |z|^2; for the exact methods the cost of ``plan``, an upper bound.
-    lower_bound : a feasible dual value, hence at most the true W2^2.
+    w2_squared : value in units of |z|^2; for the exact methods an upper bound, the cost of ``plan``.
+    lower_bound : a feasible dual value, never negative.
     relative_gap : (w2_squared - lower_bound) / w2_squared, 0 where both vanish; NaN where the method has no such proof.
-    method : "sort", "auction", "dense", "emd" (exact), "sinkhorn", "sliced" (named approximations).
-    seconds : wall time.  iterations : the method's own count of its elementary steps.
+    method : "sort", "auction", "dense", "emd", "rational" (exact), "sinkhorn", "sliced" (named approximations).
+    seconds : wall time of the solve, without the loading or compiling of code.
+    iterations : the method's own count of its elementary steps.
     plan : a coupling that attains w2_squared, or None.
-    potentials : (u (N,), v (M,)) with u_i + v_j <= c_ij, or None.
+    potentials : (u (N,), v (M,)) with u_i + v_j <= c_ij up to rounding, or None.
     standard_error : of w2_squared where it was estimated by sampling, else 0.
+
+    What the exact methods promise. Let W be the distance in real arithmetic, of the float64 coordinates given and of
+    the weights w_i / sum w of the float64 weights given. Then lower_bound - t <= W^2 <= w2_squared + t with
+    t = 1e-12 w2_squared, and w2_squared - lower_bound <= 1e-9 w2_squared. The one exception is a distance that is 0 up
+    to rounding: the atoms of every coupled pair differ by at most 1e-12 of their size; the bounds on W^2 still hold.
+    Where the weights' ratios were exact up to rounding only, w2_squared counts what that may add to the plan's cost.
+    Values below 1e-289 other than 0, and coordinates above 1e153, are refused.
     """
 
     w2_squared: float

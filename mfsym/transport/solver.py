@@ -4,7 +4,8 @@
 2. Auctions with falling epsilon, relative to the median local scale, and forests of shortest augmenting paths for the
    few rows that an auction leaves because prices would have to fall far.
 3. An auction with epsilon = 0, and forests for the rows it leaves.
-4. The certificate: u = c-transform of v over all columns; each cell's slack c_ij - u_i - v_j >= 0 sums to the gap.
+4. The certificate: u = c-transform of v over all columns; each cell's slack c_ij - u_i - v_j >= 0 sums to the gap,
+   which is summed again in the coordinates given and for the weights given (``certificates``).
 
 Where costs tie everywhere, rough duals on the lattice of the costs replace step 2 (``lattices``).
 """
@@ -22,7 +23,7 @@ from mfsym.kernels.ot_problem import Problem
 from mfsym.kernels.ot_search import c_transform
 from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.transport.lattices import TIED, lattice_unit, round_duals
-from mfsym.transport.packs import forest_of, with_room
+from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, with_room
 from mfsym.transport.results import FloatArray, IntArray
 from mfsym.transport.starts import (
     LISTED,
@@ -67,16 +68,18 @@ TRIES = 3
 
 
 class Solution(NamedTuple):
-    """Cells (rows, columns, flow) and their costs, duals, the total gap in units times cost, and the number of bids."""
+    """Cells (rows, columns, flow), duals with u_i = min_j c_ij - v_j, and the number of bids.
+
+    turned : whether these costs are those between atoms turned in float64, see ``unturned``.
+    """
 
     rows: IntArray
     columns: IntArray
     flow: IntArray
-    cost: FloatArray
     u: FloatArray
     v: FloatArray
-    gap: float
     iterations: int
+    turned: bool
 
 
 def solve(task: Transport, start: FloatArray | None = None) -> Solution:
@@ -87,7 +90,7 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
     """
     ordered, problem, order_x, order_y = laid_out(task)
     share, iterations = share_of_nearest(problem), 0
-    close, unit = share >= NEARLY_ALL, lattice_unit(ordered.x, problem.columns) if share < 1.0 else 0.0
+    close, unit, axes = share >= NEARLY_ALL, lattice_unit(ordered.x, problem.columns) if share < 1.0 else 0.0, None
     if share == 1.0:
         iterations = auction(0.0, LISTED, problem.x.shape[0], problem)
     elif unit > 0.0:
@@ -102,7 +105,7 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
             ordered, problem, order_x, order_y = laid_out(turned(task, axes))
         set_start(problem, ordered, None if start is None else start[order_y], descend)
         iterations = descend(problem, FIRST if start is None else WARM)
-    u, gap = _finish_exactly(problem)
+    u = _finish_exactly(problem)
     cells = np.flatnonzero(problem.market.flow > 0)
     solution_u, solution_v = np.empty(u.size), np.empty(problem.columns.v.size)
     solution_u[order_x], solution_v[order_y] = u, problem.columns.v
@@ -110,12 +113,23 @@ def solve(task: Transport, start: FloatArray | None = None) -> Solution:
         rows=order_x[problem.market.row[cells]],
         columns=order_y[_columns_of_cells(problem)[cells]],
         flow=problem.market.flow[cells],
-        cost=problem.market.cost[cells],
         u=solution_u,
         v=solution_v,
-        gap=gap,
         iterations=iterations,
+        turned=axes is not None,
     )
+
+
+def unturned(task: Transport, v: FloatArray) -> FloatArray:
+    """Duals of the rows for duals v of the columns (M,), in coordinates that no turn has rounded."""
+    columns, order = columns_of(task.y, task.matrices)
+    columns.v[:] = v[order]
+    fit_bounds(columns)
+    order = order_of(task.x)
+    found, u = np.full(order.size, np.inf), np.empty(order.size)
+    c_transform(np.ascontiguousarray(task.x[order]), columns, found_of(1), found)
+    u[order] = found
+    return u
 
 
 def _start_tied(problem: Problem, task: Transport, unit: float, close: bool, start: FloatArray | None) -> None:
@@ -146,14 +160,17 @@ def descend(problem: Problem, epsilon: float = FIRST) -> int:
 
 
 def _counted(steps: int) -> int:
-    """The number of steps itself; negative ones tell that the cells ran out."""
+    """The number of steps itself; negative ones tell that no more mass could be moved."""
     if steps < 0:
-        raise TransportFailed("the plan must have few cells, got more than were set aside; use method='emd'")
+        raise TransportFailed(
+            "all mass must be placed on pairs whose costs float64 tells apart, got some that could not; look for rows "
+            "that are far from all others, such as codes for missing values"
+        )
     return steps
 
 
-def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
-    """Close the last epsilon: every row placed on a tight column. Returns the rows' duals and the total gap."""
+def _finish_exactly(problem: Problem) -> FloatArray:
+    """Close the last epsilon: every row placed on a tight column. Returns the rows' duals."""
     n, m = problem.x.shape[0], problem.columns.v.size
     forest = forest_of(n, m)
     _recentre(problem)
@@ -169,7 +186,7 @@ def _finish_exactly(problem: Problem) -> tuple[FloatArray, float]:
         if gap <= CERTIFIED * total or left == 0:
             break
         release(0.0, LISTED, problem)
-    return u, gap
+    return u
 
 
 def _recentre(problem: Problem) -> None:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
-from mfsym.errors import MfsymError
+from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.chambers import folded, is_closed, stabiliser
 from mfsym.transport.clouds import Cloud, as_atoms, pair
-from mfsym.transport.dense import padded_distances
-from mfsym.transport.distances import SMALL, certified, from_matrix, scale_of, w2
-from mfsym.transport.exact import solve_by_auction
+from mfsym.transport.distances import first_proved, quotient_candidates, w2
+from mfsym.transport.images import check_images
+from mfsym.transport.rationals import is_small, solve_rational
 from mfsym.transport.results import FloatArray, W2Result
 
 ORTHOGONAL = 1e-9
@@ -66,24 +66,38 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
     a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, at K times fewer atoms. Where reflections
     generate the group it is W2^2 between the clouds moved into one chamber; see ``chambers``.
 
+    The images M_g z are rounded to float64, but for method "rational" in the result, and the bounds hold for them: W2
+    moves by (p + 2) 2^-51 times the root mean square of the atoms' sizes at most. TransportFailed where that of far
+    atoms may be more than 1e-6 of the value, see ``images.check_images``.
+
     >>> swap = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]
     >>> quotient_w2([[0.0, 1.0]], [[1.0, 0.0]], swap).w2_squared
     0.0
     """
     first, second = pair(a, b, None, None)
     group = group_matrices(matrices, first.z.shape[1])
+    try:
+        return _on_quotient(first, second, group)
+    except TransportFailed:
+        if not is_small(first, second, group):
+            raise
+        return solve_rational(first, second, group)
+
+
+def _on_quotient(first: Cloud, second: Cloud, group: FloatArray) -> W2Result:
+    """The quotient distance by solvers in float64, which round the images of atoms."""
     started = time.perf_counter()
-    if is_closed(group):
-        first, second = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
-        group = stabiliser(group)
-        if len(group) == 1:
-            return replace(w2(first.z, second.z), seconds=time.perf_counter() - started)
-    if first.z.shape[0] * second.z.shape[0] > SMALL**2:
-        result = solve_by_auction(first, second, group)
+    a, b, left = first, second, group
+    closed = is_closed(group)
+    if closed:
+        a, b = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
+        left = stabiliser(group)
+    seconds = time.perf_counter() - started
+    if closed and len(left) == 1:
+        result = w2(a.z, b.z)
     else:
-        cost = np.min([padded_distances(first.z, second.z @ matrix.T) for matrix in group], axis=0)
-        result = from_matrix(cost, first, second, started)
-    return replace(certified(result, scale_of(first, second)), seconds=time.perf_counter() - started)
+        result = first_proved(quotient_candidates(a, b), a, b, left)
+    return check_images(replace(result, seconds=result.seconds + seconds), first.z, second.z, group)
 
 
 def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
@@ -97,8 +111,13 @@ def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
 
 
 def w2_to_symmetrised(z: ArrayLike, matrices: ArrayLike) -> W2Result:
-    """Squared W2 between a cloud (N, p) and its symmetrised law (K N atoms)."""
-    return w2(z, symmetrised_atoms(z, matrices))
+    """Squared W2 between a cloud (N, p) and its symmetrised law (K N atoms).
+
+    The images M_g z_i are rounded to float64; TransportFailed where that of far atoms may change more than 1e-6 of it.
+    """
+    atoms = as_atoms(z)
+    images = symmetrised_atoms(atoms, matrices)
+    return check_images(w2(atoms, images), atoms, images, group_matrices(matrices, atoms.shape[1]))
 
 
 def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, tolerance: float = 1e-6) -> WIDistance:
@@ -122,7 +141,7 @@ def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, toler
         if np.array_equal(matrix, np.eye(atoms.shape[1])):
             images += atoms / count
             continue
-        result = w2(atoms, image)
+        result = check_images(w2(atoms, image), atoms, image, group)
         images += _partners(result, image) / count
         lowers.append(result.lower_bound)
         squares.append(result.w2_squared)

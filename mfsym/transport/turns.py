@@ -30,3 +30,14 @@ def flat_axes(x: FloatArray, y: FloatArray) -> FloatArray | None:
         return None
     axes: FloatArray = np.linalg.eigh(np.linalg.inv(spreads[0]) + np.linalg.inv(spreads[1]))[1]
     return axes
+
+
+def rounding_of_turn(near: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """How much less |x_i - y_j|^2 may be than it is between atoms turned in float64, where that is at most near_i.
+
+    near : (N,).  x : (N, p).  y : (M, p). A turn moves an atom by 4 p^1.5 units of rounding of its size at most.
+    """
+    unit = 4.0 * x.shape[1] ** 1.5 * 2.0**-53
+    size = np.sqrt(np.square(x).sum(axis=1)) + float(np.sqrt(np.square(y).sum(axis=1).max()))
+    error: FloatArray = unit * (2.0 * near + 2.0 * np.sqrt(near) * size + unit * size**2)
+    return error

@@ -1,0 +1,49 @@
+"""Compiled code and libraries of the solvers, loaded once before a clock starts: seconds then count the solve."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from mfsym.accelerate import JIT_DISABLED
+from mfsym.kernels.lanes import WIDTH
+from mfsym.kernels.ot_dense import assign, pair_costs
+from mfsym.kernels.ot_forest import finish
+from mfsym.transport.packs import forest_of
+from mfsym.transport.solver import LISTED, SHARE, descend, solve
+from mfsym.transport.starts import Transport, laid_out, set_start
+
+
+@functools.cache
+def load_dense() -> None:
+    """Load what an assignment over a whole matrix calls."""
+    if JIT_DISABLED:
+        return
+    costs, row, columns = np.empty((1, WIDTH)), np.full(1, -1), np.full((1, WIDTH), np.inf)
+    columns[0, 0] = 1.0
+    pair_costs(np.zeros((1, 1)), columns, costs)
+    assign(costs, np.empty(WIDTH), np.empty(1), row.copy(), row, np.empty((5, WIDTH)))
+
+
+@functools.cache
+def load_simplex() -> None:
+    """Load POT and what makes cost matrices."""
+    import ot  # noqa: F401
+
+    load_dense()
+
+
+@functools.cache
+def load_auction() -> None:
+    """Load every kernel that the own solver calls."""
+    if JIT_DISABLED:
+        return
+    load_dense()
+    line, ones = np.arange(4.0)[:, None], np.ones(4, dtype=np.int64)
+    task = Transport(line, 2.5 * line, ones, ones)
+    solve(task)
+    ordered, problem, _, _ = laid_out(task)
+    set_start(problem, ordered, None, descend)
+    descend(problem)
+    finish(SHARE, LISTED, problem, forest_of(4, 4))

@@ -1,0 +1,79 @@
+"""Plans in float64 given the exact ratios of the weights, along the pairs that they couple."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import lcm
+
+import numpy as np
+
+from mfsym.transport.clouds import Cloud
+from mfsym.transport.rationals import whole_masses
+from mfsym.transport.results import FloatArray, Plan
+
+
+def in_whole_units(plan: Plan, a: Cloud, b: Cloud) -> tuple[Plan, bool]:
+    """A plan between uniform clouds in whole units of their common mass, and whether its sums are then exact.
+
+    Masses of clouds with weights stay as they are, and so do those that rounding to units does not mend.
+    """
+    if a.weights is not None or b.weights is not None:
+        return plan, False
+    n, m = a.z.shape[0], b.z.shape[0]
+    total = lcm(n, m)
+    units = np.rint(plan.mass * total)
+    rows, columns = np.bincount(plan.rows, units, n), np.bincount(plan.columns, units, m)
+    if (rows != total // n).any() or (columns != total // m).any():
+        return plan, False
+    held = units > 0.0
+    return Plan(plan.rows[held], plan.columns[held], units[held] / total), True
+
+
+def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
+    """Masses (E,) of the same pairs, whose sums are the weights exactly before each is rounded; None if there are none.
+
+    Masses change along a spanning forest of the pairs, from its leaves to its roots, in whole numbers.
+    """
+    supply, demand = whole_masses(a, b)
+    total, n = sum(supply), len(supply)
+    need, ends = supply + demand, (plan.rows.tolist(), (plan.columns + n).tolist())
+    flow = []
+    for mass, i, j in zip(plan.mass.tolist(), *ends, strict=True):
+        numerator, denominator = mass.as_integer_ratio()
+        flow.append(numerator * total // denominator)
+        need[i] -= flow[-1]
+        need[j] -= flow[-1]
+    for node, edge, parent in reversed(_forest(ends, len(need))):
+        if edge < 0:
+            if need[node]:
+                return None
+            continue
+        flow[edge] += need[node]
+        need[parent] -= need[node]
+    if min(flow, default=0) < 0:
+        return None
+    return np.array([mass / total for mass in flow])
+
+
+def _forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
+    """Every node of the graph of pairs with the edge to its parent and the parent, roots (edge -1) before others."""
+    beside: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for edge, (i, j) in enumerate(zip(*ends, strict=True)):
+        beside[i].append((edge, j))
+        beside[j].append((edge, i))
+    order: list[tuple[int, int, int]] = []
+    seen = [False] * count
+    for root in range(count):
+        if seen[root]:
+            continue
+        seen[root] = True
+        front = len(order)
+        order.append((root, -1, -1))
+        while front < len(order):
+            node = order[front][0]
+            front += 1
+            for edge, other in beside[node]:
+                if not seen[other]:
+                    seen[other] = True
+                    order.append((other, edge, node))
+    return order
