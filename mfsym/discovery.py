@@ -4,11 +4,13 @@ Each step starts a free training inside E_j. With symmetric data the law stays i
 E^G and joins E_{j+1}; an E_j that is not left is the answer (Maass Martínez & Fontbona 2024, section 4.2 and F.2).
 Rules decide: the paper's, a robust one, and oracles of both that know the data law and have no sampling noise. No
 theorem says that every strict subspace of E^G is left, so the whole trace is handed back.
+
+An E_j that is not left is called kept only if control data (``mfsym.controls``) would have moved the law out of it by
+more than the rule's threshold; otherwise the step is undecided, and so is the discovery.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -17,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_choice, as_number, as_whole
+from mfsym.controls import asymmetric
 from mfsym.dynamics import NoisySGD
-from mfsym.ensembles import gaussian
+from mfsym.ensembles import INIT_SCALE, gaussian
 from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.metrics import distance2_to_si, rmd2_si
 from mfsym.representations import Subspace
-from mfsym.streams import stream_key
+from mfsym.residuals import between, direction_error, sampling_null
+from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data
 from mfsym.transport import second_moment
 from mfsym.units import Unit
@@ -40,7 +44,31 @@ ORACLE_TOLERANCE = 1e-10
 """The oracle counts residuals as zero when their relative second moment is below this."""
 
 GAIN = 10.0
-"""How much a training may enlarge the error of E_j itself: such residuals do not count as leaving."""
+"""How much a training may enlarge the error of E_j itself: such residuals do not count as leaving unmeasured."""
+
+TURN = 3.0
+"""E_j is turned by this many times its own error to measure how much a training enlarges that."""
+
+CONTROL = 1.0
+"""Size of the asymmetric part of the control data, relative to how much y varies."""
+
+CONTROL_TRAININGS = 4
+"""Trainings on the control data, at most."""
+
+SHAKE = 1e-8
+"""Size of the asymmetric part whose effect tells how much a flow enlarges rounding."""
+
+ROUNDING = 1e-14
+"""Asymmetric part of a population force that rounding makes, relative to the variation of y."""
+
+STILL = 1e-12
+"""Residuals of the control data below this share of the start law's second moment have not moved at all."""
+
+VERDICTS = ("left", "kept", "undecided")
+"""left: the law leaves E_j. kept: it stays, and control data would have moved it. undecided: neither can be said."""
+
+FINER = 1e-6
+"""Force tolerance of the flow that tells what a finer quadrature changes; the oracles' own is 1e-4."""
 
 _STRIDE = 1 << 20
 
@@ -94,8 +122,10 @@ class Step:
     subspace : E_j.  before, after : (N, p) particles of one training.  rmd2_before, rmd2 : to their projection on E_j.
     statistic, threshold : E_j is left iff the first exceeds the second; both in units of RMD^2.
     spectrum : (p,) root mean square residual along its principal directions, decreasing.
-    added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is kept.
-    tilt : estimated angle, in rad, by which sampling noise has turned E_{j+1} (the robust rule only).
+    added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is not left.
+    tilt : estimated angle, in rad, by which sampling noise or rounding has turned E_{j+1} (robust rule, oracle).
+    control : the statistic that control data give, in the same units; NaN where the rule did not need it.
+    verdict : one of VERDICTS.  reason : why, in words.
     """
 
     subspace: Subspace
@@ -108,6 +138,9 @@ class Step:
     spectrum: Floats
     added: Floats
     tilt: float = 0.0
+    control: float = float("nan")
+    verdict: str = "left"
+    reason: str = "the residual exceeds the threshold"
 
     @property
     def left(self) -> bool:
@@ -121,22 +154,43 @@ Trace = tuple[Step, ...]
 
 @dataclass(frozen=True)
 class Discovery:
-    """The trace, and the answer: the last E_j, which was kept unless the steps ran out (``settled`` is then false)."""
+    """The trace, and the answer: the last E_j, which is settled iff its step says that it is kept."""
 
     rule: str
     steps: Trace
     subspace: Subspace
-    settled: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last E_j was kept: not so if its step is undecided, or if the steps ran out."""
+        return self.steps[-1].verdict == "kept"
+
+    @property
+    def verdict(self) -> str:
+        """"found" where the last E_j was kept, "undecided" otherwise."""
+        return "found" if self.settled else "undecided"
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return "the steps ran out" if self.steps[-1].left else self.steps[-1].reason
 
 
 class _Trial:
-    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise."""
+    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise.
 
-    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> None:
-        self.search, self.subspace, self.index = search, subspace, index
-        self.dynamics = _FreeSGD(unit, data, search, subspace)
+    basis : (p, r) of E_j, its own or one turned a little; the particles have the same coordinates in either.
+    """
+
+    def __init__(
+        self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int, basis: Floats | None = None
+    ) -> None:
+        self.search, self.index = search, index
+        directions = subspace.basis if basis is None else basis
+        self.dynamics = _FreeSGD(unit, data, search, directions)
         key = stream_key(search.seed, "init", search.replicate * _STRIDE + index)
-        self.start = subspace.project(gaussian(key, search.n, unit.p))
+        drawn = gaussian(key, search.n, unit.p)
+        self.start = subspace.project(drawn) if basis is None else subspace.coordinates(drawn) @ basis.T
 
     def train(self, number: int, snapshots: int = 1) -> Floats:
         """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
@@ -150,10 +204,10 @@ class _Trial:
 
 
 class _FreeSGD(NoisySGD):
-    """Vanilla noisy SGD in double precision whose noise is projected on a subspace that is not E^G."""
+    """Vanilla noisy SGD in double precision whose noise lies in the span of a basis (p, r) that is not E^G's."""
 
-    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace) -> None:
-        self._inside = subspace
+    def __init__(self, unit: Unit, data: Data, search: Search, basis: Floats) -> None:
+        self._inside = basis
         super().__init__(
             unit,
             "vanilla",
@@ -166,7 +220,7 @@ class _FreeSGD(NoisySGD):
         )
 
     def _noise_map(self, projected: bool) -> Floats:
-        return self._inside.basis if self.beta > 0 else np.zeros((self.unit.p, 0))
+        return self._inside if self.beta > 0 else np.zeros((self.unit.p, 0))
 
 
 def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
@@ -182,7 +236,12 @@ def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace
     value = float(np.mean([rmd2_si(z, subspace) for z in clouds[:, -1]]))
     added = _direction(residuals.mean(axis=(0, 1, 2)), value > search.delta)
     step = _step(trial.start, clouds[0, -1], subspace, value, search.delta, ends.T @ ends / len(ends), added)
-    return replace(step, rmd2=value)
+
+    def control() -> tuple[float, float]:
+        (end,) = _Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace)).train(search.trainings)
+        return rmd2_si(end, subspace), distance2_to_si(end, subspace)
+
+    return judged(replace(step, rmd2=value), control)
 
 
 def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
@@ -191,49 +250,129 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
     The second moment of the residual between different trainings from the same particles, averaged over pairs, has no
     bias from sampling noise. Its null is what the same trainings give after their mean is taken out and their signs
     are changed in all ways: the drift that sampling alone produces. The error of E_j itself, GAIN times its tilt, is
-    not a reason to leave either.
+    not a reason to leave either; a residual between the two limits is compared with what an E_j that is turned on
+    purpose gives.
     """
     trial = _Trial(unit, data, search, subspace, len(trace))
     clouds = [trial.train(number)[-1] for number in range(search.replicates)]
-    residuals = np.stack([z - subspace.project(z) for z in clouds])
+    residuals = np.stack([_off(z, subspace) for z in clouds])
     moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
     agreed = between(moments, np.ones(search.replicates))
     scale = float(np.mean([_scale(z, subspace) for z in clouds]))
     values, vectors = np.linalg.eigh((agreed + agreed.T) / 2.0)
     tilt = trace[-1].tilt if trace else 0.0
     size = float(np.mean([second_moment(z) for z in clouds]))
-    limit = max(SAFETY * sampling_null(moments), (GAIN * tilt) ** 2 * size)
+    noise = SAFETY * sampling_null(moments)
+    limit = max(noise, (GAIN * tilt) ** 2 * size)
+    if noise < values[-1] <= limit:
+        explained = SAFETY * _turned_moment(unit, data, search, subspace, len(trace), tilt, residuals)
+        limit = max(noise, explained) if values[-1] > explained else limit
     taken = values > max(limit, WELL_DETERMINED * values[-1])
     added = Subspace(vectors[:, taken]).basis if taken.any() else np.zeros((unit.p, 0))
     step = _step(trial.start, clouds[0], subspace, values[-1] / scale, limit / scale, agreed, added)
-    return replace(step, tilt=float(np.hypot(tilt, direction_error(moments, added))))
+
+    def control() -> tuple[float, float]:
+        other = _Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace))
+        count = min(CONTROL_TRAININGS, search.replicates)
+        ends = np.stack([_off(other.train(search.replicates + k)[-1], subspace) for k in range(count)])
+        table = between(np.einsum("anp,bnq->abpq", ends, ends, optimize=True) / search.n, np.ones(count))
+        moved = float(np.linalg.eigvalsh((table + table.T) / 2.0)[-1])
+        return moved / scale, float(np.mean(np.sum(ends**2, axis=2)))
+
+    return judged(replace(step, tilt=float(np.hypot(tilt, direction_error(moments, added)))), control)
+
+
+def _turned_moment(
+    unit: Unit, data: Data, search: Search, subspace: Subspace, index: int, tilt: float, residuals: Floats
+) -> float:
+    """Second moment of the residual that an error of E_j of this size makes, from trainings in turned subspaces.
+
+    Each training of ``residuals`` (R, N, p) is done again, data and noise the same, from an E_j that is turned at
+    random by TURN times the tilt: what changes is linear in the turn, and free of the residual that was there.
+    """
+    changes = []
+    for number, residual in enumerate(residuals):
+        key = stream_key(search.seed, "init", (search.replicate * _STRIDE + index) * _STRIDE + number)
+        turn = _off(normals(key, 0, subspace.dimension, unit.p), subspace).T
+        basis = subspace.basis + TURN * tilt * turn / np.linalg.norm(turn, 2)
+        end = _Trial(unit, data, search, subspace, index, basis).train(number)[-1]
+        changes.append(np.mean(np.sum((_off(end, Subspace(basis)) - residual) ** 2, axis=1)))
+    return float(np.mean(changes)) / TURN**2
 
 
 def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
-    """The population flow from the start law inside E_j, without sampling noise: every direction it takes."""
-    before, after, moment = _population_residual(unit, data, search, subspace)
+    """The population flow from the start law inside E_j, without sampling noise: every direction it takes.
+
+    Directions whose residual the flow can make from rounding, or from the error of its quadrature, do not count.
+    """
+    flow = _Flow(data, unit, search, subspace)
+    before, after = flow.before, flow.end()
+    residual = _off(after, subspace)
+    moment = residual.T @ residual / len(after)
     values, vectors = np.linalg.eigh(moment)
-    scale = _scale(after, subspace)
-    taken = values > ORACLE_TOLERANCE * scale
-    return _step(before, after, subspace, values[-1] / scale, ORACLE_TOLERANCE, moment, vectors[:, taken])
+    scale, tilt = _scale(after, subspace), trace[-1].tilt if trace else 0.0
+    limit = ORACLE_TOLERANCE * scale
+    error = flow.error(after, max(tilt, ROUNDING)) if values[-1] > limit else 0.0
+    limit = max(limit, SAFETY * error**2)
+    taken = values > limit
+    if taken.any():
+        tilt = max(tilt, error / float(np.sqrt(values[taken][0])))
+    step = _step(before, after, subspace, values[-1] / scale, limit / scale, moment, vectors[:, taken])
+
+    def control() -> tuple[float, float]:
+        other = _off(flow.end(asymmetric(data, CONTROL)), subspace)
+        moved = float(np.linalg.eigvalsh(other.T @ other / len(other))[-1])
+        return moved / scale, moved
+
+    return judged(replace(step, tilt=tilt), control)
 
 
 def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The paper's rule on the population flow: the mean residual, without sampling noise."""
-    before, after, moment = _population_residual(unit, data, search, subspace)
-    value = rmd2_si(after, subspace)
-    added = _direction((after - subspace.project(after)).mean(axis=0), value > search.delta)
-    return _step(before, after, subspace, value, search.delta, moment, added)
+    flow = _Flow(data, unit, search, subspace)
+    before, after = flow.before, flow.end()
+    residual = _off(after, subspace)
+    value, threshold = rmd2_si(after, subspace), search.delta
+    if value > threshold:
+        scale = _scale(after, subspace)
+        threshold = max(threshold, SAFETY * flow.error(after, ROUNDING) ** 2 / scale)
+    added = _direction(residual.mean(axis=0), value > threshold)
+    step = _step(before, after, subspace, value, threshold, residual.T @ residual / len(after), added)
+
+    def control() -> tuple[float, float]:
+        end = flow.end(asymmetric(data, CONTROL))
+        return rmd2_si(end, subspace), distance2_to_si(end, subspace)
+
+    return judged(step, control)
 
 
-def _population_residual(unit: Unit, data: Data, search: Search, subspace: Subspace) -> tuple[Floats, Floats, Floats]:
-    """Particles before and after the population flow, and the second moment (p, p) of its residual."""
-    accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
-    flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
-    before = start_cloud(unit, "si", search.n, subspace).z
-    after = list(flow.flow(flow.init(before), [search.horizon]))[-1].z
-    residual = after - subspace.project(after)
-    return before, after, residual.T @ residual / len(after)
+class _Flow:
+    """The population flow from the start law inside E_j."""
+
+    def __init__(self, data: Data, unit: Unit, search: Search, subspace: Subspace) -> None:
+        self.data, self.unit, self.search, self.subspace = data, unit, search, subspace
+        self.before = start_cloud(unit, "si", search.n, subspace).z
+
+    def end(self, data: Data | None = None, start: Floats | None = None, force_tolerance: float = 1e-4) -> Floats:
+        """Particles (N, p) at the horizon, on these data from these particles, or the flow's own."""
+        accuracy = Accuracy(force_tolerance=force_tolerance, rtol=1e-7, atol=1e-12)
+        data = self.data if data is None else data
+        flow = MeanFieldFlow(
+            self.unit, "vanilla", data, alpha=self.search.alpha, tau=self.search.tau, accuracy=accuracy
+        )
+        state = flow.init(self.before if start is None else start)
+        return list(flow.flow(state, [self.search.horizon]))[-1].z
+
+    def error(self, after: Floats, source: float) -> float:
+        """Root mean square residual that the flow makes of a relative error ``source`` of its data and its start.
+
+        Measured with an error of SHAKE, which a flow enlarges by as much as long as both stay small; never less than
+        what a finer quadrature changes.
+        """
+        kick = SHAKE * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
+        shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick)
+        grown = _rms(_off(shaken - after, self.subspace)) * source / SHAKE
+        return max(grown, _rms(_off(self.end(force_tolerance=FINER) - after, self.subspace)))
 
 
 def _direction(mean: Floats, leaves: bool) -> Floats:
@@ -252,6 +391,7 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
     """Find E^G from data: the trace over E_0, E_1, ... and the subspace that was not left.
 
     The unit's group is not used. rule : a name in RULES. Raises MfsymError if a training diverges.
+    The answer is settled only where the data could have moved the law: see ``Step.verdict``.
     """
     as_choice(rule, "rule", RULES)
     search = Search() if search is None else search
@@ -259,55 +399,41 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
     steps: list[Step] = []
     for _ in range(search.max_steps or unit.p + 1):
         steps.append(RULES[rule](unit, data, search, subspace, tuple(steps)))
-        if not steps[-1].left or subspace.dimension == unit.p:
-            return Discovery(rule, tuple(steps), subspace, True)
+        if not steps[-1].left:
+            break
         subspace = Subspace(np.hstack([subspace.basis, steps[-1].added]))
-    return Discovery(rule, tuple(steps), subspace, False)
+    return Discovery(rule, tuple(steps), subspace)
 
 
-def between(moments: Floats, signs: Floats) -> Floats:
-    """Mean over pairs a != b of signs_a signs_b moments[a, b]: (p, p) from moments (R, R, p, p), signs (R,)."""
-    count = len(signs)
-    total = np.einsum("a,b,abpq->pq", signs, signs, moments) - np.einsum("aapq->pq", moments)
-    return np.asarray(total / (count * (count - 1)))
+def judged(step: Step, control: Callable[[], tuple[float, float]]) -> Step:
+    """The step with its verdict and reason.
 
-
-def sampling_null(moments: Floats) -> float:
-    """Largest top eigenvalue of ``between`` over changes of sign of the centred trainings; moments (R, R, p, p)."""
-    count = len(moments)
-    centre = np.eye(count) - 1.0 / count
-    centred = np.einsum("ac,cdpq,db->abpq", centre, moments, centre, optimize=True) * count / (count - 1)
-    changes = itertools.islice(itertools.product((1.0, -1.0), repeat=count - 1), 512)
-    tables = [between(centred, np.array([1.0, *signs])) for signs in changes]
-    return float(np.linalg.eigvalsh(np.stack([(table + table.T) / 2.0 for table in tables]))[:, -1].max())
-
-
-def direction_error(moments: Floats, added: Floats) -> float:
-    """Estimated angle by which sampling noise turns the directions (p, m) found from moments (R, R, p, p).
-
-    Root of the noise of the mean over trainings off these directions, over the least second moment along them.
+    control : gives the statistic of the control data, in units of the step's, and their residual's second moment; it
+    is asked only where E_j is not left.
     """
-    if not added.shape[1]:
-        return 0.0
-    count = len(moments)
-    off = np.eye(len(added)) - added @ added.T
-    spread = np.einsum("aapq->pq", moments) / count - between(moments, np.ones(count))
-    noise = float(np.linalg.eigvalsh(off @ (spread + spread.T) @ off / 2.0)[-1]) / count
-    signal = float(np.linalg.eigvalsh(added.T @ between(moments, np.ones(count)) @ added)[0])
-    return float(np.sqrt(max(noise, 0.0) / signal))
+    if step.left:
+        return step
+    if step.statistic > step.threshold:
+        return replace(step, verdict="undecided", reason="the residual exceeds the threshold, but its mean vanishes")
+    if step.subspace.dimension == step.subspace.ambient:
+        return replace(step, verdict="kept", reason="nothing lies outside the whole space")
+    statistic, moved = control()
+    if moved <= STILL * INIT_SCALE**2:
+        verdict, reason = "undecided", "a stationary start: asymmetric data do not move the law out of it either"
+    elif statistic <= step.threshold:
+        verdict, reason = "undecided", "asymmetric data do not exceed the threshold either"
+    else:
+        verdict, reason = "kept", "the law stays, and asymmetric data move it out"
+    return replace(step, control=statistic, verdict=verdict, reason=reason)
 
 
-def containment_angle(inner: Subspace, outer: Subspace) -> float:
-    """Largest angle between a vector of ``inner`` and ``outer``, in [0, pi / 2]; 0 iff inner lies in outer."""
-    if inner.dimension == 0:
-        return 0.0
-    off = inner.basis - outer.project(inner.basis.T).T
-    return float(np.arcsin(min(1.0, float(np.linalg.norm(off, 2)))))
+def _off(z: Floats, subspace: Subspace) -> Floats:
+    """Residuals z - P z of z (..., p)."""
+    return z - subspace.project(z)
 
 
-def angle_between(a: Subspace, b: Subspace) -> float:
-    """Largest principal angle between two subspaces, in [0, pi / 2]; pi / 2 where their dimensions differ."""
-    return max(containment_angle(a, b), containment_angle(b, a))
+def _rms(residual: Floats) -> float:
+    return float(np.sqrt(np.mean(np.sum(residual**2, axis=-1))))
 
 
 def _scale(z: Floats, subspace: Subspace) -> float:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.datasets import SampleData
-from mfsym.discovery import Discovery, Search, angle_between, containment_angle, discover
+from mfsym.discovery import Discovery, Search, discover
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
+from mfsym.residuals import angle_between, containment_angle
 from mfsym.teachers import Data, Teacher
 from mfsym.units import Unit
 from mfsym.variables import annotate
