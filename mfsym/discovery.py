@@ -18,15 +18,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.arguments import as_choice, as_number, as_whole
+from mfsym.arguments import as_choice
 from mfsym.controls import asymmetric
-from mfsym.dynamics import NoisySGD
-from mfsym.ensembles import INIT_SCALE, gaussian
-from mfsym.errors import MfsymError
-from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.ensembles import INIT_SCALE
 from mfsym.metrics import distance2_to_si, rmd2_si
 from mfsym.representations import Subspace
 from mfsym.residuals import between, direction_error, sampling_null
+from mfsym.searches import STRIDE, Flow, Search, Trial, off
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data
 from mfsym.transport import second_moment
@@ -55,10 +53,7 @@ CONTROL = 1.0
 CONTROL_TRAININGS = 4
 """Trainings on the control data, at most."""
 
-SHAKE = 1e-8
-"""Size of the asymmetric part whose effect tells how much a flow enlarges rounding."""
-
-ROUNDING = 1e-14
+ROUNDING = 1e-13
 """Asymmetric part of a population force that rounding makes, relative to the variation of y."""
 
 STILL = 1e-12
@@ -66,53 +61,6 @@ STILL = 1e-12
 
 VERDICTS = ("left", "kept", "undecided")
 """left: the law leaves E_j. kept: it stays, and control data would have moved it. undecided: neither can be said."""
-
-FINER = 1e-6
-"""Force tolerance of the flow that tells what a finer quadrature changes; the oracles' own is 1e-4."""
-
-_STRIDE = 1 << 20
-
-WHOLE = {
-    **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
-    **{"replicates": 4, "seed": 0, "replicate": 0},
-}
-"""The whole numbers of a ``Search`` and the least they may be: the robust rule needs 4 replicates for its null."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a discovery is run with.
-
-    n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
-    delta : threshold of the paper's rule.  trainings, snapshots : over which that averages its residual, 1 and 1 in the
-    paper; snapshots are evenly spaced over the second half of a training, the last at its end.
-    replicates : trainings per step of the robust rule, at least 4.
-    max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
-    """
-
-    n: int = 1000
-    horizon: float = 20.0
-    alpha: float = 20.0
-    tau: float = 1e-4
-    beta: float = 1e-6
-    batch_size: int = 20
-    delta: float = 1e-2
-    trainings: int = 1
-    snapshots: int = 1
-    replicates: int = 8
-    max_steps: int | None = None
-    start: Subspace | None = None
-    seed: int = 0
-    replicate: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in WHOLE.items():
-            if name != "max_steps" or self.max_steps is not None:
-                object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
-        for name in ("alpha", "horizon"):
-            object.__setattr__(self, name, as_number(getattr(self, name), name, above=0.0))
-        for name in ("tau", "beta", "delta"):
-            object.__setattr__(self, name, as_number(getattr(self, name), name, least=0.0))
 
 
 @dataclass(frozen=True)
@@ -124,7 +72,9 @@ class Step:
     spectrum : (p,) root mean square residual along its principal directions, decreasing.
     added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is not left.
     tilt : estimated angle, in rad, by which sampling noise or rounding has turned E_{j+1} (robust rule, oracle).
+    resolution : the least statistic that a departure would be told by; the threshold unless the rule measures it.
     control : the statistic that control data give, in the same units; NaN where the rule did not need it.
+    doubtful : the residual is neither as small as the error of E_j explains nor large enough to leave.
     verdict : one of VERDICTS.  reason : why, in words.
     """
 
@@ -138,7 +88,9 @@ class Step:
     spectrum: Floats
     added: Floats
     tilt: float = 0.0
+    resolution: float = float("nan")
     control: float = float("nan")
+    doubtful: bool = False
     verdict: str = "left"
     reason: str = "the residual exceeds the threshold"
 
@@ -167,7 +119,7 @@ class Discovery:
 
     @property
     def verdict(self) -> str:
-        """"found" where the last E_j was kept, "undecided" otherwise."""
+        """ "found" where the last E_j was kept, "undecided" otherwise."""
         return "found" if self.settled else "undecided"
 
     @property
@@ -176,60 +128,13 @@ class Discovery:
         return "the steps ran out" if self.steps[-1].left else self.steps[-1].reason
 
 
-class _Trial:
-    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise.
-
-    basis : (p, r) of E_j, its own or one turned a little; the particles have the same coordinates in either.
-    """
-
-    def __init__(
-        self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int, basis: Floats | None = None
-    ) -> None:
-        self.search, self.index = search, index
-        directions = subspace.basis if basis is None else basis
-        self.dynamics = _FreeSGD(unit, data, search, directions)
-        key = stream_key(search.seed, "init", search.replicate * _STRIDE + index)
-        drawn = gaussian(key, search.n, unit.p)
-        self.start = subspace.project(drawn) if basis is None else subspace.coordinates(drawn) @ basis.T
-
-    def train(self, number: int, snapshots: int = 1) -> Floats:
-        """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
-        label = (self.search.replicate * _STRIDE + self.index) * _STRIDE + number
-        state = self.dynamics.init(self.start, self.search.seed, label)
-        times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
-        states = list(self.dynamics.flow(state, times))
-        if states[-1].status != "ok":
-            raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
-        return np.stack([np.asarray(each.z, dtype=np.float64) for each in states])
-
-
-class _FreeSGD(NoisySGD):
-    """Vanilla noisy SGD in double precision whose noise lies in the span of a basis (p, r) that is not E^G's."""
-
-    def __init__(self, unit: Unit, data: Data, search: Search, basis: Floats) -> None:
-        self._inside = basis
-        super().__init__(
-            unit,
-            "vanilla",
-            data,
-            alpha=search.alpha,
-            tau=search.tau,
-            beta=search.beta,
-            batch_size=search.batch_size,
-            dtype="float64",
-        )
-
-    def _noise_map(self, projected: bool) -> Floats:
-        return self._inside if self.beta > 0 else np.zeros((self.unit.p, 0))
-
-
 def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The paper's rule: leave E_j if RMD^2 > delta, along the mean residual (section 4.2).
 
     RMD^2 is a mean over ``search.trainings`` trainings from the same particles, the mean residual also over snapshots.
     With symmetric data its expectation lies in E^G for any number of samples: averages remove only its noise.
     """
-    trial = _Trial(unit, data, search, subspace, len(trace))
+    trial = Trial(unit, data, search, subspace, len(trace))
     clouds = np.stack([trial.train(number, search.snapshots) for number in range(search.trainings)])
     residuals = clouds - subspace.project(clouds.reshape(-1, unit.p)).reshape(clouds.shape)
     ends = residuals[:, -1].reshape(-1, unit.p)
@@ -238,7 +143,7 @@ def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace
     step = _step(trial.start, clouds[0, -1], subspace, value, search.delta, ends.T @ ends / len(ends), added)
 
     def control() -> tuple[float, float]:
-        (end,) = _Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace)).train(search.trainings)
+        (end,) = Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace)).train(search.trainings)
         return rmd2_si(end, subspace), distance2_to_si(end, subspace)
 
     return judged(replace(step, rmd2=value), control)
@@ -253,9 +158,9 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
     not a reason to leave either; a residual between the two limits is compared with what an E_j that is turned on
     purpose gives.
     """
-    trial = _Trial(unit, data, search, subspace, len(trace))
+    trial = Trial(unit, data, search, subspace, len(trace))
     clouds = [trial.train(number)[-1] for number in range(search.replicates)]
-    residuals = np.stack([_off(z, subspace) for z in clouds])
+    residuals = np.stack([off(z, subspace) for z in clouds])
     moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
     agreed = between(moments, np.ones(search.replicates))
     scale = float(np.mean([_scale(z, subspace) for z in clouds]))
@@ -264,17 +169,20 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
     size = float(np.mean([second_moment(z) for z in clouds]))
     noise = SAFETY * sampling_null(moments)
     limit = max(noise, (GAIN * tilt) ** 2 * size)
-    if noise < values[-1] <= limit:
-        explained = SAFETY * _turned_moment(unit, data, search, subspace, len(trace), tilt, residuals)
-        limit = max(noise, explained) if values[-1] > explained else limit
+    explained = 0.0
+    if values[-1] <= limit and 0 < subspace.dimension < unit.p:
+        explained = _turned_moment(unit, data, search, subspace, trace, residuals[:CONTROL_TRAININGS])
+    resolution = max(noise, SAFETY * explained)
+    limit = resolution if resolution < values[-1] else limit
     taken = values > max(limit, WELL_DETERMINED * values[-1])
     added = Subspace(vectors[:, taken]).basis if taken.any() else np.zeros((unit.p, 0))
     step = _step(trial.start, clouds[0], subspace, values[-1] / scale, limit / scale, agreed, added)
+    step = replace(step, resolution=resolution / scale, doubtful=bool(values[-1] > max(noise, explained)))
 
     def control() -> tuple[float, float]:
-        other = _Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace))
+        other = Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace))
         count = min(CONTROL_TRAININGS, search.replicates)
-        ends = np.stack([_off(other.train(search.replicates + k)[-1], subspace) for k in range(count)])
+        ends = np.stack([off(other.train(search.replicates + k)[-1], subspace) for k in range(count)])
         table = between(np.einsum("anp,bnq->abpq", ends, ends, optimize=True) / search.n, np.ones(count))
         moved = float(np.linalg.eigvalsh((table + table.T) / 2.0)[-1])
         return moved / scale, float(np.mean(np.sum(ends**2, axis=2)))
@@ -283,20 +191,20 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
 
 
 def _turned_moment(
-    unit: Unit, data: Data, search: Search, subspace: Subspace, index: int, tilt: float, residuals: Floats
+    unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace, residuals: Floats
 ) -> float:
     """Second moment of the residual that an error of E_j of this size makes, from trainings in turned subspaces.
 
     Each training of ``residuals`` (R, N, p) is done again, data and noise the same, from an E_j that is turned at
     random by TURN times the tilt: what changes is linear in the turn, and free of the residual that was there.
     """
-    changes = []
+    changes, index, tilt = [], len(trace), trace[-1].tilt if trace else ROUNDING
     for number, residual in enumerate(residuals):
-        key = stream_key(search.seed, "init", (search.replicate * _STRIDE + index) * _STRIDE + number)
-        turn = _off(normals(key, 0, subspace.dimension, unit.p), subspace).T
+        key = stream_key(search.seed, "init", (search.replicate * STRIDE + index) * STRIDE + number)
+        turn = off(normals(key, 0, subspace.dimension, unit.p), subspace).T
         basis = subspace.basis + TURN * tilt * turn / np.linalg.norm(turn, 2)
-        end = _Trial(unit, data, search, subspace, index, basis).train(number)[-1]
-        changes.append(np.mean(np.sum((_off(end, Subspace(basis)) - residual) ** 2, axis=1)))
+        end = Trial(unit, data, search, subspace, index, basis).train(number)[-1]
+        changes.append(np.mean(np.sum((off(end, Subspace(basis)) - residual) ** 2, axis=1)))
     return float(np.mean(changes)) / TURN**2
 
 
@@ -305,22 +213,22 @@ def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
 
     Directions whose residual the flow can make from rounding, or from the error of its quadrature, do not count.
     """
-    flow = _Flow(data, unit, search, subspace)
+    flow = Flow(data, unit, search, subspace)
     before, after = flow.before, flow.end()
-    residual = _off(after, subspace)
+    residual = off(after, subspace)
     moment = residual.T @ residual / len(after)
     values, vectors = np.linalg.eigh(moment)
     scale, tilt = _scale(after, subspace), trace[-1].tilt if trace else 0.0
     limit = ORACLE_TOLERANCE * scale
-    error = flow.error(after, max(tilt, ROUNDING)) if values[-1] > limit else 0.0
-    limit = max(limit, SAFETY * error**2)
+    grown, refined = flow.errors(after, max(tilt, ROUNDING)) if values[-1] > limit else (0.0, 0.0)
+    limit = max(limit, SAFETY * max(grown, refined) ** 2)
     taken = values > limit
     if taken.any():
-        tilt = max(tilt, error / float(np.sqrt(values[taken][0])))
+        tilt = max(tilt, grown / float(np.sqrt(values[taken][0])))
     step = _step(before, after, subspace, values[-1] / scale, limit / scale, moment, vectors[:, taken])
 
     def control() -> tuple[float, float]:
-        other = _off(flow.end(asymmetric(data, CONTROL)), subspace)
+        other = off(flow.end(asymmetric(data, CONTROL)), subspace)
         moved = float(np.linalg.eigvalsh(other.T @ other / len(other))[-1])
         return moved / scale, moved
 
@@ -329,13 +237,13 @@ def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
 
 def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The paper's rule on the population flow: the mean residual, without sampling noise."""
-    flow = _Flow(data, unit, search, subspace)
+    flow = Flow(data, unit, search, subspace)
     before, after = flow.before, flow.end()
-    residual = _off(after, subspace)
+    residual = off(after, subspace)
     value, threshold = rmd2_si(after, subspace), search.delta
     if value > threshold:
         scale = _scale(after, subspace)
-        threshold = max(threshold, SAFETY * flow.error(after, ROUNDING) ** 2 / scale)
+        threshold = max(threshold, SAFETY * max(flow.errors(after, ROUNDING)) ** 2 / scale)
     added = _direction(residual.mean(axis=0), value > threshold)
     step = _step(before, after, subspace, value, threshold, residual.T @ residual / len(after), added)
 
@@ -344,35 +252,6 @@ def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace
         return rmd2_si(end, subspace), distance2_to_si(end, subspace)
 
     return judged(step, control)
-
-
-class _Flow:
-    """The population flow from the start law inside E_j."""
-
-    def __init__(self, data: Data, unit: Unit, search: Search, subspace: Subspace) -> None:
-        self.data, self.unit, self.search, self.subspace = data, unit, search, subspace
-        self.before = start_cloud(unit, "si", search.n, subspace).z
-
-    def end(self, data: Data | None = None, start: Floats | None = None, force_tolerance: float = 1e-4) -> Floats:
-        """Particles (N, p) at the horizon, on these data from these particles, or the flow's own."""
-        accuracy = Accuracy(force_tolerance=force_tolerance, rtol=1e-7, atol=1e-12)
-        data = self.data if data is None else data
-        flow = MeanFieldFlow(
-            self.unit, "vanilla", data, alpha=self.search.alpha, tau=self.search.tau, accuracy=accuracy
-        )
-        state = flow.init(self.before if start is None else start)
-        return list(flow.flow(state, [self.search.horizon]))[-1].z
-
-    def error(self, after: Floats, source: float) -> float:
-        """Root mean square residual that the flow makes of a relative error ``source`` of its data and its start.
-
-        Measured with an error of SHAKE, which a flow enlarges by as much as long as both stay small; never less than
-        what a finer quadrature changes.
-        """
-        kick = SHAKE * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
-        shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick)
-        grown = _rms(_off(shaken - after, self.subspace)) * source / SHAKE
-        return max(grown, _rms(_off(self.end(force_tolerance=FINER) - after, self.subspace)))
 
 
 def _direction(mean: Floats, leaves: bool) -> Floats:
@@ -417,23 +296,16 @@ def judged(step: Step, control: Callable[[], tuple[float, float]]) -> Step:
         return replace(step, verdict="undecided", reason="the residual exceeds the threshold, but its mean vanishes")
     if step.subspace.dimension == step.subspace.ambient:
         return replace(step, verdict="kept", reason="nothing lies outside the whole space")
+    if step.doubtful:
+        return replace(step, verdict="undecided", reason="the residual exceeds its known errors, but not clearly")
     statistic, moved = control()
     if moved <= STILL * INIT_SCALE**2:
         verdict, reason = "undecided", "a stationary start: asymmetric data do not move the law out of it either"
-    elif statistic <= step.threshold:
+    elif statistic <= step.resolution:
         verdict, reason = "undecided", "asymmetric data do not exceed the threshold either"
     else:
         verdict, reason = "kept", "the law stays, and asymmetric data move it out"
     return replace(step, control=statistic, verdict=verdict, reason=reason)
-
-
-def _off(z: Floats, subspace: Subspace) -> Floats:
-    """Residuals z - P z of z (..., p)."""
-    return z - subspace.project(z)
-
-
-def _rms(residual: Floats) -> float:
-    return float(np.sqrt(np.mean(np.sum(residual**2, axis=-1))))
 
 
 def _scale(z: Floats, subspace: Subspace) -> float:
@@ -460,6 +332,7 @@ def _step(
         rmd2=rmd2_si(after, subspace),
         statistic=float(statistic),
         threshold=float(threshold),
+        resolution=float(threshold),
         spectrum=spectrum,
         added=added,
     )

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mfsym.discovery import Search, angle_between, containment_angle, discover
+from mfsym.discovery import Search, discover
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.representations import Subspace
+from mfsym.residuals import angle_between, containment_angle
 from mfsym.teachers import reference_teacher
 from mfsym.traces import FOUND
 from tests.problems import PROBLEMS

@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 
 from mfsym.datasets import SampleData
-from mfsym.discovery import (
-    Search,
-    _Trial,
-    angle_between,
-    between,
-    containment_angle,
-    direction_error,
-    discover,
-    sampling_null,
-)
+from mfsym.discovery import Search, discover
 from mfsym.errors import MfsymError
 from mfsym.representations import Subspace
+from mfsym.residuals import angle_between, between, containment_angle, direction_error, sampling_null
+from mfsym.searches import Trial
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import reference_teacher
 from mfsym.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
@@ -131,7 +124,7 @@ def test_the_paper_rule_averages_over_trainings_and_snapshots():
     teacher = reference_teacher("wi")
     search = Search(**{**SMALL.__dict__, "trainings": 3, "snapshots": 2, "max_steps": 1})
     (step,) = discover(teacher.unit, teacher, "paper", search).steps
-    trial = _Trial(teacher.unit, teacher, search, step.subspace, 0)
+    trial = Trial(teacher.unit, teacher, search, step.subspace, 0)
     mean = np.mean([trial.train(number, 2) for number in range(3)], axis=(0, 1, 2))
     assert np.abs(step.added[:, 0] - mean / np.linalg.norm(mean)).max() <= ALGEBRA
     assert np.array_equal(trial.train(0, 2)[-1], trial.train(0)[-1])
