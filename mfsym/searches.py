@@ -25,7 +25,7 @@ SHAKE = 1e-8
 """Size of the asymmetric part whose effect tells how much a flow enlarges rounding."""
 
 FINER = 1.5
-"""Times as many nodes per input dimension in the flow that tells what a finer quadrature changes."""
+"""Times as many nodes per input dimension in the flow that tells how exact the quadrature is."""
 
 STRIDE = 1 << 20
 """Steps of one replicate, and trainings of one step, that have streams of their own."""
@@ -146,13 +146,14 @@ class Flow:
         """Root mean square residuals: what the flow makes of an error ``source``, what a finer quadrature changes.
 
         The first is relative, of the data and of the start. It is measured with an error of SHAKE, which a flow
-        enlarges by as much as long as both stay small.
+        enlarges by as much as long as both stay small. Where no finer quadrature is affordable, a coarser one is taken.
         """
         kick = SHAKE * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
         order = self.order
         shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick, order)
         grown = rms(off(shaken - after, self.subspace)) * source / SHAKE
-        return grown, rms(off(self.end(order=math.ceil(FINER * order)) - after, self.subspace))
+        others = (self.end(order=max(1, math.ceil(order * factor))) for factor in (FINER, 1.0 / FINER))
+        return grown, next((change for z in others if (change := rms(off(z - after, self.subspace))) > 0.0), 0.0)
 
 
 def off(z: Floats, subspace: Subspace) -> Floats:
@@ -161,4 +162,5 @@ def off(z: Floats, subspace: Subspace) -> Floats:
 
 
 def rms(residual: Floats) -> float:
+    """Root mean square length of residuals (..., p)."""
     return float(np.sqrt(np.mean(np.sum(residual**2, axis=-1))))
