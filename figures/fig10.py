@@ -22,7 +22,7 @@ KEPT = Mark("after training, subspace kept", "#0072B2", "s")
 UNDECIDED = Mark("after training, undecided", "#CC79A7", "D")
 
 
-def _by_step(dataset: Any, name: str) -> NDArray[Any]:
+def _by_step(dataset: Any, name: str) -> NDArray[np.float64]:
     """A variable as (replicate, step)."""
     return np.atleast_2d(needed(dataset.transpose(..., "step"), name)[0])
 
@@ -33,7 +33,8 @@ def draw(dataset: Any) -> Figure:
     left = np.broadcast_to(_by_step(dataset, "left"), after.shape) > 0
     undecided = np.zeros_like(left)
     if "verdict" in dataset:
-        undecided = np.broadcast_to(_by_step(dataset, "verdict") == "undecided", after.shape)
+        verdicts = np.atleast_2d(dataset["verdict"].transpose(..., "step").values)
+        undecided = np.broadcast_to(verdicts == "undecided", after.shape)
     before = _by_step(dataset, "rmd2_before") if "rmd2_before" in dataset else np.zeros_like(after)
     series = [
         Series(BEFORE, np.broadcast_to(before, after.shape)),

@@ -29,7 +29,7 @@ def draw(dataset: Any) -> Figure:
     spans = [columns_of(each) for each in basis]
     known = columns_of(needed(dataset, "fixed_basis")[0]) if "fixed_basis" in dataset else spans[-1]
     frame = frame_of(known, *after, *(z for _, z in squares))
-    verdicts = np.where(left, "left", "kept") if "verdict" not in dataset else needed(dataset, "verdict")[0]
+    verdicts = dataset["verdict"].values if "verdict" in dataset else np.where(left, "left", "kept")
     panels = []
     for j, span in enumerate(spans[:MOST_STEPS]):
         verdict = verdicts[j]

@@ -150,8 +150,8 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
 def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """One record per case: rule, dimension_fixed, runs, found, wrong, undecided, rate, angles, dimensions, reasons.
 
-    The reasons are those of the undecided runs, each once; mean_share is the median over runs of the smallest mean share
-    of a step that left, None where none did.
+    The reasons are those of the undecided runs, each once; mean_share is the median over runs of the smallest mean
+    share of a step that left, None where none did.
     """
     records = []
     for name in dataset["case"].values:
