@@ -29,9 +29,10 @@ def draw(dataset: Any) -> Figure:
     spans = [columns_of(each) for each in basis]
     known = columns_of(needed(dataset, "fixed_basis")[0]) if "fixed_basis" in dataset else spans[-1]
     frame = frame_of(known, *after, *(z for _, z in squares))
+    verdicts = dataset["verdict"].values if "verdict" in dataset else np.where(left, "left", "kept")
     panels = []
     for j, span in enumerate(spans[:MOST_STEPS]):
-        verdict = "left" if left[j] else "kept"
+        verdict = verdicts[j]
         title = f"step {j}: dim $E_{j}$ = {span.shape[1]}\nRMD$^2$ = {number(float(f'{rmd2[j]:.1e}'))}, {verdict}"
         panels.append(Panel(title, frame._replace(subspace=span), [(BEFORE, before[j]), (AFTER, after[j]), *squares]))
     name = "E^G" if "fixed_basis" in dataset else f"E_{len(spans) - 1}"
@@ -55,6 +56,7 @@ def _answer(dataset: Any) -> str:
     if known.get("rule") == "paper" and max(counts.values()) > 1:
         parts.append(f"averaged over {counts['trainings']} trainings of {counts['snapshots']} snapshots")
     parts += [f"angle of the last $E_j$ to $E^G$: {number(float(f'{angle:.1e}'))} rad"] if np.isfinite(angle) else []
+    parts += [f"{dataset.attrs['verdict']}: {dataset.attrs['reason']}"] if "verdict" in dataset.attrs else []
     return "; ".join(parts) + "." if parts else ""
 
 

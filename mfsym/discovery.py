@@ -4,11 +4,13 @@ Each step starts a free training inside E_j. With symmetric data the law stays i
 E^G and joins E_{j+1}; an E_j that is not left is the answer (Maass Martínez & Fontbona 2024, section 4.2 and F.2).
 Rules decide: the paper's, a robust one, and oracles of both that know the data law and have no sampling noise. No
 theorem says that every strict subspace of E^G is left, so the whole trace is handed back.
+
+An E_j that is not left is called kept only if control data (``mfsym.controls``) would have moved the law out of it by
+more than the rule's threshold; otherwise the step is undecided, and so is the discovery.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,14 +18,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.arguments import as_choice, as_number, as_whole
-from mfsym.dynamics import NoisySGD
-from mfsym.ensembles import gaussian
-from mfsym.errors import MfsymError
-from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.arguments import as_choice
+from mfsym.controls import asymmetric
+from mfsym.ensembles import INIT_SCALE
 from mfsym.metrics import distance2_to_si, rmd2_si
 from mfsym.representations import Subspace
-from mfsym.streams import stream_key
+from mfsym.residuals import between, direction_error, sampling_null
+from mfsym.searches import STRIDE, Flow, Search, Trial, off
+from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data
 from mfsym.transport import second_moment
 from mfsym.units import Unit
@@ -40,54 +42,28 @@ ORACLE_TOLERANCE = 1e-10
 """The oracle counts residuals as zero when their relative second moment is below this."""
 
 GAIN = 10.0
-"""How much a training may enlarge the error of E_j itself: such residuals do not count as leaving."""
+"""How much a training may enlarge the error of E_j itself: such residuals do not count as leaving unmeasured."""
 
 FREE_NOISE = "projected on E_j"
 """What noise the trainings of a discovery feel, as results record it."""
 
-_STRIDE = 1 << 20
+TURN = 3.0
+"""E_j is turned by this many times its own error to measure how much a training enlarges that."""
 
-WHOLE = {
-    **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
-    **{"replicates": 4, "seed": 0, "replicate": 0},
-}
-"""The whole numbers of a ``Search`` and the least they may be: the robust rule needs 4 replicates for its null."""
+CONTROL = 1.0
+"""Size of the asymmetric part of the control data, relative to how much y varies."""
 
+CONTROL_TRAININGS = 4
+"""Trainings on the control data, at most."""
 
-@dataclass(frozen=True)
-class Search:
-    """What a discovery is run with.
+ROUNDING = 1e-13
+"""Asymmetric part of a population force that rounding makes, relative to the variation of y."""
 
-    n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
-    delta : threshold of the paper's rule.  trainings, snapshots : over which that averages its residual, 1 and 1 in the
-    paper; snapshots are evenly spaced over the second half of a training, the last at its end.
-    replicates : trainings per step of the robust rule, at least 4.
-    max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
-    """
+STILL = 1e-12
+"""Residuals of the control data below this share of the start law's second moment have not moved at all."""
 
-    n: int = 1000
-    horizon: float = 20.0
-    alpha: float = 20.0
-    tau: float = 1e-4
-    beta: float = 1e-6
-    batch_size: int = 20
-    delta: float = 1e-2
-    trainings: int = 1
-    snapshots: int = 1
-    replicates: int = 8
-    max_steps: int | None = None
-    start: Subspace | None = None
-    seed: int = 0
-    replicate: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in WHOLE.items():
-            if name != "max_steps" or self.max_steps is not None:
-                object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
-        for name in ("alpha", "horizon"):
-            object.__setattr__(self, name, as_number(getattr(self, name), name, above=0.0))
-        for name in ("tau", "beta", "delta"):
-            object.__setattr__(self, name, as_number(getattr(self, name), name, least=0.0))
+VERDICTS = ("left", "kept", "undecided")
+"""left: the law leaves E_j. kept: it stays, and control data would have moved it. undecided: neither can be said."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +73,12 @@ class Step:
     subspace : E_j.  before, after : (N, p) particles of one training.  rmd2_before, rmd2 : to their projection on E_j.
     statistic, threshold : E_j is left iff the first exceeds the second; both in units of RMD^2.
     spectrum : (p,) root mean square residual along its principal directions, decreasing.
-    added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is kept.
-    tilt : estimated angle, in rad, by which sampling noise has turned E_{j+1} (the robust rule only).
+    added : (p, m) orthonormal directions that join E_{j+1}; m = 0 iff E_j is not left.
+    tilt : estimated angle, in rad, by which sampling noise or rounding has turned E_{j+1} (robust rule, oracle).
+    resolution : the least statistic that a departure would be told by; the threshold unless the rule measures it.
+    control : the statistic that control data give, in the same units; NaN where the rule did not need it.
+    doubtful : the residual is neither as small as the error of E_j explains nor large enough to leave.
+    verdict : one of VERDICTS.  reason : why, in words.
     """
 
     subspace: Subspace
@@ -111,6 +91,11 @@ class Step:
     spectrum: Floats
     added: Floats
     tilt: float = 0.0
+    resolution: float = float("nan")
+    control: float = float("nan")
+    doubtful: bool = False
+    verdict: str = "left"
+    reason: str = "the residual exceeds the threshold"
 
     @property
     def left(self) -> bool:
@@ -124,52 +109,26 @@ Trace = tuple[Step, ...]
 
 @dataclass(frozen=True)
 class Discovery:
-    """The trace, and the answer: the last E_j, which was kept unless the steps ran out (``settled`` is then false)."""
+    """The trace, and the answer: the last E_j, which is settled iff its step says that it is kept."""
 
     rule: str
     steps: Trace
     subspace: Subspace
-    settled: bool
 
+    @property
+    def settled(self) -> bool:
+        """Whether the last E_j was kept: not so if its step is undecided, or if the steps ran out."""
+        return self.steps[-1].verdict == "kept"
 
-class _Trial:
-    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise."""
+    @property
+    def verdict(self) -> str:
+        """ "found" where the last E_j was kept, "undecided" otherwise."""
+        return "found" if self.settled else "undecided"
 
-    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int) -> None:
-        self.search, self.subspace, self.index = search, subspace, index
-        self.dynamics = _FreeSGD(unit, data, search, subspace)
-        key = stream_key(search.seed, "init", search.replicate * _STRIDE + index)
-        self.start = subspace.project(gaussian(key, search.n, unit.p))
-
-    def train(self, number: int, snapshots: int = 1) -> Floats:
-        """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
-        label = (self.search.replicate * _STRIDE + self.index) * _STRIDE + number
-        state = self.dynamics.init(self.start, self.search.seed, label)
-        times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
-        states = list(self.dynamics.flow(state, times))
-        if states[-1].status == "diverged":
-            raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
-        return np.stack([np.asarray(each.z, dtype=np.float64) for each in states])
-
-
-class _FreeSGD(NoisySGD):
-    """Vanilla noisy SGD in double precision whose noise is projected on a subspace that is not E^G."""
-
-    def __init__(self, unit: Unit, data: Data, search: Search, subspace: Subspace) -> None:
-        self._inside = subspace
-        super().__init__(
-            unit,
-            "vanilla",
-            data,
-            alpha=search.alpha,
-            tau=search.tau,
-            beta=search.beta,
-            batch_size=search.batch_size,
-            dtype="float64",
-        )
-
-    def _noise_map(self, projected: bool) -> Floats:
-        return self._inside.basis if self.beta > 0 else np.zeros((self.unit.p, 0))
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return "the steps ran out" if self.steps[-1].left else self.steps[-1].reason
 
 
 def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
@@ -178,14 +137,19 @@ def paper_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace
     RMD^2 is a mean over ``search.trainings`` trainings from the same particles, the mean residual also over snapshots.
     With symmetric data its expectation lies in E^G for any number of samples: averages remove only its noise.
     """
-    trial = _Trial(unit, data, search, subspace, len(trace))
+    trial = Trial(unit, data, search, subspace, len(trace))
     clouds = np.stack([trial.train(number, search.snapshots) for number in range(search.trainings)])
     residuals = clouds - subspace.project(clouds.reshape(-1, unit.p)).reshape(clouds.shape)
     ends = residuals[:, -1].reshape(-1, unit.p)
     value = float(np.mean([rmd2_si(z, subspace) for z in clouds[:, -1]]))
     added = _direction(residuals.mean(axis=(0, 1, 2)), value > search.delta)
     step = _step(trial.start, clouds[0, -1], subspace, value, search.delta, ends.T @ ends / len(ends), added)
-    return replace(step, rmd2=value)
+
+    def control() -> tuple[float, float]:
+        (end,) = Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace)).train(search.trainings)
+        return rmd2_si(end, subspace), distance2_to_si(end, subspace)
+
+    return judged(replace(step, rmd2=value), control)
 
 
 def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
@@ -194,49 +158,103 @@ def robust_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trac
     The second moment of the residual between different trainings from the same particles, averaged over pairs, has no
     bias from sampling noise. Its null is what the same trainings give after their mean is taken out and their signs
     are changed in all ways: the drift that sampling alone produces. The error of E_j itself, GAIN times its tilt, is
-    not a reason to leave either.
+    not a reason to leave either; a residual between the two limits is compared with what an E_j that is turned on
+    purpose gives.
     """
-    trial = _Trial(unit, data, search, subspace, len(trace))
+    trial = Trial(unit, data, search, subspace, len(trace))
     clouds = [trial.train(number)[-1] for number in range(search.replicates)]
-    residuals = np.stack([z - subspace.project(z) for z in clouds])
+    residuals = np.stack([off(z, subspace) for z in clouds])
     moments = np.einsum("anp,bnq->abpq", residuals, residuals, optimize=True) / search.n
     agreed = between(moments, np.ones(search.replicates))
     scale = float(np.mean([_scale(z, subspace) for z in clouds]))
     values, vectors = np.linalg.eigh((agreed + agreed.T) / 2.0)
     tilt = trace[-1].tilt if trace else 0.0
     size = float(np.mean([second_moment(z) for z in clouds]))
-    limit = max(SAFETY * sampling_null(moments), (GAIN * tilt) ** 2 * size)
+    noise = SAFETY * sampling_null(moments)
+    limit = max(noise, (GAIN * tilt) ** 2 * size)
+    explained = 0.0
+    if values[-1] <= limit and 0 < subspace.dimension < unit.p:
+        explained = _turned_moment(unit, data, search, subspace, trace, residuals[:CONTROL_TRAININGS])
+    resolution = max(noise, SAFETY * explained)
+    limit = resolution if resolution < values[-1] else limit
     taken = values > max(limit, WELL_DETERMINED * values[-1])
     added = Subspace(vectors[:, taken]).basis if taken.any() else np.zeros((unit.p, 0))
     step = _step(trial.start, clouds[0], subspace, values[-1] / scale, limit / scale, agreed, added)
-    return replace(step, tilt=float(np.hypot(tilt, direction_error(moments, added))))
+    step = replace(step, resolution=resolution / scale, doubtful=bool(values[-1] > max(noise, explained)))
+
+    def control() -> tuple[float, float]:
+        other = Trial(unit, asymmetric(data, CONTROL), search, subspace, len(trace))
+        count = min(CONTROL_TRAININGS, search.replicates)
+        ends = np.stack([off(other.train(search.replicates + k)[-1], subspace) for k in range(count)])
+        table = between(np.einsum("anp,bnq->abpq", ends, ends, optimize=True) / search.n, np.ones(count))
+        moved = float(np.linalg.eigvalsh((table + table.T) / 2.0)[-1])
+        return moved / scale, float(np.mean(np.sum(ends**2, axis=2)))
+
+    return judged(replace(step, tilt=float(np.hypot(tilt, direction_error(moments, added)))), control)
+
+
+def _turned_moment(
+    unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace, residuals: Floats
+) -> float:
+    """Second moment of the residual that an error of E_j of this size makes, from trainings in turned subspaces.
+
+    Each training of ``residuals`` (R, N, p) is done again, data and noise the same, from an E_j that is turned at
+    random by TURN times the tilt: what changes is linear in the turn, and free of the residual that was there.
+    """
+    changes, index, tilt = [], len(trace), trace[-1].tilt if trace else ROUNDING
+    for number, residual in enumerate(residuals):
+        key = stream_key(search.seed, "init", (search.replicate * STRIDE + index) * STRIDE + number)
+        turn = off(normals(key, 0, subspace.dimension, unit.p), subspace).T
+        basis = subspace.basis + TURN * tilt * turn / np.linalg.norm(turn, 2)
+        end = Trial(unit, data, search, subspace, index, basis).train(number)[-1]
+        changes.append(np.mean(np.sum((off(end, Subspace(basis)) - residual) ** 2, axis=1)))
+    return float(np.mean(changes)) / TURN**2
 
 
 def oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
-    """The population flow from the start law inside E_j, without sampling noise: every direction it takes."""
-    before, after, moment = _population_residual(unit, data, search, subspace)
+    """The population flow from the start law inside E_j, without sampling noise: every direction it takes.
+
+    Directions whose residual the flow can make from rounding, or from the error of its quadrature, do not count.
+    """
+    flow = Flow(data, unit, search, subspace)
+    before, after = flow.before, flow.end()
+    residual = off(after, subspace)
+    moment = residual.T @ residual / len(after)
     values, vectors = np.linalg.eigh(moment)
-    scale = _scale(after, subspace)
-    taken = values > ORACLE_TOLERANCE * scale
-    return _step(before, after, subspace, values[-1] / scale, ORACLE_TOLERANCE, moment, vectors[:, taken])
+    scale, tilt = _scale(after, subspace), trace[-1].tilt if trace else 0.0
+    limit = ORACLE_TOLERANCE * scale
+    grown, refined = flow.errors(after, max(tilt, ROUNDING)) if values[-1] > limit else (0.0, 0.0)
+    limit = max(limit, SAFETY * max(grown, refined) ** 2)
+    taken = values > limit
+    if taken.any():
+        tilt = max(tilt, grown / float(np.sqrt(values[taken][0])))
+    step = _step(before, after, subspace, values[-1] / scale, limit / scale, moment, vectors[:, taken])
+
+    def control() -> tuple[float, float]:
+        other = off(flow.end(asymmetric(data, CONTROL)), subspace)
+        moved = float(np.linalg.eigvalsh(other.T @ other / len(other))[-1])
+        return moved / scale, moved
+
+    return judged(replace(step, tilt=tilt), control)
 
 
 def paper_oracle_step(unit: Unit, data: Data, search: Search, subspace: Subspace, trace: Trace) -> Step:
     """The paper's rule on the population flow: the mean residual, without sampling noise."""
-    before, after, moment = _population_residual(unit, data, search, subspace)
-    value = rmd2_si(after, subspace)
-    added = _direction((after - subspace.project(after)).mean(axis=0), value > search.delta)
-    return _step(before, after, subspace, value, search.delta, moment, added)
+    flow = Flow(data, unit, search, subspace)
+    before, after = flow.before, flow.end()
+    residual = off(after, subspace)
+    value, threshold = rmd2_si(after, subspace), search.delta
+    if value > threshold:
+        scale = _scale(after, subspace)
+        threshold = max(threshold, SAFETY * max(flow.errors(after, ROUNDING)) ** 2 / scale)
+    added = _direction(residual.mean(axis=0), value > threshold)
+    step = _step(before, after, subspace, value, threshold, residual.T @ residual / len(after), added)
 
+    def control() -> tuple[float, float]:
+        end = flow.end(asymmetric(data, CONTROL))
+        return rmd2_si(end, subspace), distance2_to_si(end, subspace)
 
-def _population_residual(unit: Unit, data: Data, search: Search, subspace: Subspace) -> tuple[Floats, Floats, Floats]:
-    """Particles before and after the population flow, and the second moment (p, p) of its residual."""
-    accuracy = Accuracy(force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
-    flow = MeanFieldFlow(unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy)
-    before = start_cloud(unit, "si", search.n, subspace).z
-    after = list(flow.flow(flow.init(before), [search.horizon]))[-1].z
-    residual = after - subspace.project(after)
-    return before, after, residual.T @ residual / len(after)
+    return judged(step, control)
 
 
 def _direction(mean: Floats, leaves: bool) -> Floats:
@@ -255,6 +273,7 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
     """Find E^G from data: the trace over E_0, E_1, ... and the subspace that was not left.
 
     The unit's group is not used. rule : a name in RULES. Raises MfsymError if a training diverges.
+    The answer is settled only where the data could have moved the law: see ``Step.verdict``.
     """
     as_choice(rule, "rule", RULES)
     search = Search() if search is None else search
@@ -262,55 +281,34 @@ def discover(unit: Unit, data: Data, rule: str = "robust", search: Search | None
     steps: list[Step] = []
     for _ in range(search.max_steps or unit.p + 1):
         steps.append(RULES[rule](unit, data, search, subspace, tuple(steps)))
-        if not steps[-1].left or subspace.dimension == unit.p:
-            return Discovery(rule, tuple(steps), subspace, True)
+        if not steps[-1].left:
+            break
         subspace = Subspace(np.hstack([subspace.basis, steps[-1].added]))
-    return Discovery(rule, tuple(steps), subspace, False)
+    return Discovery(rule, tuple(steps), subspace)
 
 
-def between(moments: Floats, signs: Floats) -> Floats:
-    """Mean over pairs a != b of signs_a signs_b moments[a, b]: (p, p) from moments (R, R, p, p), signs (R,)."""
-    count = len(signs)
-    total = np.einsum("a,b,abpq->pq", signs, signs, moments) - np.einsum("aapq->pq", moments)
-    return np.asarray(total / (count * (count - 1)))
+def judged(step: Step, control: Callable[[], tuple[float, float]]) -> Step:
+    """The step with its verdict and reason.
 
-
-def sampling_null(moments: Floats) -> float:
-    """Largest top eigenvalue of ``between`` over changes of sign of the centred trainings; moments (R, R, p, p)."""
-    count = len(moments)
-    centre = np.eye(count) - 1.0 / count
-    centred = np.einsum("ac,cdpq,db->abpq", centre, moments, centre, optimize=True) * count / (count - 1)
-    changes = itertools.islice(itertools.product((1.0, -1.0), repeat=count - 1), 512)
-    tables = [between(centred, np.array([1.0, *signs])) for signs in changes]
-    return float(np.linalg.eigvalsh(np.stack([(table + table.T) / 2.0 for table in tables]))[:, -1].max())
-
-
-def direction_error(moments: Floats, added: Floats) -> float:
-    """Estimated angle by which sampling noise turns the directions (p, m) found from moments (R, R, p, p).
-
-    Root of the noise of the mean over trainings off these directions, over the least second moment along them.
+    control : gives the statistic of the control data, in units of the step's, and their residual's second moment; it
+    is asked only where E_j is not left.
     """
-    if not added.shape[1]:
-        return 0.0
-    count = len(moments)
-    off = np.eye(len(added)) - added @ added.T
-    spread = np.einsum("aapq->pq", moments) / count - between(moments, np.ones(count))
-    noise = float(np.linalg.eigvalsh(off @ (spread + spread.T) @ off / 2.0)[-1]) / count
-    signal = float(np.linalg.eigvalsh(added.T @ between(moments, np.ones(count)) @ added)[0])
-    return float(np.sqrt(max(noise, 0.0) / signal))
-
-
-def containment_angle(inner: Subspace, outer: Subspace) -> float:
-    """Largest angle between a vector of ``inner`` and ``outer``, in [0, pi / 2]; 0 iff inner lies in outer."""
-    if inner.dimension == 0:
-        return 0.0
-    off = inner.basis - outer.project(inner.basis.T).T
-    return float(np.arcsin(min(1.0, float(np.linalg.norm(off, 2)))))
-
-
-def angle_between(a: Subspace, b: Subspace) -> float:
-    """Largest principal angle between two subspaces, in [0, pi / 2]; pi / 2 where their dimensions differ."""
-    return max(containment_angle(a, b), containment_angle(b, a))
+    if step.left:
+        return step
+    if step.statistic > step.threshold:
+        return replace(step, verdict="undecided", reason="the residual exceeds the threshold, but its mean vanishes")
+    if step.subspace.dimension == step.subspace.ambient:
+        return replace(step, verdict="kept", reason="nothing lies outside the whole space")
+    if step.doubtful:
+        return replace(step, verdict="undecided", reason="the residual exceeds its known errors, but not clearly")
+    statistic, moved = control()
+    if moved <= STILL * INIT_SCALE**2:
+        verdict, reason = "undecided", "a stationary start: asymmetric data do not move the law out of it either"
+    elif statistic <= step.resolution:
+        verdict, reason = "undecided", "asymmetric data do not exceed the threshold either"
+    else:
+        verdict, reason = "kept", "the law stays, and asymmetric data move it out"
+    return replace(step, control=statistic, verdict=verdict, reason=reason)
 
 
 def _scale(z: Floats, subspace: Subspace) -> float:
@@ -337,6 +335,7 @@ def _step(
         rmd2=rmd2_si(after, subspace),
         statistic=float(statistic),
         threshold=float(threshold),
+        resolution=float(threshold),
         spectrum=spectrum,
         added=added,
     )

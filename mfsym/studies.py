@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, NDArray[Any]]
 
-PADDING: dict[str, float] = {
-    **dict.fromkeys(("rmd2_before", "rmd2", "statistic", "threshold", "angle", "mean_share"), float("nan")),
-    **{"dimension": -1, "left": 0},
+NUMBERS = ("rmd2_before", "rmd2", "statistic", "threshold", "resolution", "control")
+
+PADDING: dict[str, float | str] = {
+    **dict.fromkeys((*NUMBERS, "angle", "mean_share"), float("nan")),
+    **{"dimension": -1, "left": 0, "verdict": "", "reason": ""},
 }
 """What is kept of every step of a discovery, and what stands in the place of steps that were not taken."""
 
-ANSWERS = ("answer_dimension", "answer_angle", "found")
+ANSWERS = ("answer_dimension", "answer_angle", "answer_verdict", "answer_reason", "found", "wrong", "undecided")
 """What is kept of the end of a discovery."""
 
 
@@ -60,11 +62,15 @@ def run_seed(offset: int, case: Case) -> Arrays:
     problem = problem_of_case(case)
     search = Search(**{**case.search(), "seed": case.seed + offset})
     found = trace(problem.unit, problem.data, case.rule, search)
-    angle = float(found.attrs["angle"])
+    angle, settled = float(found.attrs["angle"]), bool(found.attrs["settled"])
     return {name: found[name].values for name in PADDING} | {
         "answer_dimension": np.array(found.attrs["dimension"]),
         "answer_angle": np.array(angle),
-        "found": np.array(int(angle < FOUND)),
+        "answer_verdict": np.array(found.attrs["verdict"]),
+        "answer_reason": np.array(found.attrs["reason"]),
+        "found": np.array(int(settled and angle < FOUND)),
+        "wrong": np.array(int(settled and not angle < FOUND)),
+        "undecided": np.array(int(not settled)),
         "dimension_fixed": np.array(problem.unit.fixed_subspace.dimension),
     }
 
@@ -98,8 +104,8 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
-def _padded(values: NDArray[Any], length: int, padding: float) -> NDArray[Any]:
-    full = np.full(length, padding, dtype=values.dtype)
+def _padded(values: NDArray[Any], length: int, padding: float | str) -> NDArray[Any]:
+    full = np.full(length, padding, dtype=object if values.dtype.kind in "UO" else values.dtype)
     full[: len(values)] = values
     return full
 
@@ -152,9 +158,10 @@ def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosit
 
 
 def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    """One record per case: rule, dimension_fixed, runs, found, rate, angles and dimensions found, mean_share.
+    """One record per case: rule, dimension_fixed, runs, found, wrong, undecided, rate, angles, dimensions, reasons.
 
-    The last is the median over runs of the smallest mean share of a step that left; None where none did.
+    The reasons are those of the undecided runs, each once; mean_share is the median over runs of the smallest mean
+    share of a step that left, None where none did.
     """
     records = []
     for name in dataset["case"].values:
@@ -168,7 +175,10 @@ def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
                 "dimension_fixed": int(case["dimension_fixed"]),
                 "runs": int(case.sizes["replicate"]),
                 "found": int(case["found"].sum()),
+                "wrong": int(case["wrong"].sum()),
+                "undecided": int(case["undecided"].sum()),
                 "rate": float(case["found"].mean()),
+                "reasons": sorted(set(case["answer_reason"].values[case["undecided"].values > 0].astype(str))),
                 "mean_share": share if np.isfinite(share) else None,
                 "dimensions": [int(each) for each in case["answer_dimension"].values],
                 "angles": [float(each) for each in case["answer_angle"].values],
@@ -178,15 +188,17 @@ def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def study_table(dataset: xr.Dataset) -> str:
-    """The records as rows: how often the rule found E^G, the median and the largest angle, the least mean share."""
+    """The records as rows: how often E^G is found, how often something else, the angles, the least mean share."""
     records = study_records(dataset)
     width = max(len(record["case"]) for record in records)
-    head = f"{'case':{width}s} {'rule':12s} {'dim':>3s} {'found':>7s} {'median angle':>12s} {'largest':>8s}"
+    counted = f"{'found':>7s} {'wrong':>6s} {'undecided':>9s}"
+    head = f"{'case':{width}s} {'rule':12s} {'dim':>3s} {counted} {'median angle':>12s} {'largest':>8s}"
     lines = [f"{head} {'|mean|/rms':>10s}"]
     for record in records:
         share = "-" if record["mean_share"] is None else f"{record['mean_share']:.3f}"
         angles = f"{np.median(record['angles']):12.1e} {max(record['angles']):8.1e}"
-        count = f"{record['found']}/{record['runs']}"
-        start = f"{record['case']:{width}s} {record['rule']:12s} {record['dimension_fixed']:3d} {count:>7s}"
+        counts = f"{record['found']}/{record['runs']}"
+        counts = f"{counts:>7s} {record['wrong']:6d} {record['undecided']:9d}"
+        start = f"{record['case']:{width}s} {record['rule']:12s} {record['dimension_fixed']:3d} {counts}"
         lines.append(f"{start} {angles} {share:>10s}")
     return "\n".join(lines)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.datasets import SampleData
-from mfsym.discovery import FREE_NOISE, Discovery, Search, angle_between, containment_angle, discover
+from mfsym.discovery import FREE_NOISE, Discovery, Search, discover
 from mfsym.problems import Problem
 from mfsym.provenance import attributes
 from mfsym.representations import Subspace
+from mfsym.residuals import angle_between, containment_angle
 from mfsym.teachers import Data, Teacher
 from mfsym.units import Unit
 from mfsym.variables import annotate
@@ -35,10 +36,11 @@ def trace(
     """Discover E^G and keep the whole trace as a Dataset.
 
     known : whether the unit's group is that of the data, so that angles to the true E^G mean something.
-    Returns rmd2_before, rmd2, statistic, threshold, left, dimension, angle, mean_share (step), residual_spectrum
-    (step, param), basis (step, param, direction), particles_before and particles_after (step, particle, param), and
-    where they exist fixed_basis (param, direction) and teacher_particles. The answer is in the attributes
-    ``dimension``, ``angle`` (NaN where E^G is not known) and ``settled``.
+    Returns rmd2_before, rmd2, statistic, threshold, resolution, control, left, verdict, reason, dimension, angle,
+    mean_share (step), residual_spectrum (step, param), basis (step, param, direction), particles_before and
+    particles_after (step, particle, param), and where they exist fixed_basis (param, direction) and teacher_particles.
+    The answer is in the attributes ``dimension``, ``angle`` (NaN where E^G is not known), ``settled``, ``verdict``
+    (found or undecided) and ``reason``.
     """
     search = Search() if search is None else search
     found = discover(unit, data, rule, search)
@@ -60,11 +62,13 @@ def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: 
     angles = [np.nan if truth is None else containment_angle(step.subspace, truth) for step in steps]
     variables: dict[str, Any] = {
         name: ("step", np.array([getattr(step, name) for step in steps]))
-        for name in ("rmd2_before", "rmd2", "statistic", "threshold")
+        for name in ("rmd2_before", "rmd2", "statistic", "threshold", "resolution", "control")
     }
     variables |= {
         "mean_share": ("step", np.array([mean_share(step.after, step.subspace) for step in steps])),
         "left": ("step", np.array([int(step.left) for step in steps])),
+        "verdict": ("step", np.array([step.verdict for step in steps])),
+        "reason": ("step", np.array([step.reason for step in steps])),
         "dimension": ("step", np.array([step.subspace.dimension for step in steps])),
         "angle": ("step", np.array(angles)),
         "residual_spectrum": (("step", "param"), np.stack([step.spectrum for step in steps])),
@@ -83,6 +87,7 @@ def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: 
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     angle = float("nan") if truth is None else angle_between(found.subspace, truth)
     dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}
+    dataset.attrs |= {"verdict": found.verdict, "reason": found.reason}
     return annotate(dataset)
 
 
@@ -112,17 +117,25 @@ def _padded(basis: Floats) -> Floats:
 
 
 def trace_record(dataset: xr.Dataset) -> dict[str, Any]:
-    """dimension, angle (null where E^G is not known), steps: dimension, rmd2, threshold, left of each."""
+    """dimension, angle (null where E^G is not known), verdict, reason; dimension, rmd2, threshold, ... of each step.
+
+    control is null where the rule did not ask the control data.
+    """
     angle = float(dataset.attrs["angle"])
     return {
         "dimension": int(dataset.attrs["dimension"]),
         "angle": angle if np.isfinite(angle) else None,
+        "verdict": str(dataset.attrs["verdict"]),
+        "reason": str(dataset.attrs["reason"]),
         "steps": [
             {
                 "dimension": int(step["dimension"]),
                 "rmd2": float(step["rmd2"]),
                 "threshold": float(step["threshold"]),
                 "left": bool(step["left"]),
+                "control": control if np.isfinite(control := float(step["control"])) else None,
+                "verdict": str(step["verdict"].item()),
+                "reason": str(step["reason"].item()),
             }
             for step in (dataset.isel(step=j) for j in range(dataset.sizes["step"]))
         ],
@@ -130,14 +143,16 @@ def trace_record(dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def trace_table(dataset: xr.Dataset) -> str:
-    """One row per step, then the answer."""
-    lines = [f"{'step':>4s} {'dim':>4s} {'rmd2':>10s} {'statistic':>10s} {'threshold':>10s} {'decision':9s} angle"]
+    """One row per step, then the answer. control: the statistic of the control data, of the last step only."""
+    names = ("rmd2", "statistic", "threshold", "control")
+    lines = [" ".join([f"{'step':>4s} {'dim':>4s}", *(f"{name:>10s}" for name in names), f"{'verdict':9s} angle"])]
     for j in range(dataset.sizes["step"]):
         step = dataset.isel(step=j)
-        numbers = " ".join(f"{float(step[name]):10.3e}" for name in ("rmd2", "statistic", "threshold"))
-        verdict = "left" if int(step["left"]) else "kept"
-        lines.append(f"{j:4d} {int(step['dimension']):4d} {numbers} {verdict:9s} {float(step['angle']):.1e}")
+        values = [float(step[name]) for name in names]
+        numbers = " ".join(f"{value:10.3e}" if np.isfinite(value) else f"{'-':>10s}" for value in values)
+        verdict, angle = step["verdict"].item(), float(step["angle"])
+        lines.append(f"{j:4d} {int(step['dimension']):4d} {numbers} {verdict:9s} {angle:.1e}")
     record = trace_record(dataset)
-    end = "" if int(dataset.attrs["settled"]) else " (not settled: the steps ran out)"
-    angle = "" if record["angle"] is None else f", angle to E^G {record['angle']:.1e} rad"
-    return "\n".join([*lines, f"dimension {record['dimension']}{angle}{end}"])
+    known = "" if record["angle"] is None else f", angle to E^G {record['angle']:.1e} rad"
+    answer = f"dimension {record['dimension']}{known}"
+    return "\n".join([*lines, f"{answer}\n{record['verdict']}: {record['reason']}"])

@@ -172,6 +172,17 @@ def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
     assert np.isclose(drawn(figure), 1e-3).any()
 
 
+def test_a_discovery_that_is_undecided_says_so_and_why(script):
+    dataset = discovery().assign(verdict=("step", ["left", "left", "undecided"]))
+    dataset.attrs |= {"verdict": "undecided", "reason": "a stationary start"}
+    figure = script("fig10").draw(dataset)
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "after training, undecided" in labels
+    for each in (figure, script("fig2").draw(dataset)):
+        assert "undecided: a stationary start" in texts(each).replace("\n", " ")
+    assert texts(script("fig2").draw(dataset)).count(", undecided") == 1
+
+
 def test_convergence_shows_the_fitted_and_the_expected_slope(script):
     n = np.array([50, 500, 5000])
     gap = n[:, None] ** -0.5 * np.array([1.0, 2.0])

@@ -18,6 +18,7 @@ import pytest
 import xarray as xr
 
 from mfsym.configurations import Cell
+from mfsym.controls import asymmetric
 from mfsym.discovery import Search
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
@@ -29,7 +30,7 @@ from mfsym.nulls import NULL_MEASURES
 from mfsym.problems import load_problem
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key, uniforms
-from mfsym.teachers import Teacher
+from mfsym.teachers import Data, Teacher
 from mfsym.traces import trace
 from mfsym.units import MatrixUnit, UVUnit
 from mfsym.variables import LOSSES, STATUSES, VARIABLES
@@ -496,12 +497,12 @@ def _spectrum(results: Results) -> None:
         close(step["residual_spectrum"].values, values, INTEGRATED)
 
 
-def searched(basis: Floats, j: int, number: int) -> Floats:
+def searched(basis: Floats, j: int, number: int, data: Data | None = None) -> Floats:
     """Particles of training ``number`` of step j of a small discovery: vanilla noisy SGD, its noise inside E_j."""
     z = 0.25 * normals(stream_key(0, "init", j), 0, 8, 4) @ basis @ basis.T
     label = j * (1 << 20) + number
     for k in range(4):
-        x, y = reference().draw(stream_key(0, "data", label), 4 * k, 4)
+        x, y = (reference() if data is None else data).draw(stream_key(0, "data", label), 4 * k, 4)
         s = sigma(x, z)
         slope = 0.5 * np.einsum("bj,bnj,bk->njk", s.mean(axis=1) - y, s * (1.0 - s), x).reshape(8, 4)
         kick = normals(stream_key(0, "noise", label), k, 8, basis.shape[1]) @ basis.T
@@ -539,6 +540,43 @@ def _study(results: Results) -> None:
         kept = run.sizes["step"]
         close(data["rmd2"].values[0, r, :kept], run["rmd2"].values)
         assert (data["dimension"].values[0, r, kept:] == -1).all()
+
+
+@entry("resolution", "control", "verdict", "reason")
+def _verdicts(results: Results) -> None:
+    """The paper's rule resolves its threshold; E_j is kept only if a target with an asymmetric part leaves it."""
+    for data in (results.trace, results.outside):
+        for j in range(data.sizes["step"]):
+            step = data.isel(step=j)
+            close(step["resolution"], step["threshold"])
+            basis, control = columns(step["basis"].values), float(step["control"])
+            verdict, reason = str(step["verdict"].item()), str(step["reason"].item())
+            if int(step["left"]):
+                assert (verdict, np.isnan(control)) == ("left", True)
+                assert reason == "the residual exceeds the threshold"
+                continue
+            if basis.shape[1] == 4:
+                assert (verdict, np.isnan(control)) == ("kept", True)
+                assert reason == "nothing lies outside the whole space"
+                continue
+            after = searched(basis, j, 1, asymmetric(reference(), 1.0))
+            close(control, rmd2_of(after, after @ basis @ basis.T))
+            assert verdict == ("kept" if control > float(step["threshold"]) else "undecided")
+            assert ("asymmetric data" in reason) == (verdict in ("kept", "undecided"))
+            assert reason.startswith("the law stays" if verdict == "kept" else "asymmetric data do not")
+
+
+@entry("answer_verdict", "answer_reason", "wrong", "undecided")
+def _answers(results: Results) -> None:
+    data, wi = results.study, reference("wi")
+    for r in range(2):
+        run = trace(wi.unit, wi, "paper", Search(n=8, horizon=0.5, alpha=5.0, seed=4 + r))
+        verdict = "found" if str(run["verdict"].values[-1]) == "kept" else "undecided"
+        assert str(data["answer_verdict"].values[0, r]) == verdict
+        assert str(data["answer_reason"].values[0, r]) == str(run["reason"].values[-1])
+        right = int(data["found"].values[0, r])
+        assert int(data["undecided"].values[0, r]) == int(verdict == "undecided")
+        assert int(data["wrong"].values[0, r]) == int(verdict == "found" and not right)
 
 
 @entry("drift", "first", "second", "coordinate", "particles_fixed", "teacher_fixed")

@@ -126,7 +126,7 @@ STUDIES: dict[str, tuple[Callable[[Scale], xr.Dataset], Scale, float]] = {
 
 def _start_at(scale: Scale, patch: pytest.MonkeyPatch) -> None:
     """Start laws of this size instead of N(0, 1/16)."""
-    for module in ("ensembles", "discovery"):
+    for module in ("ensembles", "searches"):
         patch.setattr(f"mfsym.{module}.gaussian", lambda key, n, p: scale["|z|"] * gaussian(key, n, p))
     patch.setattr("mfsym.flows.starts.INIT_SCALE", scale["|z|"] * INIT_SCALE)
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from mfsym.discovery import Search, angle_between, containment_angle, discover
+from mfsym.configurations.studies import read_study
+from mfsym.discovery import ORACLE_TOLERANCE, Search, discover
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.groups import cyclic
+from mfsym.inputs import Gaussian
+from mfsym.problems import Problem, load_problem
 from mfsym.representations import Subspace
-from mfsym.teachers import reference_teacher
+from mfsym.residuals import angle_between, containment_angle
+from mfsym.searches import Flow
+from mfsym.teachers import FunctionData, reference_teacher
 from mfsym.traces import FOUND
+from mfsym.units import UVUnit
+from tests.meta.sources import ROOT
 from tests.problems import PROBLEMS
 from tests.sizes import compiled
 from tests.tolerances import POPULATION
@@ -87,3 +96,94 @@ def test_the_robust_rule_finds_the_fixed_subspace_from_every_seed(problem):
     searches = [replace(problem.search, seed=seed) for seed in range(SEEDS)]
     found = [discover(unit, problem.teacher, "robust", search).subspace for search in searches]
     assert sum(angle_between(each, unit.fixed_subspace) < FOUND for each in found) >= SEEDS - 1
+
+
+def limit_case(name: str) -> tuple[Problem, dict[str, Any]]:
+    """The problem and the search of a case of sims/discover-limits.toml."""
+    case = next(each for each in read_study(ROOT / "sims" / "discover-limits.toml").case if each.name == name)
+    return load_problem(case.problem), case.search()
+
+
+LIMITS = ("no symmetry, matrix sigmoid", "C_4, vectors to vectors", "C_4, |x|^2")
+"""Cases where E^G is everything, {0} and a line."""
+
+
+def relative_directions(problem: Problem, search: Search) -> int:
+    """Directions in which the flow leaves {0} by the relative statistic alone, which knows nothing of rounding."""
+    residual = Flow(problem.data, problem.unit, search, Subspace(np.zeros((problem.unit.p, 1)))).end()
+    moment = residual.T @ residual / len(residual)
+    return int((np.linalg.eigvalsh(moment) > ORACLE_TOLERANCE * 2.0 * np.trace(moment)).sum())
+
+
+@compiled
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_oracle_is_right_where_the_answer_is_nothing_everything_or_a_line(name):
+    problem, stated = limit_case(name)
+    search = Search(**{**stated, "n": 8, "horizon": 3.0})
+    found = discover(problem.unit, problem.data, "oracle", search)
+    assert found.verdict == "found"
+    assert angle_between(found.subspace, problem.unit.fixed_subspace) <= POPULATION
+
+
+@compiled
+def test_rounding_alone_passed_for_a_direction_under_the_relative_statistic():
+    problem, stated = limit_case("C_4, vectors to vectors")
+    search = Search(**{**stated, "n": 8, "horizon": 1.0})
+    assert relative_directions(problem, search) > 0
+    (step,) = discover(problem.unit, problem.data, "oracle", search).steps
+    assert step.verdict == "kept"
+    assert np.mean(np.sum(step.after**2, axis=1)) < 1e-24
+
+
+@compiled
+def test_where_rounding_has_grown_too_far_the_oracle_does_not_decide():
+    problem, stated = limit_case("C_4, |x|^2")
+    found = discover(problem.unit, problem.data, "oracle", Search(**{**stated, "n": 8, "horizon": 10.0}))
+    assert containment_angle(found.subspace, problem.unit.fixed_subspace) <= POPULATION
+    assert found.verdict == "undecided"
+    assert found.steps[-1].statistic > ORACLE_TOLERANCE
+
+
+@compiled
+def test_a_quadrature_without_the_symmetry_of_the_data_does_not_count_as_leaving():
+    group = cyclic(5)
+    unit = UVUnit("softplus", group.vector(), group.trivial(1))
+
+    def petals(x):
+        return 1.0 + np.cos(5.0 * np.arctan2(x[:, 1:], x[:, :1])) * np.exp(-0.5 * np.sum(x**2, axis=1, keepdims=True))
+
+    data = FunctionData(Gaussian(1.0), petals, 2, 1)
+    search = Search(n=4, horizon=1.0, alpha=4.0)
+    found = discover(unit, data, "oracle", search)
+    assert found.subspace.dimension == 1
+    assert found.steps[-1].statistic > ORACLE_TOLERANCE
+
+
+@compiled
+@pytest.mark.parametrize("rule", ["paper", "robust", "oracle", "paper-oracle"])
+def test_a_start_that_no_data_can_move_is_named(rule):
+    problem, stated = limit_case("no symmetry, uv tanh")
+    search = Search(**{**stated, "n": 8, "horizon": 1.0, "replicates": 4})
+    found = discover(problem.unit, problem.data, rule, search)
+    assert not found.settled
+    assert found.steps[-1].statistic <= found.steps[-1].threshold
+    assert "stationary start" in found.reason
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*LIMITS, "no symmetry, uv tanh"])
+def test_the_robust_rule_is_right_or_undecided_from_every_seed_at_the_limits(name):
+    problem, stated = limit_case(name)
+    for seed in range(SEEDS):
+        found = discover(problem.unit, problem.data, "robust", Search(**{**stated, "seed": seed}))
+        right = angle_between(found.subspace, problem.unit.fixed_subspace) < FOUND
+        assert right or not found.settled
+
+
+@compiled
+def test_the_robust_rule_finds_everything_where_there_is_no_symmetry():
+    problem, stated = limit_case("no symmetry, matrix sigmoid")
+    found = discover(problem.unit, problem.data, "robust", Search(**stated))
+    assert found.settled
+    assert found.subspace.dimension == problem.unit.p

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from mfsym.controls import asymmetric
 from mfsym.datasets import SampleData
-from mfsym.discovery import (
-    Search,
-    _Trial,
-    angle_between,
-    between,
-    containment_angle,
-    direction_error,
-    discover,
-    sampling_null,
-)
+from mfsym.discovery import CONTROL, Search, Step, discover, judged
 from mfsym.errors import MfsymError
 from mfsym.representations import Subspace
+from mfsym.residuals import angle_between, between, containment_angle, direction_error, sampling_null
+from mfsym.searches import Trial
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import reference_teacher
 from mfsym.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
@@ -80,8 +76,11 @@ def test_a_trace_is_a_dataset_a_record_and_a_table(rule):
     teacher = reference_teacher("wi")
     dataset = trace(teacher.unit, teacher, rule, SMALL)
     record = trace_record(dataset)
-    assert set(record) == {"dimension", "angle", "steps"}
-    assert all(set(step) == {"dimension", "rmd2", "threshold", "left"} for step in record["steps"])
+    assert set(record) == {"dimension", "angle", "verdict", "reason", "steps"}
+    fields = {"dimension", "rmd2", "threshold", "left", "control", "verdict", "reason"}
+    assert all(set(step) == fields for step in record["steps"])
+    assert (record["verdict"] == "found") == (record["steps"][-1]["verdict"] == "kept")
+    assert f"{record['verdict']}: {record['reason']}" in trace_table(dataset)
     assert [step["left"] for step in record["steps"]] == list(dataset.statistic.values > dataset.threshold.values)
     assert dataset.particles_after.dims == ("step", "particle", "param")
     assert f"dimension {record['dimension']}" in trace_table(dataset)
@@ -131,7 +130,7 @@ def test_the_paper_rule_averages_over_trainings_and_snapshots():
     teacher = reference_teacher("wi")
     search = Search(**{**SMALL.__dict__, "trainings": 3, "snapshots": 2, "max_steps": 1})
     (step,) = discover(teacher.unit, teacher, "paper", search).steps
-    trial = _Trial(teacher.unit, teacher, search, step.subspace, 0)
+    trial = Trial(teacher.unit, teacher, search, step.subspace, 0)
     mean = np.mean([trial.train(number, 2) for number in range(3)], axis=(0, 1, 2))
     assert np.abs(step.added[:, 0] - mean / np.linalg.norm(mean)).max() <= ALGEBRA
     assert np.array_equal(trial.train(0, 2)[-1], trial.train(0)[-1])
@@ -159,3 +158,63 @@ def test_a_diverging_training_is_named():
     teacher = reference_teacher("wi", "uv")
     with pytest.raises(MfsymError, match="diverged"):
         discover(teacher.unit, teacher, "paper", Search(n=4, horizon=20.0, alpha=1e6, max_steps=1))
+
+
+def step_of(statistic, threshold, **options):
+    """A step in the plane from a line that it does not leave."""
+    line, cloud = Subspace(np.array([[1.0], [0.0]])), np.zeros((2, 2))
+    return Step(line, cloud, cloud, 0.0, 0.0, statistic, threshold, np.zeros(2), np.zeros((2, 0)), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "control", "verdict", "words"),
+    [
+        ({"resolution": 0.1}, (0.2, 1.0), "kept", "asymmetric data move it out"),
+        ({"resolution": 3.0}, (0.9, 1.0), "undecided", "do not exceed the threshold"),
+        ({"resolution": 0.1}, (0.2, 0.0), "undecided", "stationary start"),
+        ({"resolution": 0.1, "doubtful": True}, (0.2, 1.0), "undecided", "not clearly"),
+        ({"statistic": 2.0}, (5.0, 1.0), "undecided", "mean vanishes"),
+    ],
+)
+def test_a_subspace_is_kept_only_where_control_data_would_have_left_it(options, control, verdict, words):
+    found = judged(step_of(**{"statistic": 0.0, "threshold": 0.1, **options}), lambda: control)
+    assert found.verdict == verdict
+    assert words in found.reason
+
+
+def test_the_whole_space_is_kept_and_needs_no_control():
+    everything = replace(step_of(0.0, 0.1), subspace=Subspace(np.eye(2)))
+    assert judged(everything, lambda: pytest.fail("control data were asked")).verdict == "kept"
+
+
+def test_control_data_vary_as_much_again_and_have_no_symmetry():
+    teacher = reference_teacher("wi")
+    other = asymmetric(teacher, CONTROL)
+    x, y = teacher.draw(KEY, 0, 4000)
+    part = other.draw(KEY, 0, 4000)[1] - y
+    assert abs(np.sqrt(np.mean(part**2)) / y.std(axis=0).mean() - CONTROL) < 0.2
+    swapped = other.target(x[:, ::-1])[:, ::-1]
+    assert np.abs(teacher.target(x[:, ::-1])[:, ::-1] - y).max() <= ALGEBRA
+    assert np.sqrt(np.mean((swapped - other.target(x)) ** 2)) > 0.2 * np.std(y)
+    assert np.array_equal(other.quadrature(4).x, teacher.quadrature(4).x)
+
+
+def test_control_data_of_samples_keep_their_inputs():
+    x, y = normals(KEY, 0, 8, 2), normals(KEY, 1, 8, 2)
+    samples = SampleData((x, y))
+    other = asymmetric(samples, CONTROL)
+    (drawn, kept), (moved, changed) = samples.draw(KEY, 0, 8), other.draw(KEY, 0, 8)
+    assert np.array_equal(drawn, moved)
+    assert np.abs(changed - kept).max() > 0.1
+    assert np.array_equal(other.x, x)
+    assert np.abs(other.y - y).max() > 0.1
+
+
+@compiled
+def test_a_discovery_from_samples_is_judged_too():
+    teacher = reference_teacher("wi")
+    x, y = teacher.draw(KEY, 0, 64)
+    for rule in ("robust", "oracle"):
+        found = discover(teacher.unit, SampleData((x, y)), rule, Search(**{**SMALL.__dict__, "max_steps": None}))
+        assert found.verdict in ("found", "undecided")
+        assert found.settled == (found.steps[-1].verdict == "kept")

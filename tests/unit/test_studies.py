@@ -60,8 +60,9 @@ def test_what_a_case_does_not_say_comes_from_its_problem() -> None:
     assert preferred("") == {}
 
 
-def test_the_study_that_comes_with_mfsym_can_be_read() -> None:
-    study = read_study(ROOT / "sims" / "discover.toml")
+@pytest.mark.parametrize("name", ["discover", "discover-limits"])
+def test_the_studies_that_come_with_mfsym_can_be_read(name: str) -> None:
+    study = read_study(ROOT / "sims" / f"{name}.toml")
     assert study.seeds >= 20
     assert all(not case.problem or Path(case.problem).is_file() for case in study.case)
     assert len({identity_of(case, study.seeds) for case in study.case}) == len(study.case)
@@ -76,6 +77,8 @@ def test_a_study_is_kept_case_by_case_and_tabulated(study_file: Path, tmp_path: 
     records = study_records(dataset)
     assert [record["rule"] for record in records] == ["paper", "robust"]
     assert all(record["runs"] == 2 and record["rate"] == record["found"] / 2 for record in records)
+    assert all(record["found"] + record["wrong"] + record["undecided"] == record["runs"] for record in records)
+    assert all(bool(record["reasons"]) == (record["undecided"] > 0) for record in records)
     assert len(study_table(dataset).splitlines()) == 3
     for path in kept.iterdir():
         part = path.stat().st_mtime_ns
@@ -101,5 +104,5 @@ def test_the_command_takes_a_problem_with_its_own_values(mfsym) -> None:
     problem = ROOT / "sims" / "problems" / "c4-turns.toml"
     tiny = ("-n", 8, "--horizon", 0.5, "--replicates", 4)
     record = parse_json(mfsym("discover", "--problem", problem, *tiny, "--format", "json"))
-    assert set(record) == {"dimension", "angle", "steps"}
+    assert set(record) == {"dimension", "angle", "verdict", "reason", "steps"}
     assert np.isfinite(record["angle"])
