@@ -18,7 +18,7 @@ from scipy.special import gammaln, ndtr, ndtri
 
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
-from mfsym.streams import stream_key, uniforms
+from mfsym.nets import REPETITIONS, net_points
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +28,8 @@ QUADRATURE_ORDER = 60
 MAX_NODES = 1 << 16
 """Most nodes of a product rule; above, fewer nodes per dimension up to three dimensions, then quasi-Monte Carlo."""
 
-SHIFTS, POINTS_LOG2 = 8, 10
-"""Quasi-Monte Carlo: independent random shifts of 2^POINTS_LOG2 Sobol points."""
+NET_POINTS = 512
+"""Points of each scrambled Sobol net in the quasi-Monte Carlo rule."""
 
 _PRODUCT_DIMENSIONS = 3
 
@@ -40,12 +40,14 @@ class Rule:
 
     x : (Q, d).  weights : (Q,), summing to 1.  method : in words, for people.
     shifts : number of independent repetitions the nodes are made of, in order; 1 for a rule without randomness.
+    order : nodes per dimension of a product rule; 0 for quasi-Monte Carlo.
     """
 
     x: Floats
     weights: Floats
     method: str
     shifts: int = 1
+    order: int = 0
 
     def __iter__(self) -> Iterator[Floats]:
         return iter((self.x, self.weights))
@@ -78,10 +80,21 @@ class InputLaw(ABC):
         return self.transform(sequence_normals(key, first, count, d))
 
     def rule(self, d: int, order: int = QUADRATURE_ORDER) -> Rule:
-        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows."""
+        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows.
+
+        ``method`` and ``order`` of the result say what was made: fewer nodes than asked for never go unsaid.
+        """
         if order < 1 or d < 1:
             raise MfsymError(f"a quadrature needs at least one node and one dimension, got order {order} on R^{d}")
         return _rule(self, d, order)
+
+    def has_products(self, d: int) -> bool:
+        """Whether product rules of useful order exist on R^d: up to three dimensions."""
+        return d <= _PRODUCT_DIMENSIONS
+
+    def net(self, d: int, first: int, last: int) -> Floats:
+        """Points first .. last - 1 of every scrambled Sobol net as draws of this law: (R, last - first, d)."""
+        return _net(self, d, first, last)
 
     @abstractmethod
     def transform(self, normals: Floats) -> Floats:
@@ -187,26 +200,28 @@ def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
 @lru_cache(maxsize=16)
 def _rule(law: InputLaw, d: int, order: int) -> Rule:
     direct = isinstance(law, Sphere) or (isinstance(law, Gaussian) and law.cutoff is not None)
+    asked = order
     if order**d > MAX_NODES or (direct and d > _PRODUCT_DIMENSIONS):
         if d > _PRODUCT_DIMENSIONS:
-            return _quasi_monte_carlo(law, d)
+            x = law.net(d, 0, NET_POINTS).reshape(-1, d)
+            method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {NET_POINTS} points"
+            return Rule(x, np.full(len(x), 1.0 / len(x)), method, REPETITIONS)
         order = int(MAX_NODES ** (1.0 / d) + 0.5)
     x, weights = law.product_rule(d, order)
     for array in (x, weights):
         array.setflags(write=False)
-    return Rule(x, weights, f"product rule, {order} nodes per dimension, {len(x)} in all")
+    capped = "" if order == asked else f" ({asked} asked for, at most {MAX_NODES} nodes)"
+    method = f"product rule, {order} nodes per dimension{capped}, {len(x)} in all"
+    return Rule(x, weights, method, order=order)
 
 
-def _quasi_monte_carlo(law: InputLaw, d: int) -> Rule:
-    """Sobol points under independent random shifts (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
-    from scipy.stats.qmc import Sobol
-
-    points = Sobol(d, scramble=False).random_base2(POINTS_LOG2)
-    shifts = uniforms(stream_key(0, "data"), 0, SHIFTS, d)
-    u = np.clip((points + shifts[:, None, :]) % 1.0, 2.0**-33, 1.0 - 2.0**-33).reshape(-1, d)
-    x = law.transform(ndtri(u))
-    x.setflags(write=False)
-    return Rule(x, np.full(len(x), 1.0 / len(x)), f"quasi-Monte Carlo, {SHIFTS} shifts of {len(points)} points", SHIFTS)
+@lru_cache(maxsize=16)
+def _net(law: InputLaw, d: int, first: int, last: int) -> Floats:
+    """Randomised quasi-Monte Carlo (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
+    points = law.transform(ndtri(net_points(d, first, last).reshape(-1, d)))
+    points = points.reshape(REPETITIONS, last - first, d)
+    points.setflags(write=False)
+    return points
 
 
 def _power(nodes: Floats, weights: Floats, d: int) -> tuple[Floats, Floats]:

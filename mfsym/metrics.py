@@ -1,27 +1,37 @@
 """Measures of a trained ensemble: how far its law is from symmetric, and how well its model predicts.
 
 Laws: Maass Martínez & Fontbona 2024, sections 2.3 and 4 (RMD to the projected and to the symmetrised law).
-Models: expectations over x by the data's quadrature.
+Models: expectations over x with their errors (``mfsym.expectations``).
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.ensembles import symmetrised
+from mfsym.expectations import BUDGET, Columns, Estimate, Expectation, Integrands, expect
 from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
-from mfsym.teachers import QUADRATURE_ORDER, Data
+from mfsym.teachers import Data
 from mfsym.transport import distance_to_wi, rmd2_from, w2
+from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 
+LEAST_BUDGET = 1 << 13
+"""Nodes of quasi-Monte Carlo that averages over a large orbit may always use; BUDGET is divided by the orbit."""
+
+MOST_ROWS = 1 << 16
+"""Inputs whose predictions are kept while one model is judged."""
+
 _IDENTITY = 1e-9
+_UNKNOWN = Estimate(float("nan"), float("nan"))
 
 
 class Interval(NamedTuple):
@@ -75,7 +85,7 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A scheme's model on a data law: everything about predictions, from one set of evaluations.
+    """A scheme's model on a data law: everything about predictions, each number with its error.
 
     risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
     risk_bare : the same of the bare prediction Phi.
@@ -84,6 +94,8 @@ class Evaluation:
     accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
     over the nodes of the group other than the identity.
     All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
+    NAME_error : the error of NAME as an integral over x (``mfsym.expectations``); that over g is not in it. 0 on a
+    finite sample, which is its own law.  method : how the risk was integrated, in words.
     """
 
     risk: float
@@ -94,40 +106,124 @@ class Evaluation:
     equivariance_error: float
     accuracy: float
     accuracy_moved: float
+    risk_error: float
+    risk_bare_error: float
+    l2_symmetrisation_error: float
+    l2_target_error: float
+    l2_symmetrised_target_error: float
+    equivariance_error_error: float
+    method: str
 
 
-def evaluate(
-    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
-) -> Evaluation:
-    """The Evaluation of particles z (N, p) trained by a scheme on a data law, by a quadrature of this order."""
-    x, y, weights = data.evaluation(order)
-    orbit = scheme.orbit
-    averaged_target = orbit.average(data.target, x) if data.has_target else np.full_like(y, np.nan)
-    model, values = scheme.read(x, z), get_loss(loss).values
-    table = orbit.table(lambda points: scheme.read(points, z), x)
-    averaged = np.einsum("k,kqc->qc", orbit.weights, table)
-    spread = np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2))
+def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic") -> Evaluation:
+    """The Evaluation of particles z (N, p) trained by a scheme on a data law.
+
+    order : nodes per dimension of a product rule, instead of the rules that ``mfsym.expectations`` chooses.
+    """
+    scheme = _remembering(scheme)
+    own = expect(data, _losses(scheme, z, loss), order)
+    copies = len(scheme.orbit.weights)
+    rest = expect(data, _symmetries(scheme, data, z), order, max(LEAST_BUDGET, BUDGET // copies))
+    norms = {
+        "l2_symmetrisation": _root(rest, 0),
+        "l2_target": _root(own, 2) if data.has_target else _UNKNOWN,
+        "l2_symmetrised_target": _root(rest, 2) if data.has_target else _UNKNOWN,
+        "equivariance_error": _root(rest, 1),
+    }
     classes = data.classes is not None
     return Evaluation(
-        risk=float(weights @ values(model, y)),
-        risk_bare=float(weights @ values(scheme.unit.predict(x, z), y)),
-        l2_symmetrisation=_mean_square(weights, model - averaged) ** 0.5,
-        l2_target=_mean_square(weights, model - y) ** 0.5 if data.has_target else float("nan"),
-        l2_symmetrised_target=_mean_square(weights, model - averaged_target) ** 0.5,
-        equivariance_error=float(weights @ spread) ** 0.5,
-        accuracy=accuracy(model, y, weights) if classes else float("nan"),
-        accuracy_moved=_accuracy_moved(orbit, table, y, weights) if classes else float("nan"),
+        risk=float(own.value[0]),
+        risk_bare=float(own.value[1]),
+        accuracy=float(rest.value[3]) if classes else float("nan"),
+        accuracy_moved=float(rest.value[4]) if classes else float("nan"),
+        risk_error=float(own.error[0]),
+        risk_bare_error=float(own.error[1]),
+        method=own.method,
+        **{name: float(found) for name, found in norms.items()},
+        **{f"{name}_error": found.error for name, found in norms.items()},
     )
 
 
 def risks(
-    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
-) -> tuple[float, float]:
-    """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy)."""
-    x, y, weights = data.evaluation(order)
-    values = get_loss(loss).values
-    model, bare = (float(weights @ values(read(x, z), y)) for read in (scheme.read, scheme.unit.predict))
+    scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic"
+) -> tuple[Estimate, Estimate]:
+    """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy).
+
+    Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
+    """
+    found = expect(data, _losses(_remembering(scheme), z, loss), order)
+    model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
+
+
+def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
+    """Losses of the scheme's model and of Phi, and |model - y|^2."""
+    values = get_loss(loss).values
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
+        squares = np.sum((model - y) ** 2, axis=1)
+        return Columns(np.stack([values(model, y), values(bare, y), squares], axis=1), (model, bare))
+
+    return columns
+
+
+def _symmetries(scheme: Scheme, data: Data, z: ArrayLike) -> Integrands:
+    """Squares |model - Q_G model|^2, over the orbit, |model - Q_G f_*|^2; then shares of classes, where there are."""
+    orbit = scheme.orbit
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model = scheme.read(x, z)
+        table = orbit.table(lambda points: scheme.read(points, z), x)
+        averaged = np.einsum("k,kqc->qc", orbit.weights, table)
+        found = [
+            np.sum((model - averaged) ** 2, axis=1),
+            np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2)),
+        ]
+        if data.has_target:
+            found.append(np.sum((model - orbit.average(data.target, x)) ** 2, axis=1))
+        if data.classes is not None:
+            found += [np.zeros(len(x))] * (3 - len(found))
+            found += [(_classes(model) == _classes(y)).astype(np.float64), _moved_shares(orbit, table, y)]
+        return Columns(np.stack(found, axis=1), (model,))
+
+    return columns
+
+
+def _root(found: Expectation, k: int) -> Estimate:
+    """The square root of the k-th expectation, with its error."""
+    square, error = max(float(found.value[k]), 0.0), float(found.error[k])
+    root = np.sqrt(square)
+    return Estimate(root, error / max(root + np.sqrt(square + error), 1e-300), found.method)
+
+
+class _Remembered:
+    """A unit that keeps its predictions: a scheme asks for the same ones several times over an orbit."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit, self._rows, self._known = unit, 0, dict[tuple[bytes, bytes], Floats]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    def predict(self, x: Floats, z: ArrayLike) -> Floats:
+        """As the unit's; kept for the first MOST_ROWS inputs."""
+        particles = np.asarray(z, dtype=np.float64)
+        key = (x.tobytes(), particles.tobytes())
+        if key not in self._known:
+            found = self._unit.predict(x, particles)
+            if self._rows >= MOST_ROWS:
+                return found
+            self._rows += len(x)
+            self._known[key] = found
+        return self._known[key]
+
+
+def _remembering(scheme: Scheme) -> Scheme:
+    """The same scheme on a unit that keeps its predictions."""
+    same = copy(scheme)
+    same.unit = cast(Unit, _Remembered(scheme.unit))
+    return same
 
 
 def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
@@ -146,17 +242,12 @@ def _classes(values: Floats) -> NDArray[np.intp]:
     return np.argmax(values, axis=1)
 
 
-def _accuracy_moved(orbit: Orbit, table: Floats, y: Floats, weights: Floats) -> float:
-    """Accuracy on rho_k x with the classes of rho_hat_k y, averaged over nodes k other than the identity.
+def _moved_shares(orbit: Orbit, table: Floats, y: Floats) -> Floats:
+    """(Q,): share of the nodes k other than the identity where the class of rho_hat_k y is named at rho_k x.
 
     table : (K, Q, c), rho_hat_k^T model(rho_k x).
     """
     still = np.abs(orbit.nodes_x - np.eye(orbit.nodes_x.shape[1])).max(axis=(1, 2)) < _IDENTITY
     nodes = np.flatnonzero(~still) if not still.all() else np.arange(len(still))
-    turned = [(table[k] @ orbit.nodes_y[k].T, y @ orbit.nodes_y[k].T) for k in nodes]
-    shares = [accuracy(prediction, labels, weights) for prediction, labels in turned]
-    return float(np.average(shares, weights=orbit.weights[nodes]))
-
-
-def _mean_square(weights: Floats, residual: Floats) -> float:
-    return float(weights @ np.sum(residual**2, axis=1))
+    named = [_classes(table[k] @ orbit.nodes_y[k].T) == _classes(y @ orbit.nodes_y[k].T) for k in nodes]
+    return np.asarray(np.average(np.array(named, dtype=np.float64), axis=0, weights=orbit.weights[nodes]))

@@ -18,7 +18,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap")
+STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap", "nodes")
 """Names of the independent streams of one replicate."""
 
 LANES = 64
