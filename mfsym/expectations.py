@@ -31,8 +31,9 @@ FIRST_POINTS, ENOUGH_POINTS = 64, 512
 PRECISION = 2e-3
 """Relative error at which quasi-Monte Carlo stops refining."""
 
-SMOOTH = 1e-5
-"""Largest relative difference of the moments of a smooth target or model between two Gauss rules."""
+SMOOTH, NEARLY, DECAY = 1e-5, 1e-3, 3.0
+"""Target and model are smooth where their moments agree between two Gauss rules to SMOOTH of their size; or to NEARLY,
+if the difference from a third, coarser rule is DECAY times as large: kinks and jumps give less than 2.4."""
 
 MOST_ORDER_NODES = 1 << 21
 """Most nodes of a product rule whose order is given."""
@@ -93,11 +94,18 @@ class Estimate(float):
         return Estimate, (float(self), self.error, self.method)
 
 
-def expect(data: Data, integrands: Integrands, order: int | None = None, budget: int = BUDGET) -> Expectation:
+def expect(
+    data: Data,
+    integrands: Integrands,
+    order: int | None = None,
+    *,
+    budget: int = BUDGET,
+    precision: float = PRECISION,
+) -> Expectation:
     """Expectations of integrands over the data law, each with its error.
 
     order : use the product rule of this many nodes per dimension, whatever it is worth (its error is that of a pair).
-    budget : most nodes of quasi-Monte Carlo.
+    budget : most nodes of quasi-Monte Carlo, which stops at the relative error ``precision``.
     Raises MfsymError for an order that takes more than MOST_ORDER_NODES nodes.
     """
     law = data.inputs
@@ -110,7 +118,7 @@ def expect(data: Data, integrands: Integrands, order: int | None = None, budget:
         pair = _Pair.of(data, law, integrands, law.rule(data.d).order)
         if not (np.isfinite(pair.fine).all() and np.isfinite(pair.coarse).all()):
             return pair.expectation()
-    return _decide(pair, _Sampling(data, law, integrands), budget)
+    return _decide(pair, _Sampling(data, law, integrands), budget, precision)
 
 
 def _own_rules(data: Data, integrands: Integrands, order: int) -> Expectation:
@@ -119,12 +127,12 @@ def _own_rules(data: Data, integrands: Integrands, order: int) -> Expectation:
     total = _Moments.of(integrands, x, y, weights, 1.0)
     if not data.has_target:
         return Expectation(total.values, np.zeros_like(total.values), f"{len(x)} test samples", len(x))
-    other_x, other_y, other_weights = data.evaluation(_partner(order))
+    other_x, other_y, other_weights = data.evaluation(partner(order))
     if np.array_equal(x, other_x):
         unknown = np.full_like(total.values, np.nan)
         return Expectation(total.values, unknown, f"the data's own {len(x)} nodes, error unknown", len(x))
     other = _Moments.of(integrands, other_x, other_y, other_weights, 1.0)
-    error = np.abs(total.values - other.values) * _inflation(order, _partner(order))
+    error = np.abs(total.values - other.values) * inflation(order, partner(order))
     return Expectation(total.values, error, f"the data's own rule, {len(x)} nodes", len(x))
 
 
@@ -139,12 +147,12 @@ def _affordable(order: int, d: int) -> int:
     return order
 
 
-def _partner(order: int) -> int:
+def partner(order: int) -> int:
     """The order that a rule is checked by: about two thirds of it, odd, so that the two share no hyperplane but 0."""
     return 2 if order == 1 else min(int(0.68 * order) | 1, order - 1)
 
 
-def _inflation(order: int, partner: int) -> float:
+def inflation(order: int, partner: int) -> float:
     """Error of the finer rule over the difference of the two, where errors fall like 1 / order."""
     fine, coarse = max(order, partner), min(order, partner)
     return coarse / (fine - coarse)
@@ -164,11 +172,15 @@ class _Moments:
         waves = np.cos(x @ np.cos(1.0 + np.arange(x.shape[1])) / scale + 1.0)
         probes, sizes = [], []
         for values in (y, *found.fields):
-            square = float(weights @ np.sum(values**2, axis=1))
+            square = float(weights @ np.einsum("qk,qk->q", values, values))
             mixture = values @ np.cos(2.0 + 3.0 * np.arange(values.shape[1]))
             probes += [square, float(weights @ (mixture * waves))]
             sizes += [square, np.sqrt(square * values.shape[1])]
         return cls(weights @ found.values, np.array(probes), np.array(sizes))
+
+    def change(self, other: _Moments) -> float:
+        """Largest difference of a probe from another rule's, in units of its size."""
+        return float((np.abs(self.probes - other.probes) / np.maximum(self.sizes, 1e-300)).max())
 
 
 @dataclass(frozen=True)
@@ -187,20 +199,20 @@ class _Pair:
 
     @classmethod
     def of(cls, data: Data, law: InputLaw, integrands: Integrands, order: int) -> _Pair:
-        sums, counts = [], []
-        for each in (order, _partner(order)):
-            rule = law.rule(data.d, each)
-            x, weights = rule if rule.order == each else law.product_rule(data.d, each)
-            sums.append(_by_parts(data, integrands, x, weights, law.scale))
-            counts.append(len(x))
-        fine, coarse = sums
-        smooth = bool(np.all(np.abs(fine.probes - coarse.probes) <= SMOOTH * fine.sizes))
-        return cls(fine.values, coarse.values, smooth, float(fine.sizes[0]), (order, _partner(order)), counts[0])
+        """The rules of this order and of its partner; of a third one where those leave it open what is smooth."""
+        fine, nodes = _product(data, law, integrands, order)
+        coarse, _ = _product(data, law, integrands, partner(order))
+        change = fine.change(coarse)
+        smooth = change <= SMOOTH
+        if not smooth and change <= NEARLY:
+            coarsest, _ = _product(data, law, integrands, partner(partner(order)))
+            smooth = DECAY * change <= coarse.change(coarsest)
+        return cls(fine.values, coarse.values, smooth, float(fine.sizes[0]), (order, partner(order)), nodes)
 
     @property
     def error(self) -> Floats:
         """(m,): the difference where the rules converge fast, more where they need not."""
-        factor = 1.0 if self.smooth else 3.0 * _inflation(*self.orders)
+        factor = 1.0 if self.smooth else 3.0 * inflation(*self.orders)
         return factor * np.abs(self.fine - self.coarse) + _rounding(self.fine, self.size)
 
     def method(self) -> str:
@@ -212,13 +224,15 @@ class _Pair:
         return Expectation(self.fine, self.error, self.method(), self.nodes)
 
 
-def _by_parts(data: Data, integrands: Integrands, x: Floats, weights: Floats, scale: float) -> _Moments:
+def _product(data: Data, law: InputLaw, integrands: Integrands, order: int) -> tuple[_Moments, int]:
+    """The sums over the product rule of exactly this order, and its number of nodes."""
+    rule = law.rule(data.d, order)
+    x, weights = rule if rule.order == order else law.product_rule(data.d, order)
     parts = [slice(first, first + _TOGETHER) for first in range(0, len(x), _TOGETHER)]
-    sums = [_Moments.of(integrands, x[part], data.target(x[part]), weights[part], scale) for part in parts]
-    squares = np.sum([part.sizes**2 for part in sums], axis=0)
+    sums = [_Moments.of(integrands, x[part], data.target(x[part]), weights[part], law.scale) for part in parts]
     sizes = np.sum([part.sizes for part in sums], axis=0)
-    sizes[1::2] = np.sqrt(squares[1::2])
-    return _Moments(np.sum([s.values for s in sums], axis=0), np.sum([s.probes for s in sums], axis=0), sizes)
+    sizes[1::2] = np.sqrt(np.sum([part.sizes[1::2] ** 2 for part in sums], axis=0))
+    return _Moments(np.sum([s.values for s in sums], axis=0), np.sum([s.probes for s in sums], axis=0), sizes), len(x)
 
 
 def _rounding(value: Floats, size: float) -> Floats:
@@ -251,7 +265,7 @@ class _Sampling:
             y = self.data.target(x)
             values = self.integrands(x, y).values
             rows.append(values.reshape(-1, block.shape[1], values.shape[1]).sum(axis=1))
-            size += float(np.sum(y**2))
+            size += float(np.einsum("qc,qc->", y, y))
         new = np.concatenate(rows)
         self.sums = new if not self.points else self.sums + new
         self.size = (self.size * self.nodes + size) / (REPETITIONS * points)
@@ -265,13 +279,13 @@ class _Sampling:
         return value, error + _rounding(value, self.size)
 
 
-def _decide(pair: _Pair | None, sampling: _Sampling, budget: int) -> Expectation:
+def _decide(pair: _Pair | None, sampling: _Sampling, budget: int, precision: float) -> Expectation:
     """Refine quasi-Monte Carlo until each integrand has a rule that may be believed; then the better one for each."""
     points = FIRST_POINTS if pair is not None and pair.smooth else ENOUGH_POINTS
     while True:
         sampling.extend(points)
         sampled, spread = sampling.result()
-        enough = (spread <= PRECISION * np.abs(sampled)) | (spread <= _ROUNDING * sampling.size)
+        enough = (spread <= precision * np.abs(sampled)) | (spread <= _ROUNDING * sampling.size)
         enough &= points >= ENOUGH_POINTS
         believed = np.zeros(len(sampled), dtype=bool)
         if pair is not None:

@@ -32,6 +32,7 @@ NET_POINTS = 512
 """Points of each scrambled Sobol net in the quasi-Monte Carlo rule."""
 
 _PRODUCT_DIMENSIONS = 3
+_WHOLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,21 @@ class InputLaw(ABC):
         return _rule(self, d, order)
 
     def has_products(self, d: int) -> bool:
-        """Whether product rules of useful order exist on R^d: up to three dimensions."""
+        """Whether a product rule of useful order is affordable on R^d: up to three dimensions."""
         return d <= _PRODUCT_DIMENSIONS
+
+    @property
+    def is_product(self) -> bool:
+        """Whether the coordinates are independent, so that product rules exist in every dimension."""
+        return True
+
+    def invariant_under(self, matrices: Floats) -> bool:
+        """Whether orthogonal matrices (K, d, d) leave the law as it is: any do, unless the law says otherwise."""
+        return True
+
+    def of_uniforms(self, u: Floats) -> Floats:
+        """Draws (n, d) of this law from points (n, d) of the open unit cube."""
+        return self.transform(ndtri(u))
 
     def net(self, d: int, first: int, last: int) -> Floats:
         """Points first .. last - 1 of every scrambled Sobol net as draws of this law: (R, last - first, d)."""
@@ -120,6 +134,10 @@ class Gaussian(InputLaw):
         if self.cutoff is not None and not (np.isfinite(self.cutoff) and self.cutoff > 0):
             raise MfsymError(f"the cutoff must be finite and positive, got {self.cutoff}")
 
+    @property
+    def is_product(self) -> bool:
+        return self.cutoff is None
+
     def transform(self, normals: Floats) -> Floats:
         x = self.scale * normals
         if self.cutoff is not None:
@@ -147,6 +165,10 @@ class Uniform(InputLaw):
 
     name = "uniform"
 
+    def invariant_under(self, matrices: Floats) -> bool:
+        """Only signed permutations do."""
+        return bool(np.abs(np.abs(matrices) - np.rint(np.abs(matrices))).max(initial=0.0) < _WHOLE)
+
     def transform(self, normals: Floats) -> Floats:
         return np.asarray(self.scale * (2.0 * ndtr(normals) - 1.0))
 
@@ -161,6 +183,10 @@ class Sphere(InputLaw):
     """x uniform on the sphere of radius ``scale``."""
 
     name = "sphere"
+
+    @property
+    def is_product(self) -> bool:
+        return False
 
     def transform(self, normals: Floats) -> Floats:
         return self.scale * normals / np.linalg.norm(normals, axis=1, keepdims=True)
@@ -199,9 +225,8 @@ def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=16)
 def _rule(law: InputLaw, d: int, order: int) -> Rule:
-    direct = isinstance(law, Sphere) or (isinstance(law, Gaussian) and law.cutoff is not None)
     asked = order
-    if order**d > MAX_NODES or (direct and d > _PRODUCT_DIMENSIONS):
+    if order**d > MAX_NODES or not (law.is_product or law.has_products(d)):
         if d > _PRODUCT_DIMENSIONS:
             x = law.net(d, 0, NET_POINTS).reshape(-1, d)
             method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {NET_POINTS} points"
@@ -218,7 +243,7 @@ def _rule(law: InputLaw, d: int, order: int) -> Rule:
 @lru_cache(maxsize=16)
 def _net(law: InputLaw, d: int, first: int, last: int) -> Floats:
     """Randomised quasi-Monte Carlo (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
-    points = law.transform(ndtri(net_points(d, first, last).reshape(-1, d)))
+    points = law.of_uniforms(net_points(d, first, last).reshape(-1, d))
     points = points.reshape(REPETITIONS, last - first, d)
     points.setflags(write=False)
     return points

@@ -6,9 +6,10 @@ Models: expectations over x with their errors (``mfsym.expectations``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,6 @@ from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
 from mfsym.teachers import Data
 from mfsym.transport import distance_to_wi, rmd2_from, w2
-from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 
@@ -120,10 +120,11 @@ def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None,
 
     order : nodes per dimension of a product rule, instead of the rules that ``mfsym.expectations`` chooses.
     """
-    scheme = _remembering(scheme)
+    scheme, data = _remembering(scheme), copy(data)
+    data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
     own = expect(data, _losses(scheme, z, loss), order)
     copies = len(scheme.orbit.weights)
-    rest = expect(data, _symmetries(scheme, data, z), order, max(LEAST_BUDGET, BUDGET // copies))
+    rest = expect(data, _symmetries(scheme, data, z), order, budget=max(LEAST_BUDGET, BUDGET // copies))
     norms = {
         "l2_symmetrisation": _root(rest, 0),
         "l2_target": _root(own, 2) if data.has_target else _UNKNOWN,
@@ -158,12 +159,12 @@ def risks(
 
 def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
     """Losses of the scheme's model and of Phi, and |model - y|^2."""
-    values = get_loss(loss).values
+    values = _squares if loss == "quadratic" else get_loss(loss).values
 
     def columns(x: Floats, y: Floats) -> Columns:
         model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
-        squares = np.sum((model - y) ** 2, axis=1)
-        return Columns(np.stack([values(model, y), values(bare, y), squares], axis=1), (model, bare))
+        found = np.stack([values(model, y), values(bare, y), _squares(model, y)], axis=1)
+        return Columns(found, (model,) if model is bare else (model, bare))
 
     return columns
 
@@ -176,18 +177,22 @@ def _symmetries(scheme: Scheme, data: Data, z: ArrayLike) -> Integrands:
         model = scheme.read(x, z)
         table = orbit.table(lambda points: scheme.read(points, z), x)
         averaged = np.einsum("k,kqc->qc", orbit.weights, table)
-        found = [
-            np.sum((model - averaged) ** 2, axis=1),
-            np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2)),
-        ]
+        gap = table - model
+        found = [_squares(model, averaged), np.einsum("k,kqc,kqc->q", orbit.weights, gap, gap)]
         if data.has_target:
-            found.append(np.sum((model - orbit.average(data.target, x)) ** 2, axis=1))
+            found.append(_squares(model, orbit.average(data.target, x)))
         if data.classes is not None:
             found += [np.zeros(len(x))] * (3 - len(found))
             found += [(_classes(model) == _classes(y)).astype(np.float64), _moved_shares(orbit, table, y)]
         return Columns(np.stack(found, axis=1), (model,))
 
     return columns
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """(Q,): |a - b|^2 row by row."""
+    gap = a - b
+    return np.asarray(np.einsum("qc,qc->q", gap, gap))
 
 
 def _root(found: Expectation, k: int) -> Estimate:
@@ -198,31 +203,27 @@ def _root(found: Expectation, k: int) -> Estimate:
 
 
 class _Remembered:
-    """A unit that keeps its predictions: a scheme asks for the same ones several times over an orbit."""
+    """A function of inputs x (Q, d) that keeps what it found, for the first MOST_ROWS inputs."""
 
-    def __init__(self, unit: Unit) -> None:
-        self._unit, self._rows, self._known = unit, 0, dict[tuple[bytes, bytes], Floats]()
+    def __init__(self, function: Callable[..., Floats]) -> None:
+        self._function, self._rows, self._known = function, 0, dict[tuple[bytes, ...], Floats]()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unit, name)
-
-    def predict(self, x: Floats, z: ArrayLike) -> Floats:
-        """As the unit's; kept for the first MOST_ROWS inputs."""
-        particles = np.asarray(z, dtype=np.float64)
-        key = (x.tobytes(), particles.tobytes())
-        if key not in self._known:
-            found = self._unit.predict(x, particles)
-            if self._rows >= MOST_ROWS:
-                return found
-            self._rows += len(x)
-            self._known[key] = found
-        return self._known[key]
+    def __call__(self, x: Floats, *others: ArrayLike) -> Floats:
+        key = tuple(np.asarray(part, dtype=np.float64).tobytes() for part in (x, *others))
+        found = self._known.get(key)
+        if found is None:
+            found = self._function(x, *others)
+            if self._rows < MOST_ROWS:
+                self._rows += len(x)
+                self._known[key] = found
+        return found
 
 
 def _remembering(scheme: Scheme) -> Scheme:
-    """The same scheme on a unit that keeps its predictions."""
-    same = copy(scheme)
-    same.unit = cast(Unit, _Remembered(scheme.unit))
+    """The same scheme on a unit that keeps its predictions: an orbit asks for the same ones several times."""
+    same, unit = copy(scheme), copy(scheme.unit)
+    unit.predict = _Remembered(unit.predict)  # type: ignore[method-assign, assignment]
+    same.unit = unit
     return same
 
 

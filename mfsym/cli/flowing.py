@@ -87,7 +87,8 @@ def flow(
     save(dataset, path)
     if not quiet:
         last = dataset.isel(time=-1)
-        names = ("risk", "rmd2_si", "rmd2_symmetrised", "error_w2", "error_risk", "error_force", "energy_defect")
+        errors = ("error_w2", "error_risk", "error_force", "energy_defect")
+        names = ("risk", "risk_error", "rmd2_si", "rmd2_symmetrised", *errors)
         click.echo(f"{path}: t = {float(last['time']):g}, {', '.join(f'{n} {float(last[n]):.3e}' for n in names)}")
 
 

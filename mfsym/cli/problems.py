@@ -53,7 +53,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
 
     size = f"order {record['order']}" if record["order"] else f"dimension {record['dimension']}"
     verdict = "no sign of asymmetry" if record["symmetry_p_value"] > 0.01 else "NOT symmetric under the group"
-    spread = record["mean_y_squared_standard_error"]
+    spread = record["mean_y_squared_error"]
     rows = [
         ("problem", record["name"]),
         ("group", f"{record['group']}, {size}"),

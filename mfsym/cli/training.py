@@ -54,7 +54,8 @@ def simulate(
     save(dataset, path)
     last = dataset.isel(time=-1)
     if not quiet:
-        numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in ("risk", "rmd2_si", "rmd2_symmetrised"))
+        names = ("risk", "risk_error", "rmd2_si", "rmd2_symmetrised")
+        numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in names)
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
     if dataset.attrs["status"] == "diverged":
         step = int(dataset.attrs["diverged_step"])

@@ -14,8 +14,10 @@ from typing import Any
 from mfsym.configurations.fields import TRAINING_KEYS
 from mfsym.configurations.layers import Resolved
 
-SCHEMA_VERSION = 1
-"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
+SCHEMA_VERSION = 2
+"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
+
+2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them."""
 
 PROBLEM_KEYS = ("problem", "problem_digest")
 

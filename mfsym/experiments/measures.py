@@ -23,6 +23,9 @@ MODEL_METRICS = (
     "l2_symmetrised_target",
     "equivariance_error",
 )
+ERRORS = tuple(f"{name}_error" for name in MODEL_METRICS)
+"""The error of each of MODEL_METRICS as an integral over x."""
+
 CLASS_METRICS = ("accuracy", "accuracy_moved")
 """Metrics of problems whose y names a class."""
 
@@ -43,7 +46,7 @@ def law_metrics(z: ArrayLike, unit: Unit) -> dict[str, float]:
 
 def metric_names(problem: Problem) -> tuple[str, ...]:
     """The numbers of one trained scheme on a problem."""
-    return (*LAW_METRICS, *MODEL_METRICS, *(CLASS_METRICS if problem.data.classes else ()))
+    return (*LAW_METRICS, *MODEL_METRICS, *ERRORS, *(CLASS_METRICS if problem.data.classes else ()))
 
 
 def measure(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
@@ -69,15 +72,21 @@ def pairs(states: list[State]) -> NDArray[np.float64]:
     return table
 
 
+SNAPSHOT = ("risk", "risk_bare", "risk_error", "risk_bare_error", "rmd2_si", "rmd2_symmetrised")
+"""The numbers of one scheme at one time."""
+
+
 def snapshot(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
-    """Risks and distances at one time."""
+    """Risks with their errors, and distances, at one time."""
     if state.status != "ok":
-        return dict.fromkeys(("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised"), float("nan"))
+        return dict.fromkeys(SNAPSHOT, float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
     model, bare = risks(scheme, problem.data, z, loss=problem.loss)
     return {
-        "risk": model,
-        "risk_bare": bare,
+        "risk": float(model),
+        "risk_bare": float(bare),
+        "risk_error": model.error,
+        "risk_bare_error": bare.error,
         "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace),
         "rmd2_symmetrised": rmd2_symmetrised(z, problem.unit.action),
     }
