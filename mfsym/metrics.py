@@ -19,8 +19,9 @@ from mfsym.expectations import BUDGET, Columns, Estimate, Expectation, Integrand
 from mfsym.losses import get_loss
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
+from mfsym.streams import stream_key
 from mfsym.teachers import Data
-from mfsym.transport import distance_to_wi, rmd2_from, w2
+from mfsym.transport import distance_to_wi, rmd2_from, second_moment, w2
 
 Floats = NDArray[np.float64]
 
@@ -155,6 +156,39 @@ def risks(
     found = expect(data, _losses(_remembering(scheme), z, loss), order)
     model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
+
+
+def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
+    """What a scheme minimises, its population risk plus tau E|z|^2, and the two of ``risks``, by one rule.
+
+    The population risk is that of the scheme's model on the data as it presents them: for data augmentation on their
+    orbits. Particles z (N, p); the quadratic loss.
+    """
+    scheme = _remembering(scheme)
+    own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        found = losses(x, y)
+        return Columns(np.column_stack([own(x, y), found.values[:, :2]]), found.fields)
+
+    found = expect(data, columns)
+    energy, model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(3))
+    return Estimate(energy + tau * second_moment(z), energy.error, found.method), model, bare
+
+
+def _presented(scheme: Scheme, z: ArrayLike) -> Callable[[Floats, Floats], Floats]:
+    """(Q,): the squared error of the model that trains, averaged over what the scheme makes of each sample."""
+    particles, unit = scheme.particles(z), scheme.unit
+
+    def squares(x: Floats, y: Floats) -> Floats:
+        lifted = scheme.lift(x[None], y[None], stream_key(0, "haar"), 0)
+        count, nodes = lifted.x.shape[1:3]
+        phi = unit.predict(lifted.x.reshape(-1, unit.d), particles).reshape(count, nodes, unit.c)
+        model = np.einsum("k,kij,bki->bj", lifted.node_weights, lifted.rho_y, phi)
+        weighted = lifted.sample_weights * len(x) * _squares(model, lifted.y[0])
+        return np.asarray(weighted.reshape(len(x), -1).sum(axis=1))
+
+    return squares
 
 
 def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:

@@ -74,7 +74,12 @@ _ENTRIES = (
     Variable("particles", "float", "parameters of the units", "|z|", ("particle", "param")),
     Variable("energy", "float", "population risk plus tau E|z|^2 of the scheme", "|y|^2"),
     Variable("dissipated", "float", "energy lost so far, the integral of alpha E|gradient|^2", "|y|^2"),
-    Variable("energy_defect", "float", "energy plus dissipated minus the energy at the start", "|y|^2"),
+    Variable(
+        "energy_defect",
+        "float",
+        "energy plus dissipated minus the energy at the start, by the flow's own rule",
+        "|y|^2",
+    ),
     Variable("error_w2", "float", "estimated W2 error of the law: distance to a coarser flow", "|z|"),
     Variable("error_risk", "float", "absolute difference of the risk from the limit's or a coarser flow's", "|y|^2"),
     Variable("error_force", "float", "relative error of the gradient as an integral over the data, NaN if unknown"),
