@@ -31,7 +31,7 @@ FIRST_POINTS, ENOUGH_POINTS = 64, 512
 PRECISION = 2e-3
 """Relative error at which quasi-Monte Carlo stops refining."""
 
-SMOOTH, NEARLY, DECAY = 1e-5, 1e-3, 3.0
+SMOOTH, NEARLY, DECAY = 1e-5, 1e-4, 3.0
 """Target and model are smooth where their moments agree between two Gauss rules to SMOOTH of their size; or to NEARLY,
 if the difference from a third, coarser rule is DECAY times as large: kinks and jumps give less than 2.4."""
 
@@ -211,8 +211,8 @@ class _Pair:
 
     @property
     def error(self) -> Floats:
-        """(m,): the difference where the rules converge fast, more where they need not."""
-        factor = 1.0 if self.smooth else 3.0 * inflation(*self.orders)
+        """(m,): the difference where the rules converge fast; what it tells of an error like 1 / order elsewhere."""
+        factor = 1.0 if self.smooth else inflation(*self.orders)
         return factor * np.abs(self.fine - self.coarse) + _rounding(self.fine, self.size)
 
     def method(self) -> str:
@@ -280,29 +280,30 @@ class _Sampling:
 
 
 def _decide(pair: _Pair | None, sampling: _Sampling, budget: int, precision: float) -> Expectation:
-    """Refine quasi-Monte Carlo until each integrand has a rule that may be believed; then the better one for each."""
-    points = FIRST_POINTS if pair is not None and pair.smooth else ENOUGH_POINTS
+    """Refine quasi-Monte Carlo until each integrand has a rule that may be believed; then the better one for each.
+
+    Product rules that have not converged are not believed: their differences may be small by chance.
+    """
+    gauss = pair if pair is not None and pair.smooth else None
+    points = ENOUGH_POINTS if gauss is None else FIRST_POINTS
     while True:
         sampling.extend(points)
         sampled, spread = sampling.result()
-        enough = (spread <= precision * np.abs(sampled)) | (spread <= _ROUNDING * sampling.size)
-        enough &= points >= ENOUGH_POINTS
-        believed = np.zeros(len(sampled), dtype=bool)
-        if pair is not None:
-            small = (pair.error <= _TRUST * np.abs(pair.fine)) | (pair.error <= _ROUNDING * pair.size)
-            agree = np.abs(pair.fine - sampled) <= _AGREE * spread + pair.error
-            believed = pair.smooth & small & agree
-            enough &= agree | (points >= 2 * ENOUGH_POINTS)
-        over = 2 * points * REPETITIONS > budget or not np.isfinite(sampled).all()
-        if over or (believed | enough).all():
+        done = (spread <= precision * np.abs(sampled)) | (spread <= _ROUNDING * sampling.size)
+        done &= points >= ENOUGH_POINTS
+        if gauss is not None:
+            agree = np.abs(gauss.fine - sampled) <= _AGREE * spread + gauss.error
+            small = (gauss.error <= _TRUST * np.abs(gauss.fine)) | (gauss.error <= _ROUNDING * gauss.size)
+            done = (done & (agree | (points >= 2 * ENOUGH_POINTS))) | (small & agree)
+        if done.all() or 2 * points * REPETITIONS > budget or not np.isfinite(sampled).all():
             break
         points = 2 * points
     method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {points} points, {sampling.nodes} in all"
-    if pair is None:
+    if gauss is None:
         return Expectation(sampled, spread, method, sampling.nodes)
-    wide = np.where(pair.smooth & ~agree, np.maximum(spread, np.abs(pair.fine - sampled)), spread)
-    gauss = believed | (agree & (pair.error < wide))
-    value, error = np.where(gauss, pair.fine, sampled), np.where(gauss, pair.error, wide)
-    if gauss[0]:
-        return Expectation(value, error, f"{pair.method()} and by quasi-Monte Carlo", pair.nodes)
+    better = agree & (small | (gauss.error < spread))
+    doubted = np.where(agree, spread, np.maximum(spread, np.abs(gauss.fine - sampled)))
+    value, error = np.where(better, gauss.fine, sampled), np.where(better, gauss.error, doubted)
+    if better[0]:
+        return Expectation(value, error, f"{gauss.method()} and by quasi-Monte Carlo", gauss.nodes)
     return Expectation(value, error, method, sampling.nodes)

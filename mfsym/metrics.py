@@ -123,9 +123,9 @@ def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None,
     """
     scheme, data = _remembering(scheme), copy(data)
     data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
-    own = expect(data, _losses(scheme, z, loss), order)
-    copies = len(scheme.orbit.weights)
-    rest = expect(data, _symmetries(scheme, data, z), order, budget=max(LEAST_BUDGET, BUDGET // copies))
+    losses, squares = integrands(scheme, data, z, loss)
+    own, copies = expect(data, losses, order), len(scheme.orbit.weights)
+    rest = expect(data, squares, order, budget=max(LEAST_BUDGET, BUDGET // copies))
     norms = {
         "l2_symmetrisation": _root(rest, 0),
         "l2_target": _root(own, 2) if data.has_target else _UNKNOWN,
@@ -156,6 +156,15 @@ def risks(
     found = expect(data, _losses(_remembering(scheme), z, loss), order)
     model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
+
+
+def integrands(scheme: Scheme, data: Data, z: ArrayLike, loss: str = "quadratic") -> tuple[Integrands, Integrands]:
+    """What ``evaluate`` integrates over the data: losses, then squares of distances, (Q, m) each.
+
+    Losses of the scheme's model and of Phi, and |model - y|^2; then |model - Q_G model|^2, the squared equivariance
+    error and, where f_* is known, |model - Q_G f_*|^2.
+    """
+    return _losses(scheme, z, loss), _symmetries(scheme, data, z)
 
 
 def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
@@ -198,7 +207,7 @@ def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
     def columns(x: Floats, y: Floats) -> Columns:
         model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
         found = np.stack([values(model, y), values(bare, y), _squares(model, y)], axis=1)
-        return Columns(found, (model,) if model is bare else (model, bare))
+        return Columns(found, (model, bare))
 
     return columns
 
