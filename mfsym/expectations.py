@@ -275,7 +275,11 @@ class _Sampling:
         """Means (m,) and their errors."""
         means = self.sums / self.points
         error = _STUDENT * means.std(axis=0, ddof=1) / np.sqrt(REPETITIONS)
-        value = means.mean(axis=0)
+        value, atom = means.mean(axis=0), self.law.atom(self.data.d)
+        if atom > 0.0:
+            origin = np.zeros((1, self.data.d))
+            at_origin = self.integrands(origin, self.data.target(origin)).values[0]
+            value, error = atom * at_origin + (1.0 - atom) * value, (1.0 - atom) * error
         return value, error + _rounding(value, self.size)
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, ndtr, ndtri
+from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri
 
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
@@ -102,12 +102,16 @@ class InputLaw(ABC):
         """Whether orthogonal matrices (K, d, d) leave the law as it is: any do, unless the law says otherwise."""
         return True
 
+    def atom(self, d: int) -> float:
+        """Mass of the origin on R^d, which sampled rules take exactly: 0 unless the law says otherwise."""
+        return 0.0
+
     def of_uniforms(self, u: Floats) -> Floats:
-        """Draws (n, d) of this law from points (n, d) of the open unit cube."""
+        """Draws (n, d) of this law away from its atom, from points (n, d) of the open unit cube."""
         return self.transform(ndtri(u))
 
     def net(self, d: int, first: int, last: int) -> Floats:
-        """Points first .. last - 1 of every scrambled Sobol net as draws of this law: (R, last - first, d)."""
+        """Points first .. last - 1 of every scrambled Sobol net as draws away from the atom: (R, last - first, d)."""
         return _net(self, d, first, last)
 
     @abstractmethod
@@ -137,6 +141,19 @@ class Gaussian(InputLaw):
     @property
     def is_product(self) -> bool:
         return self.cutoff is None
+
+    def atom(self, d: int) -> float:
+        """P(|scale Z| > cutoff)."""
+        return 0.0 if self.cutoff is None else float(gammaincc(d / 2.0, (self.cutoff / self.scale) ** 2 / 2.0))
+
+    def of_uniforms(self, u: Floats) -> Floats:
+        """With a cutoff, |Z|^2 goes through its distribution function and back through that of the ball."""
+        normals, d = ndtri(u), u.shape[1]
+        if self.cutoff is None:
+            return self.transform(normals)
+        squares = np.einsum("nd,nd->n", normals, normals)
+        inside = gammaincinv(d / 2.0, (1.0 - self.atom(d)) * gammainc(d / 2.0, squares / 2.0))
+        return np.asarray(self.scale * normals * np.sqrt(2.0 * inside / squares)[:, None])
 
     def transform(self, normals: Floats) -> Floats:
         x = self.scale * normals
@@ -228,9 +245,11 @@ def _rule(law: InputLaw, d: int, order: int) -> Rule:
     asked = order
     if order**d > MAX_NODES or not (law.is_product or law.has_products(d)):
         if d > _PRODUCT_DIMENSIONS:
-            x = law.net(d, 0, NET_POINTS).reshape(-1, d)
+            origin, atom = np.zeros((REPETITIONS, 1, d)), law.atom(d)
+            x = np.concatenate([origin, law.net(d, 0, NET_POINTS)], axis=1).reshape(-1, d)
+            one = np.concatenate([[atom], np.full(NET_POINTS, (1.0 - atom) / NET_POINTS)])
             method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {NET_POINTS} points"
-            return Rule(x, np.full(len(x), 1.0 / len(x)), method, REPETITIONS)
+            return Rule(x, np.tile(one / REPETITIONS, REPETITIONS), method, REPETITIONS)
         order = int(MAX_NODES ** (1.0 / d) + 0.5)
     x, weights = law.product_rule(d, order)
     for array in (x, weights):

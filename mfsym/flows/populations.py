@@ -119,7 +119,7 @@ class Population:
         """Use a sampled rule, checked by another net; a product rule in use before is kept for ``_choose``."""
         if self.rule.kind == "product":
             self._product = (self.rule, self._nodes, self._check, self._factor)
-        other = sampled(self.data, (len(rule) - 1).bit_length(), 1, self._matrices)
+        other = sampled(self.data, rule.order.bit_length() - 1, 1, self._matrices)
         self.rule, self._nodes = rule, self._lifted(rule)
         self._check, self._factor = self._lifted(other), 1.0
 

@@ -28,6 +28,9 @@ LOW_ORDERS = (8, 11, 16)
 SAMPLE_LOGARITHMS = tuple(range(10, 18))
 """Sampled rules have 2^m nodes for these m, up to the last but one where product rules come first: the budget."""
 
+CLOSED = 8
+"""Largest group that sampled rules are closed under: the images of a point tell less than as many other points."""
+
 TENSOR_LIMIT = 2_000_000
 """Largest product rule of a given order that is formed, before nodes of negligible weight are dropped."""
 
@@ -39,8 +42,9 @@ NEGLIGIBLE = 1e-19
 class Rule:
     """Nodes x (Q, d), targets y (Q, c) and weights (Q,) summing to 1.
 
-    order : nodes per dimension of a product rule, number of nodes otherwise.  kind : "product", "sampled" (a scrambled
-    net), "sample" (a finite data set, which is its own law) or "own" (of data that bring their own quadrature).
+    order : nodes per dimension of a product rule, number of nodes otherwise (2^m as asked for, if sampled).
+    kind : "product", "sampled" (a scrambled net), "sample" (a finite data set, which is its own law) or "own" (of data
+    that bring their own quadrature).
     """
 
     x: Floats
@@ -99,16 +103,20 @@ def product(data: Data, order: int) -> Rule:
 def sampled(data: Data, logarithm: int, repetition: int = 0, matrices: Floats | None = None) -> Rule:
     """2^logarithm points of one scrambled net as draws of the data's input law.
 
-    matrices : (K, d, d), a finite group. Where it leaves the input law as it is, the points are about 2^logarithm / K
-    of a net with all their images, so that a symmetric problem stays symmetric to rounding.
+    matrices : (K, d, d), a finite group. Where it leaves the input law as it is and has at most CLOSED elements, the
+    points are about 2^logarithm / K of a net with all their images: a symmetric problem stays symmetric to rounding.
     """
     assert data.inputs is not None
-    closed = matrices is not None and len(matrices) <= 1 << (logarithm - 4) and data.inputs.invariant_under(matrices)
+    closed = matrices is not None and len(matrices) <= CLOSED and data.inputs.invariant_under(matrices)
     copies = matrices if closed and matrices is not None else np.eye(data.d)[None]
     count = 1 << (logarithm - (len(copies) - 1).bit_length())
     x = data.inputs.of_uniforms(net_points(data.d, 0, count, repetition + 1)[repetition])
     x = np.einsum("kij,nj->nki", copies, x).reshape(-1, data.d)
-    return Rule(x, data.target(x), np.full(len(x), 1.0 / len(x)), len(x), "sampled")
+    atom, weights = data.inputs.atom(data.d), np.full(len(x), 1.0 / len(x))
+    if atom > 0.0:
+        x = np.concatenate([x, np.zeros((1, data.d))])
+        weights = np.append((1.0 - atom) * weights, atom)
+    return Rule(x, data.target(x), weights, 1 << logarithm, "sampled")
 
 
 def _own_rules(data: Data) -> Iterator[Rule]:
