@@ -27,11 +27,15 @@ class Series(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of a grid of panels: its label and the series of every column."""
+    """One row of a grid of panels: its label and the series of every column.
+
+    errors : beside every series its stated errors (N, replicate), where the result has them.
+    """
 
     label: str
     columns: list[list[Series]]
     rounding: float = ROUNDING
+    errors: list[list[NDArray[np.float64]]] | None = None
 
 
 def quantiles(values: NDArray[np.float64], levels: Sequence[float]) -> NDArray[np.float64]:
