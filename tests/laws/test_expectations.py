@@ -250,9 +250,10 @@ def test_stated_errors_are_honest_on_a_few_random_problems():
 @compiled
 @pytest.mark.slow
 def test_stated_errors_are_honest():
+    """And no smaller error would be: a tenth of three stated ones does not hold the truths."""
     rows = [row for number in range(PROBLEMS) for row in judge(trial(number), 1_000_000)]
     within, below = shares(rows)
     assert within >= SHARE_WITHIN
     assert below >= SHARE_BELOW
-    lying = [row.score for row in rows if row.error > row.spread]
-    assert max(lying) < 2.0 * STAT
+    outside = [abs(row.value - row.truth) > 0.3 * row.error for row in rows if row.error > row.spread]
+    assert np.mean(outside) > 1.0 - SHARE_WITHIN
