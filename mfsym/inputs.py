@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri
+from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri, roots_hermitenorm
 
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
@@ -33,6 +33,7 @@ NET_POINTS = 512
 
 _PRODUCT_DIMENSIONS = 3
 _WHOLE = 1e-9
+_PLAIN_HERMITE = 256
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Gaussian(InputLaw):
     def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
         """Gauss-Hermite, exact to degree 2 order - 1 in each coordinate; with a cutoff, radius times sphere."""
         if self.cutoff is None:
-            nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+            nodes, weights = _gauss_hermite(order)
             return _power(self.scale * nodes, weights / weights.sum(), d)
         radii, lengths = np.polynomial.legendre.leggauss(order)
         radii = 0.5 * self.cutoff / self.scale * (radii + 1.0)
@@ -266,6 +267,15 @@ def _net(law: InputLaw, d: int, first: int, last: int) -> Floats:
     points = points.reshape(REPETITIONS, last - first, d)
     points.setflags(write=False)
     return points
+
+
+def _gauss_hermite(order: int) -> tuple[Floats, Floats]:
+    """Nodes and weights for exp(-x^2 / 2); by asymptotic formulas where the plain ones overflow."""
+    if order <= _PLAIN_HERMITE:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+    else:
+        nodes, weights = roots_hermitenorm(order)
+    return nodes, weights
 
 
 def _power(nodes: Floats, weights: Floats, d: int) -> tuple[Floats, Floats]:
