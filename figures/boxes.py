@@ -41,6 +41,9 @@ PAIRS = {
 }
 """Colour and marker of each pair of schemes: none that a scheme has."""
 
+VISIBLE = 0.03
+"""Stated errors are drawn from this share of the median on: below, the bar is shorter than a line is wide."""
+
 HOW_TO_READ = "Boxes: quartiles over replicates, whiskers: range, markers: medians."
 
 
@@ -135,6 +138,24 @@ def draw_boxes(axes: Any, n: NDArray[Any], series: Sequence[Series]) -> None:
         axes.plot(x, median, color=mark.colour, marker=mark.marker, markersize=2.2, linestyle="none", mew=0, zorder=4)
 
 
+def draw_errors(axes: Any, n: NDArray[Any], series: Sequence[Series], errors: Sequence[NDArray[np.float64]]) -> None:
+    """Bars of the largest stated error over replicates around the median, where they are longer than a line is wide."""
+    centres, _ = _positions(n, len(series))
+    for centre, (mark, values), stated in zip(centres, series, errors, strict=True):
+        (median,) = quantiles(values, (0.5,))
+        largest = np.max(np.where(np.isfinite(stated), stated, 0.0), axis=1)
+        seen = largest > VISIBLE * median
+        low = np.maximum(median - largest, median / 10.0)
+        axes.vlines(
+            10.0 ** centre[seen], low[seen], (median + largest)[seen], color=mark.colour, linewidth=1.6, zorder=5
+        )
+
+
+def error_series(dataset: Any, name: str) -> list[NDArray[np.float64]] | None:
+    """The stated errors of what ``scheme_series`` draws, None where the result has none."""
+    return [values for _, values in scheme_series(dataset, f"{name}_error")] if f"{name}_error" in dataset else None
+
+
 def draw_bands(axes: Any, n: NDArray[Any], series: Sequence[Series]) -> None:
     """The median over replicates as a line, every other one dashed to show what lies below; the quartiles as a band."""
     for k, (mark, values) in enumerate(series):
@@ -175,7 +196,10 @@ def grid(
             put_scale(axes, scale, row.rounding)
             if c < len(row.bands):
                 axes.fill_between(n, *row.bands[c], color="0.82", linewidth=0, zorder=0.5)
-            draw(axes, n, scale.place(series, row.rounding))
+            placed = scale.place(series, row.rounding)
+            draw(axes, n, placed)
+            if row.errors is not None:
+                draw_errors(axes, n, placed, row.errors[c])
             letter(axes, r * len(titles) + c)
         panels[r, 0].set_ylabel(row.label)
     for c, title in enumerate(titles):
@@ -222,14 +246,12 @@ def model_figure(datasets: Sequence[Any], variable: str, label: str, what: str) 
     """
     starts = {init: select(datasets, init=init) for init in STARTS}
     teachers = [teacher for teacher in TEACHERS if teacher in starts["si"]["teacher"].values]
-    rows = [
-        Row(
-            f"{STARTS[init]}\n{label}",
-            [scheme_series(start.sel(teacher=teacher), variable) for teacher in teachers],
-            ROUNDING_OF_NORMS,
-        )
-        for init, start in starts.items()
-    ]
+    rows = []
+    for init, start in starts.items():
+        parts = [start.sel(teacher=teacher) for teacher in teachers]
+        errors = [stated for part in parts if (stated := error_series(part, variable)) is not None]
+        columns = [scheme_series(part, variable) for part in parts]
+        rows.append(Row(f"{STARTS[init]}\n{label}", columns, ROUNDING_OF_NORMS, errors or None))
     titles = [TEACHERS[teacher] for teacher in teachers]
     figure = grid(rows, titles, np.asarray(starts["si"]["n"].values), height=1.6)
     opening = f"$L^2$ distance of each scheme's final model $\\Phi$ to {what}, inputs distributed as in training."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from boxes import draw_boxes
+from boxes import draw_boxes, draw_errors
 from matplotlib.figure import Figure
 from scales import Row, Series, numbers_axis, put_scale, scale_of
 from style import letter, main, needed, training_sentence, write_caption
@@ -33,6 +33,9 @@ def draw(dataset: Any) -> Figure:
     numbers_axis(left, n)
     put_scale(left, scale_of(row), row.rounding)
     draw_boxes(left, n, row.columns[0])
+    if "risk_error" in dataset:
+        stated = dataset["risk_error"].transpose("law", "n", "replicate")
+        draw_errors(left, n, row.columns[0], [stated.sel(law=law).values for law in laws])
     left.axhline(infimum, color="black", linewidth=0.8, linestyle=(0, (4, 2)))
     left.set(xlabel="number of particles $N$", ylabel="population risk")
     radius = dataset["radius"].values

@@ -27,15 +27,17 @@ class Series(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of a grid of panels: its label, the series of every column, and where known their null bands.
+    """One row of a grid of panels: its label, the series of every column, and where known null bands and errors.
 
     bands : (2, n) lower and upper ends of the null level of each column, NaN where there is none; empty for none.
+    errors : beside every series its stated errors (N, replicate), where the result has them.
     """
 
     label: str
     columns: list[list[Series]]
     rounding: float = ROUNDING
     bands: Sequence[NDArray[np.float64]] = ()
+    errors: list[list[NDArray[np.float64]]] | None = None
 
 
 def quantiles(values: NDArray[np.float64], levels: Sequence[float]) -> NDArray[np.float64]:

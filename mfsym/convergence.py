@@ -21,6 +21,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
+from mfsym.expectations import Columns, expect
 from mfsym.experiments.cells import told
 from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
@@ -29,7 +30,7 @@ from mfsym.problems import Problem
 from mfsym.provenance import attributes
 from mfsym.scripts import checked_jobs
 from mfsym.streams import stream_key, uniforms
-from mfsym.teachers import QUADRATURE_ORDER, Data
+from mfsym.teachers import Data
 from mfsym.transport import rmd2_from, second_moment, w2
 from mfsym.units import Unit
 from mfsym.variables import annotate
@@ -71,26 +72,32 @@ def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Flo
 
 def _compare(dynamics: NoisySGD, state: State, limit: Floats) -> dict[str, float]:
     """What is reported of one state against the limit particles (L, p) at its time."""
-    names = (*ERRORS, *SQUARES, "risk", "second_moment")
+    names = (*ERRORS, *SQUARES, "risk", "risk_error", "second_moment")
     if state.status == "diverged":
         return dict.fromkeys(names, float("nan"))
     unit, data, scheme = dynamics.unit, dynamics.data, dynamics.scheme
     z = np.asarray(state.z, dtype=np.float64)
-    x, weights = data.quadrature(QUADRATURE_ORDER)
-    gap = unit.predict(x, scheme.particles(z)) - unit.predict(x, limit)
+    here, there = scheme.particles(z), limit
+    gap = expect(data, lambda x, _: _gap(unit.predict(x, here), unit.predict(x, there)))
     distance = w2(z, limit)
     risk = risks(scheme, data, z)[0]
     return {
         "error_mean": float(np.linalg.norm(z.mean(axis=0) - limit.mean(axis=0))),
         "error_second_moment": abs(second_moment(z) - second_moment(limit)),
-        "error_prediction": float(weights @ np.sum(gap**2, axis=1)) ** 0.5,
+        "error_prediction": float(gap.value[0]) ** 0.5,
         "error_risk": abs(risk - risks(scheme, data, limit)[0]),
         "w2_limit": distance.value,
         "rmd2_limit": rmd2_from(distance.w2_squared, z, limit),
         "rmd2_si": rmd2_si(z, unit.fixed_subspace),
         "risk": risk,
+        "risk_error": risk.error,
         "second_moment": second_moment(z),
     }
+
+
+def _gap(one: Floats, other: Floats) -> Columns:
+    """|one - other|^2 of two predictions (Q, c)."""
+    return Columns(np.sum((one - other) ** 2, axis=1, keepdims=True), (one, other))
 
 
 @dataclass(frozen=True)
@@ -167,8 +174,8 @@ def converge(
 
     cell : everything but n, replicate and horizon; its first scheme is trained.  study : what is varied.
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
-    risk, second_moment (n, replicate, time); limit_risk, limit_rmd2_si, limit_second_moment, limit_error_w2,
-    limit_error_time (time);
+    risk, risk_error, second_moment (n, replicate, time); limit_risk, limit_risk_error, limit_rmd2_si,
+    limit_second_moment, limit_error_w2, limit_error_time (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
     """
     jobs = checked_jobs(jobs)
@@ -218,8 +225,10 @@ def _dataset(
     scheme = NoisySGD(unit, cell.schemes[0], data).scheme
     names, fitted = _slopes(sizes, tables, len(target.times), cell.seed)
     variables: dict[str, Any] = {name: (("n", "replicate", "time"), table) for name, table in tables.items()}
+    limit_risks = [risks(scheme, data, z)[0] for z in target.particles]
     per_time = {
-        "limit_risk": [risks(scheme, data, z)[0] for z in target.particles],
+        "limit_risk": limit_risks,
+        "limit_risk_error": [found.error for found in limit_risks],
         "limit_rmd2_si": [rmd2_si(z, unit.fixed_subspace) for z in target.particles],
         "limit_second_moment": [second_moment(z) for z in target.particles],
         "limit_error_w2": target.errors_w2(),

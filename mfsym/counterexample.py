@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell, noise_of
 from mfsym.errors import MfsymError
+from mfsym.expectations import Columns, expect
 from mfsym.experiments import dynamics_of, problem_of, start_of
 from mfsym.metrics import risks
 from mfsym.problems import Problem
@@ -38,8 +39,9 @@ PROBES, CONSTANT = 32, 1e-10
 
 def least_constant_risk(problem: Problem) -> float:
     """E|y - E y|^2, the least risk of a constant model; 0.0825544 for the problem of proposition 4."""
-    _, y, weights = problem.data.evaluation()
-    return float(weights @ np.sum((y - weights @ y) ** 2, axis=1))
+    mean = expect(problem.data, lambda _, y: Columns(y)).value
+    found = expect(problem.data, lambda _, y: Columns(np.sum((y - mean) ** 2, axis=1, keepdims=True)))
+    return float(found.value[0])
 
 
 def constant_inside(problem: Problem) -> bool:
@@ -55,8 +57,8 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
     """Train an SI and a WI law at every size: what ``mfsym counterexample`` writes.
 
     cell : names the problem, whose outputs are numbers, and the training parameters.  sizes : numbers N of particles.
-    Returns a Dataset: risk (law, n, replicate); profile (law, radius), the model of the largest N along the first axis;
-    target (radius); the attribute si_infimum, the least risk of a constant.
+    Returns a Dataset: risk, risk_error (law, n, replicate); profile (law, radius), the model of the largest N along the
+    first axis; target (radius); the attribute si_infimum, the least risk of a constant.
     """
     import xarray as xr
 
@@ -70,14 +72,15 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             f"{problem.name} are not; compare its schemes with mfsym.compare"
         )
     shape = (len(LAWS), len(sizes), replicates)
-    risk, radius = np.full(shape, np.nan), np.linspace(0.0, 1.0, RADII)
+    risk, error, radius = np.full(shape, np.nan), np.full(shape, np.nan), np.linspace(0.0, 1.0, RADII)
     profile, points = np.full((len(LAWS), RADII), np.nan), np.zeros((RADII, problem.unit.d))
     points[:, 0] = radius
     with Progress(int(np.prod(shape)), cell.teacher, verbosity=verbosity, unit="training") as progress:
         for a, b, r in np.ndindex(shape):
             one = replace(cell, n=sizes[b], replicate=r)
             scheme, z = _train(one, list(LAWS.values())[a], problem)
-            risk[a, b, r] = risks(scheme, problem.data, z)[0]
+            found = risks(scheme, problem.data, z)[0]
+            risk[a, b, r], error[a, b, r] = found, found.error
             if sizes[b] == sizes[-1] and r == 0:
                 profile[a] = scheme.read(points, z)[:, 0]
             progress.cell(f"{list(LAWS)[a]} {one.label}")
@@ -87,6 +90,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
     dataset = xr.Dataset(
         {
             "risk": (("law", "n", "replicate"), risk),
+            "risk_error": (("law", "n", "replicate"), error),
             "profile": (("law", "radius"), profile),
             "target": ("radius", problem.data.target(points)[:, 0]),
         },

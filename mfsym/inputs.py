@@ -14,13 +14,14 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln, ndtr, ndtri
+from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri, roots_hermitenorm
 
 from mfsym.arguments import as_floats, as_number, as_whole
 from mfsym.callables import check_rows
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
-from mfsym.streams import stream_key, uniforms
+from mfsym.nets import REPETITIONS, net_points
+from mfsym.streams import stream_key
 
 Floats = NDArray[np.float64]
 
@@ -30,8 +31,8 @@ QUADRATURE_ORDER = 60
 MAX_NODES = 1 << 16
 """Most nodes of a product rule; above, fewer nodes per dimension up to three dimensions, then quasi-Monte Carlo."""
 
-SHIFTS, POINTS_LOG2 = 8, 10
-"""Quasi-Monte Carlo: independent random shifts of 2^POINTS_LOG2 Sobol points."""
+NET_POINTS = 512
+"""Points of each scrambled Sobol net in the quasi-Monte Carlo rule."""
 
 SIGNED_PERMUTATION = 1e-9
 """Largest distance of an entry from -1, 0 or 1 in a matrix that counts as a signed permutation."""
@@ -40,6 +41,8 @@ UNIT_MASS = 1e-9
 """How far the weights of a rule may be from summing to 1."""
 
 _PRODUCT_DIMENSIONS = 3
+_WHOLE = 1e-9
+_PLAIN_HERMITE = 256
 
 _PROBED_ORDER = 4
 
@@ -50,12 +53,14 @@ class Rule:
 
     x : (Q, d).  weights : (Q,), summing to 1.  method : in words, for people.
     shifts : number of independent repetitions the nodes are made of, in order; 1 for a rule without randomness.
+    order : nodes per dimension of a product rule; 0 for quasi-Monte Carlo.
     """
 
     x: Floats
     weights: Floats
     method: str
     shifts: int = 1
+    order: int = 0
 
     def __iter__(self) -> Iterator[Floats]:
         return iter((self.x, self.weights))
@@ -91,8 +96,32 @@ class InputLaw(ABC):
         return self.transform(sequence_normals(key, first, count, d))
 
     def rule(self, d: int, order: int = QUADRATURE_ORDER) -> Rule:
-        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows."""
+        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows.
+
+        ``method`` and ``order`` of the result say what was made: fewer nodes than asked for never go unsaid.
+        """
         return _rule(self, as_whole(d, "d", 1), as_whole(order, "order", 1))
+
+    def has_products(self, d: int) -> bool:
+        """Whether a product rule of useful order is affordable on R^d: up to three dimensions."""
+        return d <= _PRODUCT_DIMENSIONS
+
+    @property
+    def is_product(self) -> bool:
+        """Whether the coordinates are independent, so that product rules exist in every dimension."""
+        return True
+
+    def atom(self, d: int) -> float:
+        """Mass of the origin on R^d, which sampled rules take exactly: 0 unless the law says otherwise."""
+        return 0.0
+
+    def of_uniforms(self, u: Floats) -> Floats:
+        """Draws (n, d) of this law away from its atom, from points (n, d) of the open unit cube."""
+        return self.transform(ndtri(u))
+
+    def net(self, d: int, first: int, last: int) -> Floats:
+        """Points first .. last - 1 of every scrambled Sobol net as draws away from the atom: (R, last - first, d)."""
+        return _net(self, d, first, last)
 
     @abstractmethod
     def transform(self, normals: Floats) -> Floats:
@@ -122,6 +151,23 @@ class Gaussian(InputLaw):
         """They do: the law is isotropic."""
         return True
 
+    @property
+    def is_product(self) -> bool:
+        return self.cutoff is None
+
+    def atom(self, d: int) -> float:
+        """P(|scale Z| > cutoff)."""
+        return 0.0 if self.cutoff is None else float(gammaincc(d / 2.0, (self.cutoff / self.scale) ** 2 / 2.0))
+
+    def of_uniforms(self, u: Floats) -> Floats:
+        """With a cutoff, |Z|^2 goes through its distribution function and back through that of the ball."""
+        normals, d = ndtri(u), u.shape[1]
+        if self.cutoff is None:
+            return self.transform(normals)
+        squares = np.einsum("nd,nd->n", normals, normals)
+        inside = gammaincinv(d / 2.0, (1.0 - self.atom(d)) * gammainc(d / 2.0, squares / 2.0))
+        return np.asarray(self.scale * normals * np.sqrt(2.0 * inside / squares)[:, None])
+
     def transform(self, normals: Floats) -> Floats:
         x = self.scale * normals
         if self.cutoff is not None:
@@ -131,7 +177,7 @@ class Gaussian(InputLaw):
     def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
         """Gauss-Hermite, exact to degree 2 order - 1 in each coordinate; with a cutoff, radius times sphere."""
         if self.cutoff is None:
-            nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+            nodes, weights = _gauss_hermite(order)
             return _power(self.scale * nodes, weights / weights.sum(), d)
         radii, lengths = np.polynomial.legendre.leggauss(order)
         radii = 0.5 * self.cutoff / self.scale * (radii + 1.0)
@@ -168,6 +214,10 @@ class Sphere(InputLaw):
     """x uniform on the sphere of radius ``scale``."""
 
     name = "sphere"
+
+    @property
+    def is_product(self) -> bool:
+        return False
 
     def invariant_under(self, matrices: Floats) -> bool:
         """They do: the law is isotropic."""
@@ -233,27 +283,39 @@ def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=16)
 def _rule(law: InputLaw, d: int, order: int) -> Rule:
-    direct = isinstance(law, Sphere) or (isinstance(law, Gaussian) and law.cutoff is not None)
-    if order**d > MAX_NODES or (direct and d > _PRODUCT_DIMENSIONS):
+    asked = order
+    if order**d > MAX_NODES or not (law.is_product or law.has_products(d)):
         if d > _PRODUCT_DIMENSIONS:
-            return _quasi_monte_carlo(law, d)
+            origin, atom = np.zeros((REPETITIONS, 1, d)), law.atom(d)
+            x = np.concatenate([origin, law.net(d, 0, NET_POINTS)], axis=1).reshape(-1, d)
+            one = np.concatenate([[atom], np.full(NET_POINTS, (1.0 - atom) / NET_POINTS)])
+            method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {NET_POINTS} points"
+            return Rule(x, np.tile(one / REPETITIONS, REPETITIONS), method, REPETITIONS)
         order = int(MAX_NODES ** (1.0 / d) + 0.5)
     x, weights = law.product_rule(d, order)
     for array in (x, weights):
         array.setflags(write=False)
-    return Rule(x, weights, f"product rule, {order} nodes per dimension, {len(x)} in all")
+    capped = "" if order == asked else f" ({asked} asked for, at most {MAX_NODES} nodes)"
+    method = f"product rule, {order} nodes per dimension{capped}, {len(x)} in all"
+    return Rule(x, weights, method, order=order)
 
 
-def _quasi_monte_carlo(law: InputLaw, d: int) -> Rule:
-    """Sobol points under independent random shifts (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
-    from scipy.stats.qmc import Sobol
+@lru_cache(maxsize=16)
+def _net(law: InputLaw, d: int, first: int, last: int) -> Floats:
+    """Randomised quasi-Monte Carlo (Owen 2013, Monte Carlo theory, methods and examples, ch. 17)."""
+    points = law.of_uniforms(net_points(d, first, last).reshape(-1, d))
+    points = points.reshape(REPETITIONS, last - first, d)
+    points.setflags(write=False)
+    return points
 
-    points = Sobol(d, scramble=False).random_base2(POINTS_LOG2)
-    shifts = uniforms(stream_key(0, "data"), 0, SHIFTS, d)
-    u = np.clip((points + shifts[:, None, :]) % 1.0, 2.0**-33, 1.0 - 2.0**-33).reshape(-1, d)
-    x = law.transform(ndtri(u))
-    x.setflags(write=False)
-    return Rule(x, np.full(len(x), 1.0 / len(x)), f"quasi-Monte Carlo, {SHIFTS} shifts of {len(points)} points", SHIFTS)
+
+def _gauss_hermite(order: int) -> tuple[Floats, Floats]:
+    """Nodes and weights for exp(-x^2 / 2); by asymptotic formulas where the plain ones overflow."""
+    if order <= _PLAIN_HERMITE:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+    else:
+        nodes, weights = roots_hermitenorm(order)
+    return nodes, weights
 
 
 def _power(nodes: Floats, weights: Floats, d: int) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud, time_attributes
-from mfsym.metrics import risks, rmd2_si, rmd2_symmetrised
+from mfsym.metrics import objective, risks, rmd2_si, rmd2_symmetrised
 from mfsym.problems import Problem
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
@@ -140,16 +140,19 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
 
     problem = Problem(data.name, unit, data)
     scheme = get_scheme(limit.cell.schemes[0], unit)
+    trained = flow_of(limit.cell, data, unit).population.scheme
     rows: dict[str, list[float]] = {}
     for state in limit.states:
-        model, bare = risks(scheme, data, state.z)
+        energy, model, bare = objective(trained, data, state.z, limit.cell.tau)
         row = {
             "risk": model,
             "risk_bare": bare,
+            "risk_error": model.error,
+            "risk_bare_error": bare.error,
             "rmd2_si": rmd2_si(state.z, unit.fixed_subspace),
             "rmd2_symmetrised": rmd2_symmetrised(state.z, unit.action),
             "second_moment": second_moment(state.z),
-            "energy": state.energy,
+            "energy": energy,
             "dissipated": state.dissipated,
             "energy_defect": state.energy + state.dissipated - limit.states[0].energy,
             "error_force": state.force_error,

@@ -1,11 +1,13 @@
 """Measures of a trained ensemble: how far its law is from symmetric, and how well its model predicts.
 
 Laws: Maass Martínez & Fontbona 2024, sections 2.3 and 4 (RMD to the projected and to the symmetrised law).
-Models: expectations over x by the data's quadrature.
+Models: expectations over x with their errors (``mfsym.expectations``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,17 +16,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.ensembles import symmetrised
+from mfsym.expectations import BUDGET, Columns, Estimate, Expectation, Integrands, expect
 from mfsym.losses import get_loss
 from mfsym.orbit_laws import Estimated, symmetrised_w2, wi_bounds
 from mfsym.representations import Representation, Subspace
 from mfsym.schemes import Orbit, Scheme
-from mfsym.teachers import QUADRATURE_ORDER, Data
-from mfsym.transport import W2Result, distance_to_wi, rmd2_from, w2
+from mfsym.streams import stream_key
+from mfsym.teachers import Data
+from mfsym.transport import W2Result, distance_to_wi, rmd2_from, second_moment, w2
 from mfsym.transport.images import check_images
 
 Floats = NDArray[np.float64]
 
+LEAST_BUDGET = 1 << 13
+"""Nodes of quasi-Monte Carlo that averages over a large orbit may always use; BUDGET is divided by the orbit."""
+
+MOST_ROWS = 1 << 16
+"""Inputs whose predictions are kept while one model is judged."""
+
 _IDENTITY = 1e-9
+_UNKNOWN = Estimate(float("nan"), float("nan"))
 
 
 class Interval(NamedTuple):
@@ -102,7 +113,7 @@ def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interv
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A scheme's model on a data law: everything about predictions, from one set of evaluations.
+    """A scheme's model on a data law: everything about predictions, each number with its error.
 
     risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
     risk_bare : the same of the bare prediction Phi.
@@ -113,6 +124,8 @@ class Evaluation:
     accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
     over the nodes of the group other than the identity.
     All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
+    NAME_error : the error of NAME as an integral over x (``mfsym.expectations``); that over g is not in it. 0 on a
+    finite sample, which is its own law.  method : how the risk was integrated, in words.
     """
 
     risk: float
@@ -124,42 +137,178 @@ class Evaluation:
     equivariance_error_group: float
     accuracy: float
     accuracy_moved: float
+    risk_error: float
+    risk_bare_error: float
+    l2_symmetrisation_error: float
+    l2_target_error: float
+    l2_symmetrised_target_error: float
+    equivariance_error_error: float
+    method: str
 
 
-def evaluate(
-    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
-) -> Evaluation:
-    """The Evaluation of particles z (N, p) trained by a scheme on a data law, by a quadrature of this order."""
-    x, y, weights = data.evaluation(order)
-    orbit = scheme.judges[0]
-    averaged_target = orbit.average(data.target, x) if data.has_target else np.full_like(y, np.nan)
-    model, values = scheme.read(x, z), get_loss(loss).values
-    table = orbit.table(lambda points: scheme.read(points, z), x)
-    averaged = np.einsum("k,kqc->qc", orbit.weights, table)
-    tables = [table, *(other.table(lambda points: scheme.read(points, z), x) for other in scheme.judges[1:])]
-    defects = [_defect(weights, other, one, model) for other, one in zip(scheme.judges, tables, strict=True)]
+def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic") -> Evaluation:
+    """The Evaluation of particles z (N, p) trained by a scheme on a data law.
+
+    order : nodes per dimension of a product rule, instead of the rules that ``mfsym.expectations`` chooses.
+    """
+    scheme, data = _remembering(scheme), copy(data)
+    data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
+    losses, squares = integrands(scheme, data, z, loss)
+    own, copies = expect(data, losses, order), sum(len(orbit.weights) for orbit in scheme.judges)
+    rest = expect(data, squares, order, budget=max(LEAST_BUDGET, BUDGET // copies))
+    norms = {
+        "l2_symmetrisation": _root(rest, 0),
+        "l2_target": _root(own, 2) if data.has_target else _UNKNOWN,
+        "l2_symmetrised_target": _root(rest, 2) if data.has_target else _UNKNOWN,
+        "equivariance_error": _root(rest, 1),
+    }
     classes = data.classes is not None
+    defects = np.sqrt(np.maximum(rest.value[-len(scheme.judges) :], 0.0))
     return Evaluation(
-        risk=float(weights @ values(model, y)),
-        risk_bare=float(weights @ values(scheme.unit.predict(x, z), y)),
-        l2_symmetrisation=_mean_square(weights, model - averaged) ** 0.5,
-        l2_target=_mean_square(weights, model - y) ** 0.5 if data.has_target else float("nan"),
-        l2_symmetrised_target=_mean_square(weights, model - averaged_target) ** 0.5,
-        equivariance_error=float(np.mean(np.square(defects))) ** 0.5,
-        equivariance_error_group=max(defects) - min(defects),
-        accuracy=accuracy(model, y, weights) if classes else float("nan"),
-        accuracy_moved=_accuracy_moved(orbit, table, y, weights) if classes else float("nan"),
+        risk=float(own.value[0]),
+        risk_bare=float(own.value[1]),
+        equivariance_error_group=float(defects.max() - defects.min()),
+        accuracy=float(rest.value[3]) if classes else float("nan"),
+        accuracy_moved=float(rest.value[4]) if classes else float("nan"),
+        risk_error=float(own.error[0]),
+        risk_bare_error=float(own.error[1]),
+        method=own.method,
+        **{name: float(found) for name, found in norms.items()},
+        **{f"{name}_error": found.error for name, found in norms.items()},
     )
 
 
 def risks(
-    scheme: Scheme, data: Data, z: ArrayLike, order: int = QUADRATURE_ORDER, loss: str = "quadratic"
-) -> tuple[float, float]:
-    """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy)."""
-    x, y, weights = data.evaluation(order)
-    values = get_loss(loss).values
-    model, bare = (float(weights @ values(read(x, z), y)) for read in (scheme.read, scheme.unit.predict))
+    scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic"
+) -> tuple[Estimate, Estimate]:
+    """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy).
+
+    Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
+    """
+    found = expect(data, _losses(_remembering(scheme), z, loss), order)
+    model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
+
+
+def integrands(scheme: Scheme, data: Data, z: ArrayLike, loss: str = "quadratic") -> tuple[Integrands, Integrands]:
+    """What ``evaluate`` integrates over the data: losses, then squares of distances, (Q, m) each.
+
+    Losses of the scheme's model and of Phi, and |model - y|^2; then |model - Q_G model|^2, the squared equivariance
+    error and, where f_* is known, |model - Q_G f_*|^2.
+    """
+    return _losses(scheme, z, loss), _symmetries(scheme, data, z)
+
+
+def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
+    """What a scheme minimises, its population risk plus tau E|z|^2, and the two of ``risks``, by one rule.
+
+    The population risk is that of the scheme's model on the data as it presents them: for data augmentation on their
+    orbits. Particles z (N, p); the quadratic loss.
+    """
+    scheme = _remembering(scheme)
+    own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        found = losses(x, y)
+        return Columns(np.column_stack([own(x, y), found.values[:, :2]]), found.fields)
+
+    found = expect(data, columns)
+    energy, model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(3))
+    return Estimate(energy + tau * second_moment(z), energy.error, found.method), model, bare
+
+
+def _presented(scheme: Scheme, z: ArrayLike) -> Callable[[Floats, Floats], Floats]:
+    """(Q,): the squared error of the model that trains, averaged over what the scheme makes of each sample."""
+    particles, unit = scheme.particles(z), scheme.unit
+
+    def squares(x: Floats, y: Floats) -> Floats:
+        lifted = scheme.lift(x[None], y[None], stream_key(0, "haar"), 0)
+        count, nodes = lifted.x.shape[1:3]
+        phi = unit.predict(lifted.x.reshape(-1, unit.d), particles).reshape(count, nodes, unit.c)
+        model = np.einsum("k,kij,bki->bj", lifted.node_weights, lifted.rho_y, phi)
+        weighted = lifted.sample_weights * len(x) * _squares(model, lifted.y[0])
+        return np.asarray(weighted.reshape(len(x), -1).sum(axis=1))
+
+    return squares
+
+
+def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
+    """Losses of the scheme's model and of Phi, and |model - y|^2."""
+    values = _squares if loss == "quadratic" else get_loss(loss).values
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
+        found = np.stack([values(model, y), values(bare, y), _squares(model, y)], axis=1)
+        return Columns(found, (model, bare))
+
+    return columns
+
+
+def _symmetries(scheme: Scheme, data: Data, z: ArrayLike) -> Integrands:
+    """Squares |model - Q_G model|^2, over the orbit, |model - Q_G f_*|^2; then shares of classes, where there are.
+
+    Last come the squares over the orbit by each of ``scheme.judges``, whose mean is the second column.
+    """
+    orbit, *others = scheme.judges
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model = scheme.read(x, z)
+        table = orbit.table(lambda points: scheme.read(points, z), x)
+        averaged = np.einsum("k,kqc->qc", orbit.weights, table)
+        tables = [table, *(other.table(lambda points: scheme.read(points, z), x) for other in others)]
+        spreads = [_spread(each, one - model) for each, one in zip(scheme.judges, tables, strict=True)]
+        found = [_squares(model, averaged), np.mean(spreads, axis=0)]
+        if data.has_target:
+            found.append(_squares(model, orbit.average(data.target, x)))
+        if data.classes is not None:
+            found += [np.zeros(len(x))] * (3 - len(found))
+            found += [(_classes(model) == _classes(y)).astype(np.float64), _moved_shares(orbit, table, y)]
+        return Columns(np.stack([*found, *spreads], axis=1), (model,))
+
+    return columns
+
+
+def _spread(orbit: Orbit, gap: Floats) -> Floats:
+    """(Q,): the mean over an orbit of the squares of gap (K, Q, c)."""
+    return np.asarray(np.einsum("k,kqc,kqc->q", orbit.weights, gap, gap))
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """(Q,): |a - b|^2 row by row."""
+    gap = a - b
+    return np.asarray(np.einsum("qc,qc->q", gap, gap))
+
+
+def _root(found: Expectation, k: int) -> Estimate:
+    """The square root of the k-th expectation, with its error."""
+    square, error = max(float(found.value[k]), 0.0), float(found.error[k])
+    root = np.sqrt(square)
+    return Estimate(root, error / max(root + np.sqrt(square + error), 1e-300), found.method)
+
+
+class _Remembered:
+    """A function of inputs x (Q, d) that keeps what it found, for the first MOST_ROWS inputs."""
+
+    def __init__(self, function: Callable[..., Floats]) -> None:
+        self._function, self._rows, self._known = function, 0, dict[tuple[bytes, ...], Floats]()
+
+    def __call__(self, x: Floats, *others: ArrayLike) -> Floats:
+        key = tuple(np.asarray(part, dtype=np.float64).tobytes() for part in (x, *others))
+        found = self._known.get(key)
+        if found is None:
+            found = self._function(x, *others)
+            if self._rows < MOST_ROWS:
+                self._rows += len(x)
+                self._known[key] = found
+        return found
+
+
+def _remembering(scheme: Scheme) -> Scheme:
+    """The same scheme on a unit that keeps its predictions: an orbit asks for the same ones several times."""
+    same, unit = copy(scheme), copy(scheme.unit)
+    unit.predict = _Remembered(unit.predict)  # type: ignore[method-assign, assignment]
+    same.unit = unit
+    return same
 
 
 def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
@@ -178,23 +327,12 @@ def _classes(values: Floats) -> NDArray[np.intp]:
     return np.argmax(values, axis=1)
 
 
-def _accuracy_moved(orbit: Orbit, table: Floats, y: Floats, weights: Floats) -> float:
-    """Accuracy on rho_k x with the classes of rho_hat_k y, averaged over nodes k other than the identity.
+def _moved_shares(orbit: Orbit, table: Floats, y: Floats) -> Floats:
+    """(Q,): share of the nodes k other than the identity where the class of rho_hat_k y is named at rho_k x.
 
     table : (K, Q, c), rho_hat_k^T model(rho_k x).
     """
     still = np.abs(orbit.nodes_x - np.eye(orbit.nodes_x.shape[1])).max(axis=(1, 2)) < _IDENTITY
     nodes = np.flatnonzero(~still) if not still.all() else np.arange(len(still))
-    turned = [(table[k] @ orbit.nodes_y[k].T, y @ orbit.nodes_y[k].T) for k in nodes]
-    shares = [accuracy(prediction, labels, weights) for prediction, labels in turned]
-    return float(np.average(shares, weights=orbit.weights[nodes]))
-
-
-def _defect(weights: Floats, orbit: Orbit, table: Floats, model: Floats) -> float:
-    """The equivariance error over one orbit, from table (K, Q, c) and model (Q, c)."""
-    spread = np.einsum("k,kq->q", orbit.weights, ((table - model) ** 2).sum(axis=2))
-    return float(weights @ spread) ** 0.5
-
-
-def _mean_square(weights: Floats, residual: Floats) -> float:
-    return float(weights @ np.sum(residual**2, axis=1))
+    named = [_classes(table[k] @ orbit.nodes_y[k].T) == _classes(y @ orbit.nodes_y[k].T) for k in nodes]
+    return np.asarray(np.average(np.array(named, dtype=np.float64), axis=0, weights=orbit.weights[nodes]))

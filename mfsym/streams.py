@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 
-STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap", "null")
+STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap", "null", "nodes")
 """Names of the independent streams of one replicate."""
 
 LANES = 64

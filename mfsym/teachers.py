@@ -37,8 +37,10 @@ class Data(ABC):
 
     has_target : whether E[y | x] is known as a function; a finite sample knows y at its own inputs only.
     classes : number of classes where y names one, else None.
+    inputs : the law of x where that is known, None otherwise; the errors of expectations need it.
     """
 
+    inputs: InputLaw | None = None
     name: str
     d: int
     c: int
@@ -70,6 +72,8 @@ class FunctionData(Data):
     function : (Q, d) -> (Q, c), finite numbers; a function of each row alone. It may write to what it is given.
     Both are tried at construction: MfsymError for wrong shapes, or where rows depend on each other.
     """
+
+    inputs: InputLaw
 
     def __init__(
         self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str = "function"

@@ -135,7 +135,8 @@ def flow(
     if not quiet:
         last = dataset.isel(time=-1)
         checked = "energy_defect" if cell.beta == 0 else "error_time"
-        names = ("risk", "rmd2_si", "rmd2_symmetrised", "error_w2", "error_risk", "error_force", checked)
+        errors = ("error_w2", "error_risk", "error_force", checked)
+        names = ("risk", "risk_error", "rmd2_si", "rmd2_symmetrised", *errors)
         click.echo(f"{path}: t = {float(last['time']):g}, {', '.join(f'{n} {float(last[n]):.3e}' for n in names)}")
     say_shortfall(dataset.attrs)
 

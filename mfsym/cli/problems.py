@@ -56,7 +56,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
     from mfsym.configurations.preflight import human_bytes, human_seconds
 
     size = f"order {record['order']}" if record["order"] else f"dimension {record['dimension']}"
-    spread = record["mean_y_squared_standard_error"]
+    spread = record["mean_y_squared_error"]
     rows = [
         ("problem", record["name"]),
         ("group", f"{record['group']}, {size}"),

@@ -57,7 +57,8 @@ def simulate(
     save(dataset, path)
     last = dataset.isel(time=-1)
     if not quiet:
-        numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in ("risk", "rmd2_si", "rmd2_symmetrised"))
+        names = ("risk", "risk_error", "rmd2_si", "rmd2_symmetrised")
+        numbers = ", ".join(f"{name} {float(last[name]):.3e}" for name in names)
         if dataset.attrs["loss"] != "quadratic":
             numbers += f" ({dataset.attrs['loss']} loss)"
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")

@@ -15,8 +15,10 @@ from mfsym.arguments import as_number, as_plain, as_whole
 from mfsym.configurations.fields import TRAINING_KEYS
 from mfsym.configurations.layers import Resolved
 
-SCHEMA_VERSION = 1
-"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found."""
+SCHEMA_VERSION = 2
+"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
+
+2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them."""
 
 WHOLE, REAL = ("n", "replicate", "seed", "batch_size", "null"), ("alpha", "tau", "beta", "horizon")
 LEAST = {"replicate": 0, "seed": 0, "null": 0}

@@ -32,8 +32,10 @@ MODEL_METRICS = (
     "l2_target",
     "l2_symmetrised_target",
     "equivariance_error",
-    "equivariance_error_group",
 )
+ERRORS = (*(f"{name}_error" for name in MODEL_METRICS), "equivariance_error_group")
+"""The error of each of MODEL_METRICS as an integral over x, and of the last as one over an infinite group."""
+
 CLASS_METRICS = ("accuracy", "accuracy_moved")
 """Metrics of problems whose y names a class."""
 
@@ -55,7 +57,7 @@ def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]
 
 def metric_names(problem: Problem) -> tuple[str, ...]:
     """The numbers of one trained scheme on a problem."""
-    return (*LAW_METRICS, *MODEL_METRICS, *(CLASS_METRICS if problem.data.classes else ()))
+    return (*LAW_METRICS, *MODEL_METRICS, *ERRORS, *(CLASS_METRICS if problem.data.classes else ()))
 
 
 def measure(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
@@ -84,20 +86,31 @@ def pairs(states: list[State]) -> NDArray[np.float64]:
     return table
 
 
-SNAPSHOT = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "rmd2_symmetrised_error", "rmd2_floor")
+SNAPSHOT = (
+    "risk",
+    "risk_bare",
+    "risk_error",
+    "risk_bare_error",
+    "rmd2_si",
+    "rmd2_symmetrised",
+    "rmd2_symmetrised_error",
+    "rmd2_floor",
+)
 """The numbers of one scheme at one time."""
 
 
 def snapshot(state: State, scheme: Scheme, problem: Problem) -> dict[str, float]:
-    """Risks and distances at one time."""
+    """Risks and distances, with their errors, at one time."""
     if state.status == "diverged":
         return dict.fromkeys(SNAPSHOT, float("nan"))
     z, zero = np.asarray(state.z, dtype=np.float64), rounding_floor(state.z, state.step)
     relative = rmd2_symmetrised_estimate(z, problem.unit.action, zero)
     model, bare = risks(scheme, problem.data, z, loss=problem.loss)
     return {
-        "risk": model,
-        "risk_bare": bare,
+        "risk": float(model),
+        "risk_bare": float(bare),
+        "risk_error": model.error,
+        "risk_bare_error": bare.error,
         "rmd2_si": rmd2_si(z, problem.unit.fixed_subspace, zero),
         "rmd2_symmetrised": relative.value,
         "rmd2_symmetrised_error": relative.error,

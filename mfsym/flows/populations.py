@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_number
 from mfsym.errors import MfsymError
-from mfsym.flows.quadratures import Rule, rules
+from mfsym.expectations import inflation, partner
+from mfsym.flows.quadratures import Rule, product, rules, sampled
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
 from mfsym.kernels.units import MATRIX, UV
 from mfsym.schemes import Scheme, get_scheme
@@ -26,6 +27,12 @@ COMPILED = (MATRIX, UV)
 
 NODES_AT_A_TIME = 256
 """Nodes that the plain gradient holds at once."""
+
+CHECK_LOGARITHM = 12
+"""Two nets of 2^m points confirm what product rules agree on."""
+
+SURE, DOUBT = 5.0, 3.0
+"""A difference of SURE errors of a net is none; a product rule that did not converge is doubted by DOUBT."""
 
 
 class Population:
@@ -45,9 +52,13 @@ class Population:
         self.unit, self.data, self.tau = unit, data, as_number(tau, "tau", least=0.0)
         self.scheme = (get_scheme(scheme, unit) if isinstance(scheme, str) else scheme).population
         self.projector = self.scheme.projector
-        self._finer: Iterator[Rule] = rules(data, order)
+        self._given, self._matrices = order is not None, self._closing()
+        self._finer: Iterator[Rule] = rules(data, order, self._matrices)
         self.rule = next(self._finer)
         self._nodes = self._lifted(self.rule)
+        self._check: LiftedNodes | None = None
+        self._factor, self._confirmed = 1.0, False
+        self._product: tuple[Rule, LiftedNodes, LiftedNodes | None, float] | None = None
 
     @property
     def order(self) -> int:
@@ -71,21 +82,83 @@ class Population:
         """Refine the quadrature until the gradient at z changes by less than ``tolerance`` times its size.
 
         scale : the size to compare with; by default the largest entry of the gradient at z.
-        Returns the last relative change, 0 where the rule is exact or its order was given; it is larger than the
-        tolerance only where no finer rule is affordable.
+        Returns the relative error of the gradient: the last change of product rules; for sampled rules, and where no
+        finer rule is affordable or the order was given, the difference from another net or a coarser order; 0 for a
+        finite sample, which is its own law; NaN where nothing can check the rule.
         """
-        change = 0.0
         here, _ = self.gradient(z)
         for rule in self._finer:
+            if rule.kind == "sampled":
+                if self.rule.kind == "sampled" and (error := self._error(z, here, scale)) <= tolerance:
+                    self._finer = chain([rule], self._finer)
+                    return error
+                self._sample(rule)
+                here, _ = self.gradient(z)
+                continue
             nodes = self._lifted(rule)
             there, _ = self._gradient(z, nodes)
-            size = float(np.abs(there).max()) if scale is None else scale
-            change = float(np.abs(there - here).max()) / max(size, 1e-300)
-            if change <= tolerance:
+            change = _relative(there - here, there, scale)
+            if change <= tolerance and self._confirm(z, there, change, scale):
                 self._finer = chain([rule], self._finer)
-                break
-            self.rule, self._nodes, here = rule, nodes, there
-        return change
+                return change
+            self._check, self._factor = self._nodes, self.rule.order / (rule.order - self.rule.order)
+            self.rule, self._nodes, here, self._confirmed = rule, nodes, there, False
+        if self._product is not None:
+            self._choose(z, scale)
+            here, _ = self.gradient(z)
+        return self._error(z, here, scale)
+
+    def _closing(self) -> Floats | None:
+        """The group's matrices on inputs if it is finite and the scheme itself neither averages nor projects."""
+        trial = self.scheme.lift(np.zeros((1, 1, self.unit.d)), np.zeros((1, 1, self.unit.c)), stream_key(0, "haar"), 0)
+        plain = self.projector is None and trial.x[0].reshape(-1, self.unit.d).shape[0] == 1
+        return self.unit.rho_x.matrices if plain and self.unit.rho_x.group.order is not None else None
+
+    def _sample(self, rule: Rule) -> None:
+        """Use a sampled rule, checked by another net; a product rule in use before is kept for ``_choose``."""
+        if self.rule.kind == "product":
+            self._product = (self.rule, self._nodes, self._check, self._factor)
+        other = sampled(self.data, rule.order.bit_length() - 1, 1, self._matrices)
+        self.rule, self._nodes = rule, self._lifted(rule)
+        self._check, self._factor = self._lifted(other), 1.0
+
+    def _choose(self, z: ArrayLike, scale: float | None) -> None:
+        """Go back to the finest product rule where its error is smaller than that of the largest sampled one."""
+        assert self._product is not None
+        (rule, nodes, check, factor), self._product = self._product, None
+        if check is None:
+            return
+        here, there = self.gradient(z)[0], self._gradient(z, nodes)[0]
+        error = self._error(z, here, scale)
+        own = factor * _relative(there - self._gradient(z, check)[0], there, scale)
+        if DOUBT * own < error and _relative(there - here, there, scale) <= SURE * error + own:
+            self.rule, self._nodes, self._check, self._factor = rule, nodes, check, factor
+
+    def _confirm(self, z: ArrayLike, gradient: Floats, change: float, scale: float | None) -> bool:
+        """Whether two small nets do not contradict a gradient that product rules agree on; asked once for each rule."""
+        if not self._confirmed and self.data.inputs is not None:
+            one, two = (
+                self._gradient(z, self._lifted(sampled(self.data, CHECK_LOGARITHM, k, self._matrices)))[0]
+                for k in range(2)
+            )
+            noise = _relative(one - two, gradient, scale)
+            self._confirmed = _relative(gradient - one, gradient, scale) <= SURE * noise + change
+            return self._confirmed
+        return True
+
+    def _error(self, z: ArrayLike, here: Floats, scale: float | None) -> float:
+        """Relative difference of the gradient from that of the rule that checks the one in use."""
+        if self.rule.kind == "sample":
+            return 0.0
+        if self._check is None and self._given:
+            coarser = partner(self.rule.order)
+            other = product(self.data, coarser)
+            if len(other) == len(self.rule) and np.array_equal(other.x, self.rule.x):
+                return float("nan")
+            self._check, self._factor = self._lifted(other), inflation(self.rule.order, coarser)
+        if self._check is None:
+            return float("nan")
+        return self._factor * _relative(here - self._gradient(z, self._check)[0], here, scale)
 
     def _gradient(self, z: ArrayLike, nodes: LiftedNodes) -> tuple[Floats, float]:
         particles = as_floats(z, "particles")
@@ -107,6 +180,12 @@ class Population:
         parts = (lifted.y[0], lifted.rho_y, lifted.node_weights, weights)
         inputs = pad_nodes(self.unit.code, flat) if compiled and self.unit.code in COMPILED else flat
         return LiftedNodes(inputs, *(np.ascontiguousarray(part) for part in parts))
+
+
+def _relative(difference: Floats, gradient: Floats, scale: float | None) -> float:
+    """Largest entry of a difference over the scale, or over the largest of the gradient."""
+    size = float(np.abs(gradient).max()) if scale is None else scale
+    return float(np.abs(difference).max()) / max(size, 1e-300)
 
 
 def plain_gradient(unit: Unit, z: Floats, nodes: LiftedNodes, points: Floats | None = None) -> tuple[Floats, float]:

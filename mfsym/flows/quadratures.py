@@ -1,7 +1,7 @@
-"""Expectations over the data without sampling: a sequence of rules, each finer than the one before.
+"""Expectations over the data without sampling noise: a sequence of rules, each finer than the one before.
 
-Gauss-Hermite tensor rules for Gaussian inputs in few dimensions, quasi-Monte Carlo in many, the whole sample for a
-finite data set (then the sequence has one member).
+Product rules in few dimensions, scrambled Sobol nets of the data's own input law after them and in many dimensions, the
+whole sample for a finite data set (then the sequence has one member).
 """
 
 from __future__ import annotations
@@ -13,18 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
-from mfsym.teachers import Data, Teacher
+from mfsym.errors import MfsymError
+from mfsym.inputs import MAX_NODES
+from mfsym.nets import net_points
+from mfsym.teachers import Data
 
 Floats = NDArray[np.float64]
 
 ORDERS = (20, 30, 44, 64, 92, 132, 188, 268, 382, 544)
-"""Nodes per dimension of the successive tensor rules; even, so that no node lies on the kink of relu."""
+"""Nodes per dimension of the successive product rules; even, so that no node lies on the kink of relu."""
+
+LOW_ORDERS = (8, 11, 16)
+"""The same on R^4."""
 
 SAMPLE_LOGARITHMS = tuple(range(10, 18))
-"""Quasi-Monte-Carlo rules have 2^m nodes for these m."""
+"""Sampled rules have 2^m nodes for these m, up to the last but one where product rules come first: the budget."""
+
+CLOSED = 8
+"""Largest group that sampled rules are closed under: the images of a point tell less than as many other points."""
 
 TENSOR_LIMIT = 2_000_000
-"""Largest tensor rule that is formed, before nodes of negligible weight are dropped."""
+"""Largest product rule of a given order that is formed, before nodes of negligible weight are dropped."""
 
 NEGLIGIBLE = 1e-19
 """Nodes of smaller weight are dropped: all of them together weigh less than rounding."""
@@ -34,59 +43,97 @@ NEGLIGIBLE = 1e-19
 class Rule:
     """Nodes x (Q, d), targets y (Q, c) and weights (Q,) summing to 1.
 
-    order : nodes per dimension of a tensor rule, number of nodes otherwise.
+    order : nodes per dimension of a product rule, number of nodes otherwise (2^m as asked for, if sampled).
+    kind : "product", "sampled" (a scrambled net), "sample" (a finite data set, which is its own law) or "own" (of data
+    that bring their own quadrature).
     """
 
     x: Floats
     y: Floats
     weights: Floats
     order: int
+    kind: str = "product"
 
     def __len__(self) -> int:
         return len(self.weights)
 
 
-def rules(data: Data, order: int | None = None) -> Iterator[Rule]:
-    """Successively finer rules for a data law; only the rule of this order if one is given.
+def rules(data: Data, order: int | None = None, matrices: Floats | None = None) -> Iterator[Rule]:
+    """Successively finer rules for a data law; only the product rule of this order if one is given.
 
+    matrices : of a finite group on R^d that sampled rules are closed under, as ``sampled`` says.
     A finite data set has one rule, its training samples; otherwise the last rule is the finest that is affordable.
+    Raises MfsymError for an order that takes more than TENSOR_LIMIT nodes.
     """
     if not getattr(data, "has_target", True):
         x, y = data.x, data.y  # type: ignore[attr-defined]
-        yield Rule(x, y, np.full(len(x), 1.0 / len(x)), len(x))
+        yield Rule(x, y, np.full(len(x), 1.0 / len(x)), len(x), "sample")
     elif order is not None:
-        order = as_whole(order, "order", 1)
-        x, weights = data.quadrature(order)
-        yield _rule(data, x, weights, order)
-    elif isinstance(data, Teacher) and ORDERS[1] ** data.d > TENSOR_LIMIT:
-        yield from _sampled_rules(data)
+        yield product(data, as_whole(order, "order", 1))
+    elif data.inputs is None:
+        yield from _own_rules(data)
     else:
-        yield from _tensor_rules(data)
+        for each in orders_of(data):
+            yield product(data, each)
+        for logarithm in SAMPLE_LOGARITHMS[: -1 if orders_of(data) else None]:
+            yield sampled(data, logarithm, matrices=matrices)
 
 
-def _tensor_rules(data: Data) -> Iterator[Rule]:
+def orders_of(data: Data) -> tuple[int, ...]:
+    """Orders of the product rules that are tried for a data law."""
+    law = data.inputs
+    if law is None or data.d > 4 or not (law.is_product or law.has_products(data.d)):
+        return ()
+    return tuple(order for order in (LOW_ORDERS if data.d == 4 else ORDERS) if order**data.d <= MAX_NODES)
+
+
+def product(data: Data, order: int) -> Rule:
+    """The product rule of exactly this order; the data's own quadrature where it brings one."""
+    if data.inputs is None:
+        x, weights = data.quadrature(order)
+        return _rule(data, x, weights, order, "own")
+    if float(order) ** data.d > TENSOR_LIMIT:
+        raise MfsymError(
+            f"a product rule of order {order} on R^{data.d} needs {float(order) ** data.d:.3g} nodes, more than "
+            f"{TENSOR_LIMIT}; lower the order, or leave it out"
+        )
+    x, weights = data.inputs.product_rule(data.d, order)
+    return _rule(data, x, weights, order, "product")
+
+
+def sampled(data: Data, logarithm: int, repetition: int = 0, matrices: Floats | None = None) -> Rule:
+    """2^logarithm points of one scrambled net as draws of the data's input law.
+
+    matrices : (K, d, d), a finite group. Where it leaves the input law as it is and has at most CLOSED elements, the
+    points are about 2^logarithm / K of a net with all their images: a symmetric problem stays symmetric to rounding.
+    """
+    assert data.inputs is not None
+    closed = matrices is not None and len(matrices) <= CLOSED and data.inputs.invariant_under(matrices)
+    copies = matrices if closed and matrices is not None else np.eye(data.d)[None]
+    count = 1 << (logarithm - (len(copies) - 1).bit_length())
+    x = data.inputs.of_uniforms(net_points(data.d, 0, count, repetition + 1)[repetition])
+    x = np.einsum("kij,nj->nki", copies, x).reshape(-1, data.d)
+    atom, weights = data.inputs.atom(data.d), np.full(len(x), 1.0 / len(x))
+    if atom > 0.0:
+        x = np.concatenate([x, np.zeros((1, data.d))])
+        weights = np.append((1.0 - atom) * weights, atom)
+    return Rule(x, data.target(x), weights, 1 << logarithm, "sampled")
+
+
+def _own_rules(data: Data) -> Iterator[Rule]:
     before: Floats | None = None
     for order in ORDERS:
-        if isinstance(data, Teacher) and order**data.d > TENSOR_LIMIT:
-            return
         x, weights = data.quadrature(order)
         if before is not None and np.array_equal(x, before):
             return
         before = x
-        yield _rule(data, x, weights, order)
+        yield _rule(data, x, weights, order, "own")
 
 
-def _rule(data: Data, x: Floats, weights: Floats, order: int) -> Rule:
+def _rule(data: Data, x: Floats, weights: Floats, order: int, kind: str) -> Rule:
     kept = weights > NEGLIGIBLE
     x, weights = np.ascontiguousarray(x[kept]), np.ascontiguousarray(weights[kept])
-    return Rule(x, data.target(x), weights, order)
-
-
-def _sampled_rules(data: Teacher) -> Iterator[Rule]:
-    for logarithm in SAMPLE_LOGARITHMS:
-        count = 2**logarithm
-        x = data.scale * sobol_normals(count, data.d)
-        yield Rule(x, data.target(x), np.full(count, 1.0 / count), count)
+    return Rule(x, data.target(x), weights, order, kind)
 
 
 def sobol_normals(count: int, d: int) -> Floats:

@@ -14,9 +14,9 @@ from scipy.spatial.distance import cdist
 from mfsym.configurations.preflight import PARAMETERS as REFERENCE_PARAMETERS
 from mfsym.configurations.preflight import SECONDS_PER_PARTICLE_SAMPLE
 from mfsym.errors import MfsymError
+from mfsym.expectations import Columns, expect
 from mfsym.groups import Group
 from mfsym.groups.rotations import exponentials
-from mfsym.inputs import Rule
 from mfsym.problems.asymmetry import deviation, has_function
 from mfsym.problems.building import Problem
 from mfsym.problems.power import LEVEL, detectable_shift, energies, relabellings
@@ -181,15 +181,12 @@ def usable_schemes(group: Group) -> tuple[str, ...]:
 
 
 def _expectation(data: Data) -> dict[str, Any]:
-    """How expectations over the data are taken, and E|y|^2 with its standard error."""
-    rule = data.quadrature()
-    x, y, weights = data.evaluation()
-    values = np.sum(y**2, axis=1)
-    stated = rule if isinstance(rule, Rule) else Rule(x, weights, f"{len(x)} test samples")
+    """How expectations over the data are taken, and E|y|^2 with its error."""
+    found = expect(data, lambda _, y: Columns(np.sum(y**2, axis=1, keepdims=True)), precision=0.0)
     return {
-        "rule": stated.method,
-        "mean_y_squared": stated.mean(values),
-        "mean_y_squared_standard_error": stated.standard_error(values),
+        "rule": found.method,
+        "mean_y_squared": float(found.value[0]),
+        "mean_y_squared_error": float(found.error[0]),
     }
 
 

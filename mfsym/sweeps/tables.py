@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SCHEMA_VERSION = 1
-RECORD = ("risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "distance_wi")
+RECORD = ("risk", "risk_error", "risk_bare", "risk_bare_error", "rmd2_si", "rmd2_symmetrised", "distance_wi")
 CLASS_RECORD = ("accuracy", "accuracy_moved")
 """Numbers of one scheme in the JSON of ``mfsym compare``; the second where y names a class."""
+
+STATED = ("risk_error", "risk_bare_error")
+"""Stated errors: a table shows the largest over replicates."""
 
 
 def _number(value: Any) -> float | None:
@@ -29,7 +32,7 @@ def _number(value: Any) -> float | None:
 
 def record_names(dataset: xr.Dataset) -> tuple[str, ...]:
     """The numbers of one scheme that a Dataset holds."""
-    return (*RECORD, *(name for name in (*CLASS_RECORD, *NULL_MEASURES) if name in dataset))
+    return tuple(name for name in (*RECORD, *CLASS_RECORD, *NULL_MEASURES) if name in dataset)
 
 
 def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
@@ -73,15 +76,25 @@ def _spread(values: np.ndarray, drifted: int = 0) -> str:
     return f"{good.mean():.2e}{deviation}{lost}"
 
 
+def _entry(name: str, values: np.ndarray) -> str:
+    """What a table shows of one number over replicates."""
+    if name not in STATED or not np.isfinite(values).any():
+        return _spread(values)
+    return f"{np.nanmax(values):.0e}"
+
+
 def comparison_table(dataset: xr.Dataset) -> str:
-    """The table of ``mfsym compare``: mean ± standard deviation over replicates, the pairs, what the risks are."""
+    """The table of ``mfsym compare``: mean ± standard deviation over replicates, largest stated errors, the pairs.
+
+    Below, what the risks are.
+    """
     names = record_names(dataset)
     rows = [["scheme", "status", *names]]
     schemes = [str(name) for name in dataset["scheme"].values]
     for scheme in schemes:
         one = dataset.sel(scheme=scheme)
         statuses = sorted(set(one["status"].values.astype(str)))
-        rows.append([scheme, "/".join(statuses), *(_spread(one[name].values) for name in names)])
+        rows.append([scheme, "/".join(statuses), *(_entry(name, one[name].values) for name in names)])
     pair_rows = [["rmd2_pair", *schemes]]
     for scheme in schemes:
         values = dataset["rmd2_pair"].sel(scheme=scheme)

@@ -207,6 +207,19 @@ def test_the_counterexample_shows_the_least_risk_of_si_laws(script):
     assert np.isclose(drawn(figure), 0.0825544).any()
 
 
+@pytest.mark.parametrize(("error", "bars"), [(0.0, 0), (1e-5, 0), (5e-3, 2)])
+def test_stated_errors_are_drawn_where_a_line_would_not_hide_them(script, error, bars):
+    radius = np.linspace(0.0, 1.0, 5)
+    risk = np.array([[[0.09, 0.1], [0.083, 0.084]], [[0.01, 0.02], [0.03, 0.04]]])
+    variables = {"risk": (("law", "n", "replicate"), risk), "target": ("radius", radius**2)}
+    variables["risk_error"] = (("law", "n", "replicate"), np.full(risk.shape, error))
+    variables["profile"] = (("law", "radius"), np.stack([np.full(5, 0.3), radius**2]))
+    coords = {"law": ["si", "wi"], "n": [10, 100], "radius": radius}
+    figure = script("counterexample").draw(xr.Dataset(variables, coords=coords, attrs={"si_infimum": 0.0825544}))
+    thick = [lines for lines in figure.axes[0].collections if np.all(np.isclose(lines.get_linewidth(), 1.6))]
+    assert sum(bool(len(lines.get_segments())) for lines in thick) == bars
+
+
 def test_the_phase_portrait_has_one_panel_per_time(script):
     grid = np.linspace(-1.0, 1.0, 7)
     first, second = np.meshgrid(grid, grid)

@@ -161,6 +161,33 @@ over_schemes("l2_symmetrised_target", _to_symmetrised_target)
 over_schemes("equivariance_error", _uneven)
 
 
+STATED = {
+    "risk_error": "risk",
+    "risk_bare_error": "risk_bare",
+    "l2_symmetrisation_error": "l2_symmetrisation",
+    "l2_target_error": "l2_target",
+    "l2_symmetrised_target_error": "l2_symmetrised_target",
+    "equivariance_error_error": "equivariance_error",
+}
+
+
+@entry(*STATED)
+def _stated(results: Results) -> None:
+    """Between 0 and a thousandth of the largest value; that they cover the truth is a law of test_expectations."""
+    for name, of in STATED.items():
+        error, values = results.compare[name].values, results.compare[of].values
+        assert (error >= 0.0).all()
+        assert error.max() <= 1e-3 * values.max()
+        CHECKS[of](results)
+
+
+@entry("limit_risk_error")
+def _stated_limit(results: Results) -> None:
+    error = results.converge["limit_risk_error"].values
+    assert (error >= 0.0).all()
+    assert error.max() <= 1e-3 * results.converge["limit_risk"].values.max()
+
+
 @entry("rmd2_pair")
 def _pairs(results: Results) -> None:
     data = results.compare

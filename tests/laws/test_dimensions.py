@@ -42,7 +42,11 @@ SAMPLED: Scale = {"|x|": 4.0, "|y|": 16.0, "|z|": 2.0, "t": 1.0}
 
 FLOWING: Scale = {**SAMPLED, "t": 2.0}
 DIMENSIONLESS = ("1", "s", "rad", "step")
-MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", "equivariance_error_group", *TIMINGS}
+STATED = {f"{name}_error" for name in ("risk", "risk_bare", "limit_risk", "equivariance_error")}
+STATED |= {f"l2_{name}_error" for name in ("symmetrisation", "target", "symmetrised_target")}
+"""Errors of integrals over polynomials, which the rules take exactly."""
+
+MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", "equivariance_error_group", *STATED, *TIMINGS}
 """A fixed grid of |x|, what is drawn over it, numbers that are 0, the clock: ``test_dictionary`` holds their values."""
 
 STEPS = Accuracy(order=4, noise_step=0.25, halvings=0)

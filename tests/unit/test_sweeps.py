@@ -290,6 +290,7 @@ def test_records_have_the_documented_keys(table: Any) -> None:
     records = comparison_records(table)
     assert records["schema_version"] == 1
     keys = {"scheme", "replicate", "status", "risk", "risk_bare", "rmd2_si", "rmd2_symmetrised", "distance_wi"}
+    keys |= {"risk_error", "risk_bare_error"}
     assert all(set(record) == keys for record in records["schemes"])
     assert len(records["schemes"]) == 4
     assert [set(pair) for pair in records["pairs"]] == [{"scheme", "other", "replicate", "rmd2"}] * 2

@@ -72,8 +72,7 @@ def test_inputs_have_the_stated_scale():
     assert abs((x**2).mean() / 16.0 - 1.0) * np.sqrt(x.size / 2.0) > STAT
 
 
-@pytest.mark.parametrize("order", [1, 3, 60])
-@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize(("d", "order"), [(1, 1), (1, 3), (1, 60), (2, 1), (2, 3), (2, 60), (1, 544)])
 def test_the_gaussian_rule_is_exact_on_polynomials_of_its_degree(d, order):
     x, w = Gaussian(4.0).rule(d, order)
     assert x.shape == (order**d, d)
