@@ -251,7 +251,7 @@ def model_figure(datasets: Sequence[Any], variable: str, label: str, what: str) 
         parts = [start.sel(teacher=teacher) for teacher in teachers]
         errors = [stated for part in parts if (stated := error_series(part, variable)) is not None]
         columns = [scheme_series(part, variable) for part in parts]
-        rows.append(Row(f"{STARTS[init]}\n{label}", columns, ROUNDING_OF_NORMS, errors or None))
+        rows.append(Row(f"{STARTS[init]}\n{label}", columns, ROUNDING_OF_NORMS, errors=errors or None))
     titles = [TEACHERS[teacher] for teacher in teachers]
     figure = grid(rows, titles, np.asarray(starts["si"]["n"].values), height=1.6)
     opening = f"$L^2$ distance of each scheme's final model $\\Phi$ to {what}, inputs distributed as in training."

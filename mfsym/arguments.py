@@ -35,6 +35,8 @@ def as_floats(values: Any, name: str) -> NDArray[np.float64]:
     >>> as_floats(range(3), "times")
     array([0., 1., 2.])
     """
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        return values
     array = _as_array(values, name)
     if array.dtype.kind == "c":
         raise MfsymError(f"{name} must be real, got {array.dtype} numbers; hand over their real and imaginary parts")
@@ -101,6 +103,8 @@ def as_whole(value: Any, name: str, least: int | None = None, most: int | None =
     >>> as_whole(np.int64(5), "seed")
     5
     """
+    if type(value) is int and (least is None or value >= least) and (most is None or value <= most):
+        return value
     number = _single(value)
     kind = f"{name} must be a whole number{_range(least, most)}"
     if isinstance(number, bool) or not isinstance(number, numbers.Real) or not _is_whole(number):

@@ -151,7 +151,7 @@ def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None,
 
     order : nodes per dimension of a product rule, instead of the rules that ``mfsym.expectations`` chooses.
     """
-    scheme, data = _remembering(scheme), copy(data)
+    scheme, data, z = _remembering(scheme), copy(data), as_floats(z, "particles")
     data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
     losses, squares = integrands(scheme, data, z, loss)
     own, copies = expect(data, losses, order), sum(len(orbit.weights) for orbit in scheme.judges)
@@ -185,7 +185,7 @@ def risks(
 
     Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
     """
-    found = expect(data, _losses(_remembering(scheme), z, loss), order)
+    found = expect(data, _losses(_remembering(scheme), as_floats(z, "particles"), loss), order)
     model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
 
@@ -205,7 +205,7 @@ def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Est
     The population risk is that of the scheme's model on the data as it presents them: for data augmentation on their
     orbits. Particles z (N, p); the quadratic loss.
     """
-    scheme = _remembering(scheme)
+    scheme, z = _remembering(scheme), as_floats(z, "particles")
     own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
 
     def columns(x: Floats, y: Floats) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import INIT_SCALE, gaussian
 from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.flows.quadratures import orders_of
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key
 from mfsym.teachers import Data
@@ -126,20 +128,24 @@ class Flow:
     def __init__(self, data: Data, unit: Unit, search: Search, subspace: Subspace) -> None:
         self.data, self.unit, self.search, self.subspace = data, unit, search, subspace
         self.before = start_cloud(unit, "si", search.n, subspace).z
-        self.order = 0
+        self.order: int | None = None
 
-    def end(self, data: Data | None = None, start: Floats | None = None, order: int | None = None) -> Floats:
+    def end(
+        self, data: Data | None = None, start: Floats | None = None, order: int | None = None, tolerance: float = 1e-4
+    ) -> Floats:
         """Particles (N, p) at the horizon, on these data from these particles, or the flow's own.
 
-        order : of the quadrature, None to refine it until the force changes by less than 1e-4; then ``order`` tells.
+        order : of a product rule, None to refine rules until the force changes by less than ``tolerance``. The
+        attribute of that name then tells the one reached, None where it is a sampled rule.
         """
-        accuracy = Accuracy(order=order, force_tolerance=1e-4, rtol=1e-7, atol=1e-12)
+        accuracy = Accuracy(order=order, force_tolerance=tolerance, rtol=1e-7, atol=1e-12)
         data = self.data if data is None else data
         flow = MeanFieldFlow(
             self.unit, "vanilla", data, alpha=self.search.alpha, tau=self.search.tau, accuracy=accuracy
         )
         state = list(flow.flow(flow.init(self.before if start is None else start), [self.search.horizon]))[-1]
-        self.order = state.order if order is None else self.order
+        if order is None:
+            self.order = state.order if flow.population.rule.kind != "sampled" else None
         return state.z
 
     def errors(self, after: Floats, source: float) -> tuple[float, float]:
@@ -152,8 +158,17 @@ class Flow:
         order = self.order
         shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick, order)
         grown = rms(off(shaken - after, self.subspace)) * source / SHAKE
-        others = (self.end(order=max(1, math.ceil(order * factor))) for factor in (FINER, 1.0 / FINER))
+        others = self._other_rules(order)
         return grown, next((change for z in others if (change := rms(off(z - after, self.subspace))) > 0.0), 0.0)
+
+    def _other_rules(self, order: int | None) -> Iterator[Floats]:
+        """Ends of the flow by other rules than the one of this order, or than a sampled one: product rules, if any."""
+        if order is not None:
+            yield from (self.end(order=max(1, math.ceil(order * factor))) for factor in (FINER, 1.0 / FINER))
+        elif products := orders_of(self.data):
+            yield from (self.end(order=each) for each in products[:-3:-1])
+        else:
+            yield self.end(tolerance=1e-2)
 
 
 def off(z: Floats, subspace: Subspace) -> Floats:

@@ -195,7 +195,7 @@ def test_sizes_are_whole_numbers_of_any_kind_and_nothing_else(family):
     assert family(3.0) is family(3)
     assert family(np.int64(3)) is family(np.array(3)) is family(3)
     for bad in (2.5, True, "3", None, [3], float("nan"), 3 + 0j):
-        with pytest.raises(MfsymError, match=f"of {family.__name__} must be a whole number, got"):
+        with pytest.raises(MfsymError, match=f"of {family.__name__} must be a whole number .*got"):
             family(bad)
 
 
