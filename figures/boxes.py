@@ -22,6 +22,7 @@ from scales import (
     shelf_sentence,
 )
 from style import (
+    DRAWN,
     STARTS,
     TEACHERS,
     WIDTH,
@@ -57,12 +58,12 @@ def select(datasets: Sequence[Any], **labels: Any) -> Any:
 
 
 def values_of(dataset: Any, name: str, **labels: str) -> NDArray[np.float64]:
-    """A variable as (n, replicate), one scheme or pair chosen; NaN where the training did not end well."""
+    """A variable as (n, replicate), one scheme or pair chosen; NaN where the training has no numbers."""
     if name not in dataset:
         raise MfsymError(
             f"the figure needs the variable {name!r}; the result has {', '.join(map(str, dataset.data_vars))}"
         )
-    chosen = dataset[name].where(dataset["status"] == "ok").sel(**labels)
+    chosen = dataset[name].where(dataset["status"].isin(DRAWN)).sel(**labels)
     extra = [str(dim) for dim in chosen.dims if dim not in ("n", "replicate")]
     if extra:
         raise MfsymError(f"the figure needs one value of {', '.join(extra)}; the result has several")

@@ -29,6 +29,9 @@ WIDTH = 6.75
 
 TEACHERS = {"arbitrary": "arbitrary teacher", "wi": "WI teacher", "si": "SI teacher"}
 
+DRAWN = ("ok", "drifted")
+"""Statuses of trainings that have numbers."""
+
 NO_BREAK = "\u00a0"
 
 STARTS = {"si": "SI start", "wi": "WI start"}
@@ -111,12 +114,15 @@ def training_sentence(dataset: Any) -> str:
 
 
 def left_out_sentence(*datasets: Any) -> str:
-    """How many trainings are not drawn, by status; empty if all are."""
+    """How many trainings are not drawn, by status, and how many are that rounding took off E^G; empty if none."""
     known = [np.asarray(dataset["status"].values).astype(str).ravel() for dataset in datasets if "status" in dataset]
     statuses = np.concatenate(known) if known else np.array([], dtype=str)
-    counts = {status: int(np.sum(statuses == status)) for status in ("drifted", "diverged", "failed", "missing")}
+    counts = {status: int(np.sum(statuses == status)) for status in ("diverged", "failed", "missing")}
     parts = [f"{count} {status}" for status, count in counts.items() if count]
-    return f"Left out of {statuses.size} trainings: {', '.join(parts)}." if parts else ""
+    sentences = [f"Left out of {statuses.size} trainings: {', '.join(parts)}."] if parts else []
+    if drifted := int(np.sum(statuses == "drifted")):
+        sentences.append(f"Of {statuses.size} trainings {drifted} left $E^G$ by rounding (drawn as they are).")
+    return " ".join(sentences)
 
 
 def write_caption(figure: Figure, *sentences: str, size: float = TEXT_SIZE - 1) -> None:

@@ -285,6 +285,16 @@ def test_diverged_trainings_are_left_out_and_counted(script):
     assert drawn(figure).size < drawn(draw(sweep("si"))).size
 
 
+def test_drifted_trainings_are_drawn_and_counted(script):
+    draw = script("fig3").draw
+    dataset = sweep("si")
+    plain = drawn(draw(dataset)).size
+    dataset["status"][{"teacher": 0, "scheme": 0, "n": 1}] = "drifted"
+    figure = draw(dataset)
+    assert "Of 20 trainings 2 left $E^G$ by rounding" in texts(figure)
+    assert drawn(figure).size == plain
+
+
 def test_values_at_rounding_level_do_not_squash_the_axis(script):
     rounding = script("scales").ROUNDING
     dataset = sweep("wi")
