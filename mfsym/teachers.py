@@ -129,6 +129,10 @@ class Teacher(FunctionData):
         """Size of the inputs."""
         return self.inputs.scale
 
+    def target(self, x: ArrayLike) -> Floats:
+        """f_*(x): (Q, c) from x (Q, d); a prediction of our own neither keeps nor changes its inputs."""
+        return self.function(as_floats(x, "x"))
+
     def _predict(self, x: Floats) -> Floats:
         return self.unit.predict(x, self.particles)
 
