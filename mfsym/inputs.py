@@ -41,7 +41,6 @@ UNIT_MASS = 1e-9
 """How far the weights of a rule may be from summing to 1."""
 
 _PRODUCT_DIMENSIONS = 3
-_WHOLE = 1e-9
 _PLAIN_HERMITE = 256
 
 _PROBED_ORDER = 4

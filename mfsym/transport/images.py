@@ -26,11 +26,10 @@ def pair_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> Flo
     return costs
 
 
-def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: FloatArray | None) -> W2Result:
+def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: FloatArray) -> W2Result:
     """The result itself, unless rounding of the images M_g z of far atoms to float64 spoils it: TransportFailed.
 
-    a : (N, p) and b : (M, p), the atoms of its plan or other points of their orbits.  matrices : (K, p, p), or None
-    where the group is infinite and b holds the images themselves.
+    a : (N, p) and b : (M, p), the atoms of its plan or other points of their orbits.  matrices : (K, p, p).
 
     If atoms move by d(z), W2 moves by the root mean square of d over pairs at most, here (p + 2) 2^-51 times that of
     their sizes. This may be more than IMAGES of W2^2 only where all coupled atoms coincide up to rounding, or where
@@ -38,7 +37,7 @@ def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: Float
     """
     plan, p = result.plan, a.shape[1]
     assert plan is not None
-    if matrices is not None and np.isin(matrices, (-1.0, 0.0, 1.0)).all():
+    if np.isin(matrices, (-1.0, 0.0, 1.0)).all():
         return result
     x, y = a[plan.rows], b[plan.columns]
     size = np.square(x).sum(axis=1) + np.square(y).sum(axis=1)
