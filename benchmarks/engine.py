@@ -17,7 +17,7 @@ from benchmarks import footprint, report
 from benchmarks.cases import SCHEMES, SIZES, Case, disagreement, expected, one_step
 from benchmarks.contenders import CONTENDERS, Team, available
 from benchmarks.contract import CORES, enough
-from mfsym.provenance import machine
+from mfsym.runtime.provenance import machine
 
 AGREEMENT_SIZES = (5, 100, 1300)
 AGREEMENT = 16.0

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks import quotients
 from benchmarks.clouds import FAMILIES, TRAINED, clouds
 from benchmarks.report import Bound, _number, _table, ratio
-from mfsym.provenance import machine
+from mfsym.runtime.provenance import machine
 
 Say = Callable[[str], None]
 Row = dict[str, Any]

@@ -14,7 +14,7 @@ numba's cache looks at the file of the function it loads and not at the files of
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
 of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
 So does a change to any pack (NamedTuple) of the kernels, for code is compiled for packs that its file need not import.
-``mfsym.caches`` says where these folders are, and which of them can be trusted: what they hold is loaded and run.
+``mfsym.runtime.caches`` says where these folders are, and which of them can be trusted: what they hold is loaded and run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from numba.extending import models as _models
 from numba.extending import overload as _overload
 from numba.extending import register_model as _register_model
 
-from mfsym import caches
+from mfsym.runtime import caches
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,7 +123,7 @@ _DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexE
 
 
 class _Cache(_caching.NullCache):
-    """The compiled code of one function, looked for and kept where ``mfsym.caches`` says; elsewhere, compiled anew.
+    """The compiled code of one function, looked for and kept where ``mfsym.runtime.caches`` says; elsewhere, compiled anew.
 
     The folder is looked at each time: one that was removed and made again by somebody else is not loaded from.
     """

@@ -27,8 +27,8 @@ from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
-from mfsym.provenance import attributes
-from mfsym.scripts import checked_jobs
+from mfsym.runtime.provenance import attributes
+from mfsym.runtime.scripts import checked_jobs
 from mfsym.streams import stream_key, uniforms
 from mfsym.teachers import Data
 from mfsym.transport import rmd2_from, second_moment, w2

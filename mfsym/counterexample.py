@@ -19,8 +19,8 @@ from mfsym.expectations import Columns, expect
 from mfsym.experiments import dynamics_of, problem_of, start_of
 from mfsym.metrics import risks
 from mfsym.problems import Problem
-from mfsym.progress import Progress
-from mfsym.provenance import attributes
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
 from mfsym.schemes import Scheme
 from mfsym.streams import normals, stream_key
 from mfsym.variables import annotate

@@ -18,8 +18,8 @@ from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud, time_attributes
 from mfsym.metrics import objective, risks, rmd2_si, rmd2_symmetrised
 from mfsym.problems import Problem
-from mfsym.progress import Progress
-from mfsym.provenance import attributes
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
 from mfsym.schemes import get_scheme
 from mfsym.teachers import Data, Teacher
 from mfsym.transport import second_moment

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym import executors
+from mfsym.runtime import executors
 from mfsym.configurations.studies import Case, Study
 from mfsym.discovery import FREE_NOISE, Search
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
-from mfsym.progress import Progress
-from mfsym.provenance import attributes
-from mfsym.scripts import checked_jobs
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
+from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import open_result, save
 from mfsym.stores.publishing import make_folder, require_writable
 from mfsym.teachers import reference_teacher

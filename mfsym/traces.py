@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mfsym.datasets import SampleData
 from mfsym.discovery import FREE_NOISE, Discovery, Search, discover
 from mfsym.problems import Problem
-from mfsym.provenance import attributes
+from mfsym.runtime.provenance import attributes
 from mfsym.representations import Subspace
 from mfsym.residuals import angle_between, containment_angle
 from mfsym.teachers import Data, Teacher

@@ -21,8 +21,8 @@ def info(form: str) -> None:
       mfsym info --format json
     """
     from mfsym.accelerate import JIT_DISABLED, available_threads
-    from mfsym.caches import places
-    from mfsym.provenance import machine, packages
+    from mfsym.runtime.caches import places
+    from mfsym.runtime.provenance import machine, packages
 
     facts = {
         **machine(),
@@ -46,8 +46,8 @@ def warmup(quiet: bool) -> None:
     Example:
       mfsym warmup
     """
-    from mfsym.caches import places
-    from mfsym.progress import Progress
+    from mfsym.runtime.caches import places
+    from mfsym.runtime.progress import Progress
     from mfsym.warmups import tasks, warm_up
 
     if places().kept is None:

@@ -16,7 +16,7 @@ from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
 from mfsym.problems import Problem
-from mfsym.provenance import attributes
+from mfsym.runtime.provenance import attributes
 from mfsym.teachers import Teacher
 from mfsym.variables import TIMINGS, annotate
 

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from mfsym import executors
+from mfsym.runtime import executors
 from mfsym.configurations.cells import Cell
-from mfsym.progress import Progress
-from mfsym.scripts import checked_jobs
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.scripts import checked_jobs
 
 Result = TypeVar("Result")
 

@@ -14,8 +14,8 @@ from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
-from mfsym.progress import Progress
-from mfsym.provenance import attributes
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
 from mfsym.teachers import Teacher
 from mfsym.variables import annotate
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand, noise_of
 from mfsym.configurations.layers import Resolved
 from mfsym.errors import StoreError
-from mfsym.provenance import attributes
+from mfsym.runtime.provenance import attributes
 from mfsym.stores.archives import Archive
 from mfsym.stores.datasets import content_digest, open_result
 from mfsym.stores.folders import Folder, folder_of, load_cell, read_failure

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mfsym import executors
+from mfsym.runtime import executors
 from mfsym.configurations.cells import Cell
 from mfsym.errors import SweepIncomplete
-from mfsym.progress import Progress
-from mfsym.provenance import machine, packages
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import machine, packages
 from mfsym.stores.archives import encode
 from mfsym.stores.folders import Folder, forget_failure, record_failure
 from mfsym.stores.publishing import publish

@@ -13,7 +13,7 @@ from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved, load
 from mfsym.configurations.preflight import Estimate, check
 from mfsym.errors import StoreError
-from mfsym.scripts import checked_jobs
+from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
 from mfsym.stores.folders import Folder, adopt_config, discard, folder_of, locked, refuse_change
 from mfsym.stores.publishing import require_writable

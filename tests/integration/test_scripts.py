@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mfsym.errors import MfsymError
-from mfsym.scripts import WORKER, checked_jobs
+from mfsym.runtime.scripts import WORKER, checked_jobs
 from mfsym.stores import folder_of
 
 ROOT = Path(__file__).parents[2]

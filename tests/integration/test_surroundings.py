@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from mfsym import executors
+from mfsym.runtime import executors
 from mfsym.configurations import preflight
 from mfsym.stores import content_digest, open_result
 from mfsym.sweeps import runs, sweep, verify
@@ -226,7 +226,8 @@ USER = """
 import os, sys
 import numba, numpy as np
 from pathlib import Path
-from mfsym import accelerate, caches
+from mfsym import accelerate
+from mfsym.runtime import caches
 
 def total(a):
     found = 0.0

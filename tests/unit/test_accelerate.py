@@ -26,7 +26,7 @@ from mfsym.accelerate import (
     uncached_kernel,
     user_function,
 )
-from mfsym.caches import Places
+from mfsym.runtime.caches import Places
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
 from mfsym.transport import w2

@@ -1,4 +1,4 @@
-"""mfsym.caches: compiled code is run, so it is loaded only from folders into which nobody else can put any."""
+"""mfsym.runtime.caches: compiled code is run, so it is loaded only from folders into which nobody else can put any."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfsym import accelerate, caches
+from mfsym import accelerate
+from mfsym.runtime import caches
 from mfsym.accelerate import exact
-from mfsym.caches import Places, distrust, find, make_private
+from mfsym.runtime.caches import Places, distrust, find, make_private
 from mfsym.errors import MfsymWarning
 from tests.sizes import compiled
 

@@ -17,7 +17,7 @@ import pytest
 from click.testing import Result
 
 import mfsym.stores.publishing as publishing
-from mfsym.caches import Places
+from mfsym.runtime.caches import Places
 from mfsym.cli import COMMANDS, guards
 from mfsym.configurations import load as load_configuration
 from mfsym.errors import MfsymWarning
@@ -331,7 +331,7 @@ def test_a_broken_pipe_that_is_no_standard_stream_is_an_unexpected_error(
 
 @pytest.mark.parametrize("places", [Places(None), Places(None, note="compiled code can be kept nowhere: read-only")])
 def test_warming_up_needs_a_place(mfsym: Run, monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
-    monkeypatch.setattr("mfsym.caches.places", lambda: places)
+    monkeypatch.setattr("mfsym.runtime.caches.places", lambda: places)
     _refused(mfsym("warmup"), places.note or "null device", code=3)
     assert "none: compiled anew" in mfsym("info").stdout
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mfsym import executors
+from mfsym.runtime import executors
 from mfsym.errors import MfsymError, StoreError
-from mfsym.executors import TRIES, Outcome, WorkerDied, Workers, completed, in_process, local_pool, workers
+from mfsym.runtime.executors import TRIES, Outcome, WorkerDied, Workers, completed, in_process, local_pool, workers
 
 
 def _square(x: int) -> int:

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from mfsym import progress
-from mfsym.progress import Progress
+from mfsym.runtime import progress
+from mfsym.runtime.progress import Progress
 
 
 class _Terminal(io.StringIO):

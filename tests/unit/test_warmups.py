@@ -13,7 +13,7 @@ from tests.sizes import compiled
 AFTERWARDS = """
 import numpy as np
 from click.testing import CliRunner
-from mfsym.caches import places
+from mfsym.runtime.caches import places
 from mfsym.cli import cli
 files = lambda: {path.name for path in places().kept.rglob("*.nbc")}
 before = files()

@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mfsym.arguments import as_whole
-from mfsym.caches import announced
+from mfsym.runtime.caches import announced
 from mfsym.errors import MfsymError, StoreError
-from mfsym.scripts import WatchedContext
+from mfsym.runtime.scripts import WatchedContext
 
 TRIES = 4
 PRELOAD = ["mfsym.experiments"]
