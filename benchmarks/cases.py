@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.data.teachers import Data, reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Data, reference_teacher
 
 Array = NDArray[Any]
 

@@ -38,8 +38,8 @@ def first() -> dict[str, float]:
 def memory(n: int) -> dict[str, float]:
     """Peak bytes per particle beyond the particles themselves (16), by tracemalloc and by the resident set."""
     from benchmarks.cases import Case, dynamics_of, start
+    from mfsym.data.teachers import reference_teacher
     from mfsym.dynamics import State
-    from mfsym.teachers import reference_teacher
 
     dynamics = dynamics_of(Case(n), reference_teacher("wi"))
     few = State(start(Case(5000)).astype("float32"))

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.expectations import Integrands
+from mfsym.data.expectations import Integrands
+from mfsym.data.inputs import Gaussian, InputLaw, Sphere, Uniform
+from mfsym.data.teachers import FunctionData
 from mfsym.groups import cyclic, so
-from mfsym.inputs import Gaussian, InputLaw, Sphere, Uniform
 from mfsym.metrics import evaluate, integrands
 from mfsym.representations import Representation
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import normals, stream_key, uniforms
-from mfsym.teachers import FunctionData
 from mfsym.units import Unit, UVUnit
 
 Floats = NDArray[np.float64]

@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 
 from mfsym.accelerate import available_threads
+from mfsym.data.teachers import Teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.groups import cyclic
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher
 from mfsym.units import MLPUnit
 
 ALPHA, TAU, BETA, BATCH, WIDTH = 1.0, 1e-4, 1e-6, 20, 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.cases import Array, Case, GivenData, OneStep, dynamics_of, start
 from benchmarks.contract import Contender
-from mfsym.teachers import reference_teacher
+from mfsym.data.teachers import reference_teacher
 
 
 class Mfsym(Contender):

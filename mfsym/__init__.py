@@ -12,7 +12,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from mfsym.paths import keep_former_paths
 from mfsym.version import __version__
+
+keep_former_paths()
 
 _EXPORTS: dict[str, str] = {
     **dict.fromkeys(
@@ -25,19 +28,19 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("w2", "rmd2", "quotient_w2", "second_moment"), "transport"),
     **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit"), "units"),
     **dict.fromkeys(("Ensemble", "gaussian", "init_particles", "symmetrised"), "ensembles"),
-    **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "teachers"),
-    **dict.fromkeys(("NullLevel", "null_level"), "nulls"),
+    **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "data.teachers"),
+    **dict.fromkeys(("NullLevel", "null_level"), "metrics.nulls"),
     **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
-    **dict.fromkeys(("FunctionData",), "teachers"),
-    **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "inputs"),
-    **dict.fromkeys(("SampleData",), "datasets"),
+    **dict.fromkeys(("FunctionData",), "data.teachers"),
+    **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "data.inputs"),
+    **dict.fromkeys(("SampleData",), "data.datasets"),
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
     **dict.fromkeys(("Search", "discover"), "discovery"),
-    **dict.fromkeys(("flow", "phase_portrait"), "limits"),
-    **dict.fromkeys(("Study", "converge", "fit_slope"), "convergence"),
-    "trace": "traces",
+    **dict.fromkeys(("flow", "phase_portrait"), "experiments.limits"),
+    **dict.fromkeys(("Study", "converge", "fit_slope"), "experiments.convergence"),
+    "trace": "discovery.traces",
     **dict.fromkeys(("Cell", "simulate", "compare", "run_cell"), "experiments"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }

@@ -13,8 +13,8 @@ one; ``kernel_allocating`` and ``exact_allocating`` may. numba refuses what make
 numba's cache looks at the file of the function it loads and not at the files of the functions that one calls, so an
 edited callee would go unnoticed. The cache folder of a kernel file is therefore named after a digest of that file and
 of every kernel file it imports: compiled code may call across files, and a change anywhere below starts a fresh folder.
-So does a change to any pack (NamedTuple) of the kernels, for code is compiled for packs that its file need not import.
-``mfsym.runtime.caches`` says where these folders are, and which of them can be trusted: what they hold is loaded and run.
+So does a change to any pack (NamedTuple) in the same folder of kernels, for code is compiled for packs that its file
+need not import. ``mfsym.runtime.caches`` says where the cache is and when it can be trusted: its content is run.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ BORROWED: dict[str, Any] = {**OWNED, "_nrt": False}
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
-KERNELS = Path(__file__).parent / "kernels"
+HOUSE = Path(__file__).parent
+"""The package: its folders called ``kernels`` hold all compiled code."""
+
 _PACK = re.compile(r"^class \w+\(NamedTuple\):.*?(?=^\S)", re.MULTILINE | re.DOTALL)
-_KERNEL_IMPORT = re.compile(r"^from mfsym\.kernels\.(\w+) import", re.MULTILINE)
+_KERNEL_IMPORT = re.compile(r"^from mfsym\.((?:\w+\.)*kernels\.\w+) import", re.MULTILINE)
 
 
 def _sources(path: Path) -> set[Path]:
@@ -66,8 +68,9 @@ def _sources(path: Path) -> set[Path]:
         if current not in found:
             found.add(current)
             names = _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8"))
-            beside = [current.with_name(f"{name}.py") for name in names]
-            waiting += [file if file.exists() else KERNELS / file.name for file in beside]
+            files = [(HOUSE / name.replace(".", "/")).with_suffix(".py") for name in names]
+            copied = not current.is_relative_to(HOUSE)
+            waiting += [current.with_name(file.name) if copied else file for file in files]
     return found
 
 
@@ -81,8 +84,11 @@ def _packs(folder: Path) -> bytes:
 @functools.cache
 def _sources_digest(path: Path) -> str:
     """Digest of all sources behind the compiled code of one kernel file, and of numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode() + _packs(KERNELS), digest_size=8)
-    for source in [Path(__file__), *sorted(_sources(path))]:
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    sources = _sources(path)
+    for folder in sorted({source.parent for source in sources}):
+        digest.update(_packs(folder))
+    for source in [Path(__file__), *sorted(sources)]:
         digest.update(source.name.encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()
@@ -123,7 +129,7 @@ _DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexE
 
 
 class _Cache(_caching.NullCache):
-    """The compiled code of one function, looked for and kept where ``mfsym.runtime.caches`` says; elsewhere, compiled anew.
+    """The compiled code of one function, kept where ``mfsym.runtime.caches`` says, or else compiled anew.
 
     The folder is looked at each time: one that was removed and made again by somebody else is not loaded from.
     """
@@ -289,7 +295,7 @@ def is_single(value_type: Any) -> bool:
 
 
 ir, cgutils, types, intrinsic, overload = _ir, _cgutils, numba.types, _intrinsic, _overload
-"""What ``kernels/vectors.py``, ``kernels/lanes.py`` and ``kernels/gates.py`` write instructions with."""
+"""What ``kernels/vectors.py``, ``kernels/gates.py`` and ``transport/kernels/lanes.py`` write instructions with."""
 
 
 def primitive(name: str, llvm_type: Any) -> Any:

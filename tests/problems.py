@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.discovery import Search
 from mfsym.ensembles import Ensemble
 from mfsym.groups import cyclic, dihedral, so, symmetric
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher, reference_teacher
 from mfsym.units import MatrixUnit, Unit, UVUnit
 
 

@@ -11,24 +11,24 @@ import numpy as np
 import xarray as xr
 
 from mfsym.configurations import Cell
-from mfsym.configurations.studies import Case
-from mfsym.configurations.studies import Study as Cases
-from mfsym.convergence import Study, converge
-from mfsym.counterexample import si_against_wi
-from mfsym.datasets import SampleData
+from mfsym.configurations.discoveries import Case
+from mfsym.configurations.discoveries import Study as Cases
+from mfsym.data.datasets import SampleData
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import FunctionData, Teacher
 from mfsym.discovery import Search
+from mfsym.discovery.frequencies import run_study
+from mfsym.discovery.traces import trace
 from mfsym.experiments import compare, problem_of, simulate
+from mfsym.experiments.convergence import Study, converge
+from mfsym.experiments.counterexample import si_against_wi
+from mfsym.experiments.limits import flow, phase_portrait
 from mfsym.flows import Accuracy
 from mfsym.groups import cyclic, so
-from mfsym.inputs import Gaussian
-from mfsym.limits import flow, phase_portrait
 from mfsym.problems import Problem, load_problem
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key
-from mfsym.studies import run_study
 from mfsym.sweeps import sweep
-from mfsym.teachers import FunctionData, Teacher
-from mfsym.traces import trace
 from mfsym.units import UVUnit
 from mfsym.variables import TIMINGS
 from tests.formulas import (

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.data.teachers import Data, Teacher
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import Ensemble
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Data, Teacher
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]

@@ -31,7 +31,7 @@ def animate(run: Path, out: str, seconds: float) -> None:
     from mfsym.stores.datasets import open_result
 
     dataset = open_result(run)
-    from mfsym.movies import movie_of
+    from mfsym.experiments.movies import movie_of
     from mfsym.plotting import animate as write
 
     movie = movie_of(dataset)

@@ -84,9 +84,9 @@ def converge(
     p = parameters_of(cell.problem, cell.problem_digest)
     width = min(jobs, replicates * len(values["n"]))
     check_cell(cell, parameters=p, replicates=replicates, jobs=width, allow_large=allow_large)
-    from mfsym.convergence import Study, slope_records, slope_table
-    from mfsym.convergence import converge as measure
     from mfsym.experiments import problem_of
+    from mfsym.experiments.convergence import Study, slope_records, slope_table
+    from mfsym.experiments.convergence import converge as measure
 
     problem = problem_of(cell).quadratic("converge")
     dataset = measure(

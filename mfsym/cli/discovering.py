@@ -76,15 +76,15 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
             raise MfsymError(f"--{next(iter(stated)).replace('_', '-')} is stated by {sim}; leave it out")
         _study(sim, path, jobs, form, verbosity(quiet, verbose))
         return
+    from mfsym.configurations.discoveries import preferred
     from mfsym.configurations.problems import STATED
     from mfsym.configurations.single import single_cell
-    from mfsym.configurations.studies import preferred
 
     rule, file = stated.pop("rule", "robust"), stated.pop("problem", None)
     cell, _ = single_cell({**{key: stated.pop(key) for key in STATED if key in stated}, "problem": file})
     from mfsym.discovery import Search
+    from mfsym.discovery.traces import symmetric_as_stated, trace, trace_record, trace_table
     from mfsym.experiments import problem_of
-    from mfsym.traces import symmetric_as_stated, trace, trace_record, trace_table
 
     found = problem_of(cell).quadratic("discover")
     search = Search(**{**preferred(cell.problem), **stated})
@@ -94,8 +94,8 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
 
 def _study(sim: Path, path: Path | None, jobs: int, form: str, loudness: int) -> None:
     """Run the cases of a study file and tabulate them."""
-    from mfsym.configurations.studies import read_study
-    from mfsym.studies import run_study, study_records, study_table
+    from mfsym.configurations.discoveries import read_study
+    from mfsym.discovery.frequencies import run_study, study_records, study_table
 
     study = read_study(sim)
     kept = None if path is None else path.with_suffix(".cases")

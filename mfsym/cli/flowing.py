@@ -117,7 +117,7 @@ def flow(
     accuracy = accuracy_of(given)
     cell, _ = single_cell(given, schemes=(scheme,))
     from mfsym.experiments import problem_of
-    from mfsym.limits import flow_cell
+    from mfsym.experiments.limits import flow_cell
     from mfsym.stores.datasets import save
 
     problem = problem_of(cell).quadratic("flow")
@@ -163,7 +163,7 @@ def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> 
     shares = [0.0, 0.05 * cell.horizon, 0.25 * cell.horizon, cell.horizon]
     moments = shares if times is None else moments_of(times, "--times", zero=True)
     from mfsym.experiments import problem_of
-    from mfsym.limits import phase_portrait
+    from mfsym.experiments.limits import phase_portrait
     from mfsym.stores.datasets import save
 
     problem = problem_of(cell).quadratic("phase")

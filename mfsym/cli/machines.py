@@ -46,9 +46,9 @@ def warmup(quiet: bool) -> None:
     Example:
       mfsym warmup
     """
+    from mfsym.experiments.warmups import tasks, warm_up
     from mfsym.runtime.caches import places
     from mfsym.runtime.progress import Progress
-    from mfsym.warmups import tasks, warm_up
 
     if places().kept is None:
         raise StoreError(places().reason or "compiled code is not to be kept: MFSYM_CACHE_DIR is the null device")

@@ -172,7 +172,7 @@ def counterexample(
     numbers = sizes_of(sizes, "--sizes")
     stated = {"problem": problem or str(SHIPPED / "c4-counterexample.toml"), "n": max(numbers)}
     cell, _ = single_cell({**given, **stated})
-    from mfsym.counterexample import si_against_wi
+    from mfsym.experiments.counterexample import si_against_wi
     from mfsym.stores.datasets import save
 
     dataset = si_against_wi(cell, numbers, replicates=replicates, verbosity=verbosity(quiet, verbose))

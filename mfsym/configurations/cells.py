@@ -34,7 +34,7 @@ class Cell:
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
     problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
     The content is part of the identity, the path is not. Numbers may be NumPy's; MfsymError for one out of range.
-    null : draws behind the null level of rmd2_symmetrised, 0 for none (``mfsym.nulls``).
+    null : draws behind the null level of rmd2_symmetrised, 0 for none (``mfsym.metrics.nulls``).
     """
 
     teacher: str = "wi"

@@ -15,11 +15,11 @@ from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import TRAINING_KEYS, UNITS
 from mfsym.configurations.problems import STATED
 from mfsym.configurations.single import stated_cell
+from mfsym.data.teachers import TEACHERS, Teacher, reference_teacher
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
-from mfsym.teachers import TEACHERS, Teacher, reference_teacher
 
 GIVEN = "given as an object"
 """What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""

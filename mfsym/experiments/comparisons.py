@@ -12,12 +12,12 @@ import numpy as np
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.single import as_schemes
+from mfsym.data.teachers import Teacher
 from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
 from mfsym.problems import Problem
 from mfsym.runtime.provenance import attributes
-from mfsym.teachers import Teacher
 from mfsym.variables import TIMINGS, annotate
 
 if TYPE_CHECKING:

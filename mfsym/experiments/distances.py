@@ -6,14 +6,14 @@ import time as clock
 
 from numpy.typing import ArrayLike
 
+from mfsym.data.teachers import reference_unit
 from mfsym.errors import MfsymError
 from mfsym.metrics import distance2_to_si, distance_wi, w2_symmetrised
-from mfsym.nulls import null_level
-from mfsym.orbit_laws import symmetrised_w2
+from mfsym.metrics.nulls import null_level
+from mfsym.metrics.orbit_laws import symmetrised_w2
 from mfsym.representations import Representation
-from mfsym.teachers import reference_unit
 from mfsym.transport import W2Result, rmd2_from, second_moment, w2
-from mfsym.transport.clouds import as_atoms
+from mfsym.transport.atoms import as_atoms
 from mfsym.transport.loading import load_auction, load_simplex
 from mfsym.transport.results import FloatArray
 from mfsym.units import Unit

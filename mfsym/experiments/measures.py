@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.dynamics import State
+from mfsym.dynamics.precision import rmd2_floor, rounding_floor
 from mfsym.metrics import distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised_estimate
-from mfsym.precision import rmd2_floor, rounding_floor
 from mfsym.problems import Problem
 from mfsym.schemes import Scheme
 from mfsym.transport import rmd2_from, second_moment, w2

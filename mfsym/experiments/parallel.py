@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from mfsym.runtime import executors
 from mfsym.configurations.cells import Cell
+from mfsym.runtime import executors
 from mfsym.runtime.progress import Progress
 from mfsym.runtime.scripts import checked_jobs
 

@@ -15,7 +15,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.dynamics import AUTO, DTYPES, State
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
 from mfsym.experiments.measures import measure, pairs
-from mfsym.nulls import NULL_MEASURES, null_measures
+from mfsym.metrics.nulls import NULL_MEASURES, null_measures
 from mfsym.problems import Problem
 
 

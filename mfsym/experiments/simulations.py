@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
+from mfsym.data.teachers import Teacher
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
 from mfsym.runtime.progress import Progress
 from mfsym.runtime.provenance import attributes
-from mfsym.teachers import Teacher
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_number
+from mfsym.data.expectations import inflation, partner
+from mfsym.data.teachers import Data
 from mfsym.errors import MfsymError
-from mfsym.expectations import inflation, partner
 from mfsym.flows.quadratures import Rule, product, rules, sampled
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
 from mfsym.kernels.units import MATRIX, UV
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
-from mfsym.teachers import Data
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]

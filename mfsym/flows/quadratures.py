@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
+from mfsym.data.inputs import MAX_NODES
+from mfsym.data.nets import net_points
+from mfsym.data.teachers import Data
 from mfsym.errors import MfsymError
-from mfsym.inputs import MAX_NODES
-from mfsym.nets import net_points
-from mfsym.teachers import Data
 
 Floats = NDArray[np.float64]
 

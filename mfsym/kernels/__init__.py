@@ -1,1 +1,1 @@
-"""All compiled code; one file per job."""
+"""Compiled code of training; one file per job."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.data.teachers import Data, FunctionData
 from mfsym.groups.rotations import exponentials
 from mfsym.problems.building import Problem
 from mfsym.streams import stream_key
-from mfsym.teachers import Data, FunctionData
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]

@@ -16,17 +16,17 @@ from mfsym.arguments import as_choice
 from mfsym.configurations.layers import resolve
 from mfsym.configurations.problems import digest_of, read_problem_tables, training_layer
 from mfsym.configurations.values import parse_toml
-from mfsym.datasets import NAMED, SampleData, one_hot, read, split
+from mfsym.data.datasets import NAMED, SampleData, one_hot, read, split
+from mfsym.data.inputs import INPUT_LAWS, Gaussian, InputLaw
+from mfsym.data.teachers import Data, FunctionData, Teacher
 from mfsym.ensembles import Ensemble
 from mfsym.errors import MfsymError
-from mfsym.inputs import INPUT_LAWS, Gaussian, InputLaw
 from mfsym.problems.expressions import Formula
 from mfsym.problems.fields import DatasetTable, InputsTable, ProblemFile, TargetTable, UnitTable, parse
 from mfsym.problems.symmetries import build_group, build_part, build_representation
 from mfsym.representations import Representation
 from mfsym.stores.clouds import load_cloud
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Data, FunctionData, Teacher
 from mfsym.units import UNITS, MLPUnit, Unit
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ NETWORK_KEYS = ("hidden", "biases", "output_bias", "output_linear")
 class Problem:
     """What is learnt: a jointly equivariant unit, a data law and a loss.
 
-    unit : with its group and representations.  data : on the unit's R^d x R^c.  loss : a name of ``mfsym.losses``.
+    unit : with its group and representations.  data : on the unit's R^d x R^c.  loss : a name of ``mfsym.data.losses``.
     training : values of [training] that the problem prefers to the defaults.
     digest : of the content of its file, "" if it has none.
     """

@@ -13,8 +13,9 @@ from scipy.spatial.distance import cdist
 
 from mfsym.configurations.preflight import PARAMETERS as REFERENCE_PARAMETERS
 from mfsym.configurations.preflight import SECONDS_PER_PARTICLE_SAMPLE
+from mfsym.data.expectations import Columns, expect
+from mfsym.data.teachers import Data
 from mfsym.errors import MfsymError
-from mfsym.expectations import Columns, expect
 from mfsym.groups import Group
 from mfsym.groups.rotations import exponentials
 from mfsym.problems.asymmetry import deviation, has_function
@@ -23,7 +24,6 @@ from mfsym.problems.power import LEVEL, detectable_shift, energies, relabellings
 from mfsym.representations import Representation
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Data
 
 Floats = NDArray[np.float64]
 

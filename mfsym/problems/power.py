@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from mfsym.datasets import permutation
+from mfsym.data.datasets import permutation
 from mfsym.streams import normals, stream_key
 
 Floats = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Orthogonal representations of compact groups and the subspaces they fix."""
 
 from mfsym.representations.core import Representation, from_matrices, hom
-from mfsym.representations.irreps import wigner
+from mfsym.representations.harmonics import wigner
 from mfsym.representations.natural import charge, permutation, regular, sign, trivial, vector
 from mfsym.representations.subspaces import Subspace, null_space, whole
 

@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mfsym.arguments import as_whole
-from mfsym.runtime.caches import announced
 from mfsym.errors import MfsymError, StoreError
+from mfsym.runtime.caches import announced
 from mfsym.runtime.scripts import WatchedContext
 
 TRIES = 4

@@ -76,7 +76,7 @@ def attributes(
 ) -> dict[str, str | int]:
     """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where.
 
-    loss : what its risks are means of, a name of ``mfsym.losses``.
+    loss : what its risks are means of, a name of ``mfsym.data.losses``.
     noise : what noise the particles felt, "projected" on E^G or "isotropic".
     """
     return {

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mfsym.runtime import executors
 from mfsym.configurations.cells import Cell
 from mfsym.errors import SweepIncomplete
+from mfsym.runtime import executors
 from mfsym.runtime.progress import Progress
 from mfsym.runtime.provenance import machine, packages
 from mfsym.stores.archives import encode

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfsym.errors import MfsymError
-from mfsym.nulls import NULL_MEASURES
+from mfsym.metrics.nulls import NULL_MEASURES
 
 if TYPE_CHECKING:
     import xarray as xr

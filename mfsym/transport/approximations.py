@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
-from mfsym.transport.clouds import Cloud, pair
+from mfsym.transport.atoms import Cloud, pair
 from mfsym.transport.dense import dual_value, squared_distances
 from mfsym.transport.results import FloatArray, W2Result
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.clouds import Cloud
+from mfsym.transport.atoms import Cloud
 from mfsym.transport.rationals import NORMAL, TOO_SMALL
 from mfsym.transport.repairs import exact_masses
 from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap

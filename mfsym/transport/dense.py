@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
-from mfsym.kernels.lanes import WIDTH
-from mfsym.kernels.ot_dense import assign, pair_costs
-from mfsym.transport.clouds import Cloud
+from mfsym.transport.atoms import Cloud
+from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.kernels.lanes import WIDTH
 from mfsym.transport.results import FloatArray, Plan
 
 Potentials = tuple[FloatArray, FloatArray]

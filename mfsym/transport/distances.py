@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.transport.approximations import sinkhorn, sliced
+from mfsym.transport.atoms import Cloud, pair
 from mfsym.transport.certificates import Coupling, certified, rounding_of
-from mfsym.transport.clouds import Cloud, pair
 from mfsym.transport.dense import (
     padded_distances,
     padded_least_distances,

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma, gammaln
 
 from mfsym.errors import MfsymError
-from mfsym.transport.clouds import as_atoms
+from mfsym.transport.atoms import as_atoms
 
 
 class Entropy(NamedTuple):

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.transport.atoms import Cloud
+from mfsym.transport.axes import rounding_of_turn
 from mfsym.transport.certificates import CERTIFIED, Coupling, certified, rounding_of
-from mfsym.transport.clouds import Cloud
 from mfsym.transport.dense import least_distances
 from mfsym.transport.images import pair_costs
 from mfsym.transport.loading import load_auction
@@ -17,7 +18,6 @@ from mfsym.transport.masses import Masses, expanded, frame_of, merged, units_of
 from mfsym.transport.results import FloatArray, Plan, W2Result
 from mfsym.transport.solver import solve, unturned
 from mfsym.transport.starts import Transport
-from mfsym.transport.turns import rounding_of_turn
 
 
 def solve_by_auction(

@@ -2,15 +2,15 @@
 
 Between atoms with coordinates in q Z all c_ij - |x_i|^2 - |y_j|^2 are multiples of 2 q^2. Duals with |y_j|^2 - v_j on
 that lattice keep every slack on it, through bids with epsilon = 0 and through forests: there are few lengths of paths,
-and masses move at each of them until none can (``kernels/ot_flow.py``).
+and masses move at each of them until none can (``kernels/blocking_flows.py``).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mfsym.kernels.ot_problem import Columns, Problem
 from mfsym.transport.gaussians import FLAT
+from mfsym.transport.kernels.packs import Columns, Problem
 from mfsym.transport.results import FloatArray
 
 COARSE = 0.01

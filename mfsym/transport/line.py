@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
+from mfsym.transport.atoms import Cloud
 from mfsym.transport.certificates import Coupling, certified
-from mfsym.transport.clouds import Cloud
 from mfsym.transport.masses import units_of
 from mfsym.transport.rationals import whole_masses
 from mfsym.transport.results import FloatArray, IntArray, Plan, W2Result

@@ -7,9 +7,9 @@ import functools
 import numpy as np
 
 from mfsym.accelerate import JIT_DISABLED
-from mfsym.kernels.lanes import WIDTH
-from mfsym.kernels.ot_dense import assign, pair_costs
-from mfsym.kernels.ot_forest import finish
+from mfsym.transport.kernels.augmenting_paths import finish
+from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.kernels.lanes import WIDTH
 from mfsym.transport.packs import forest_of
 from mfsym.transport.solver import LISTED, SHARE, descend, solve
 from mfsym.transport.starts import Transport, laid_out, set_start

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfsym.transport.clouds import Cloud
+from mfsym.transport.atoms import Cloud
 from mfsym.transport.results import FloatArray, IntArray, Plan
 
 UNITS = 2**62

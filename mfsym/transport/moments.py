@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfsym.transport.clouds import as_cloud
+from mfsym.transport.atoms import as_cloud
 
 
 def second_moment(z: ArrayLike, weights: ArrayLike | None = None) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.kernels.ot_flow import Search
-from mfsym.kernels.ot_forest import GOALS, Forest
-from mfsym.kernels.ot_heap import Heap
-from mfsym.kernels.ot_problem import Columns, Found, Lists, Market, Problem
-from mfsym.kernels.ot_tree import Span, bound_leaves, bound_parents, fill_leaves, tree_order
+from mfsym.transport.kernels.augmenting_paths import GOALS, Forest
+from mfsym.transport.kernels.blocking_flows import Search
+from mfsym.transport.kernels.heap import Heap
+from mfsym.transport.kernels.packs import Columns, Found, Lists, Market, Problem
+from mfsym.transport.kernels.tree import Span, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.transport.results import FloatArray, IntArray
 
 NumberArray = NDArray[np.int32]

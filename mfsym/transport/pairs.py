@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfsym.kernels.ot_problem import Problem
-from mfsym.kernels.ot_scaling import Pairs
+from mfsym.transport.kernels.packs import Problem
+from mfsym.transport.kernels.sinkhorn import Pairs
 
 
 def pairs_of(problem: Problem) -> Pairs:

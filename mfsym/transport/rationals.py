@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mfsym.errors import MfsymError, TransportFailed
-from mfsym.transport.clouds import Cloud
+from mfsym.transport.atoms import Cloud
 from mfsym.transport.results import FloatArray, Plan, W2Result
 
 PAIRS = 10**5

@@ -7,7 +7,7 @@ from math import lcm
 
 import numpy as np
 
-from mfsym.transport.clouds import Cloud
+from mfsym.transport.atoms import Cloud
 from mfsym.transport.rationals import whole_masses
 from mfsym.transport.results import FloatArray, Plan
 

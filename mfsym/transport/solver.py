@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.kernels.ot_auction import auction, release
-from mfsym.kernels.ot_forest import finish
-from mfsym.kernels.ot_problem import Problem
-from mfsym.kernels.ot_search import c_transform
-from mfsym.kernels.ot_slopes import fit_bounds
+from mfsym.transport.axes import flat_axes
+from mfsym.transport.kernels.auction import auction, release
+from mfsym.transport.kernels.augmenting_paths import finish
+from mfsym.transport.kernels.fits import fit_bounds
+from mfsym.transport.kernels.packs import Problem
+from mfsym.transport.kernels.search import c_transform
 from mfsym.transport.lattices import TIED, lattice_unit, round_duals
 from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, with_room
 from mfsym.transport.results import FloatArray, IntArray
@@ -36,7 +37,6 @@ from mfsym.transport.starts import (
     share_of_nearest,
     turned,
 )
-from mfsym.transport.turns import flat_axes
 
 FIRST, LAST, DOWN = 0.1, 1e-3, 10.0
 """Epsilon of the first and the last auction in local scales, and the factor by which it goes down.

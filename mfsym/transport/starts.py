@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfsym.kernels.ot_lists import renew_all, spans
-from mfsym.kernels.ot_problem import Columns, Problem
-from mfsym.kernels.ot_scaling import sweep
-from mfsym.kernels.ot_search import c_transform
-from mfsym.kernels.ot_slopes import fit_bounds
 from mfsym.transport.gaussians import gaussian_duals
+from mfsym.transport.kernels.fits import fit_bounds
+from mfsym.transport.kernels.lists import renew_all, spans
+from mfsym.transport.kernels.packs import Columns, Problem
+from mfsym.transport.kernels.search import c_transform
+from mfsym.transport.kernels.sinkhorn import sweep
 from mfsym.transport.packs import columns_of, found_of, order_of, problem_of
 from mfsym.transport.pairs import joined, pairs_of
 from mfsym.transport.results import FloatArray, IntArray

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, TransportFailed
+from mfsym.transport.atoms import Cloud, as_atoms, pair
 from mfsym.transport.chambers import folded, is_closed, stabiliser
-from mfsym.transport.clouds import Cloud, as_atoms, pair
 from mfsym.transport.distances import first_proved, quotient_candidates, w2
 from mfsym.transport.images import check_images
 from mfsym.transport.rationals import is_small, solve_rational

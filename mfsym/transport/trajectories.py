@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
-from mfsym.transport.clouds import as_atoms
+from mfsym.transport.atoms import as_atoms
 from mfsym.transport.distances import w2
 from mfsym.transport.results import FloatArray, W2Result
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from mfsym.runtime import executors
 from mfsym.configurations import preflight
+from mfsym.runtime import executors
 from mfsym.stores import content_digest, open_result
 from mfsym.sweeps import runs, sweep, verify
 from tests.sizes import compiled

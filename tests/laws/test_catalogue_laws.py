@@ -6,12 +6,12 @@ What holds for finite groups alone, or is tested on the whole catalogue already,
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import Teacher
 from mfsym.ensembles import Ensemble, init_particles, symmetrised
 from mfsym.metrics import distance2_to_si
 from mfsym.representations import Subspace
 from mfsym.schemes import get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher
 from mfsym.transport import w2
 from tests.catalogue import CASES, CONTINUOUS, FINITE, INTEGRABLE, NONTRIVIAL
 from tests.sizes import sized

@@ -6,10 +6,10 @@ Maass Martínez & Fontbona 2024, sections 2 and 3: for any data, even without sy
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import TEACHERS, reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.metrics import distance2_to_si
-from mfsym.teachers import TEACHERS, reference_teacher
 from tests.catalogue import CASES, FINITE, INTEGRABLE
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, SPLIT

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher, reference_teacher
 from tests.catalogue import CASES
 from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT
 from tests.trainings import asymmetric_teacher

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfsym.counterexample import least_constant_risk, si_against_wi
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles, symmetrised
 from mfsym.experiments import Cell
+from mfsym.experiments.counterexample import least_constant_risk, si_against_wi
 from mfsym.metrics import risks
 from mfsym.problems import load_problem
 from mfsym.schemes import get_scheme

@@ -18,20 +18,20 @@ import pytest
 import xarray as xr
 
 from mfsym.configurations import Cell
-from mfsym.controls import asymmetric
+from mfsym.data.teachers import Data, Teacher
 from mfsym.discovery import Search
+from mfsym.discovery.controls import asymmetric
+from mfsym.discovery.traces import trace
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.experiments import compare, law_metrics, simulate
+from mfsym.experiments.limits import flow
 from mfsym.flows import Accuracy
 from mfsym.groups import cyclic
-from mfsym.limits import flow
-from mfsym.nulls import NULL_MEASURES
+from mfsym.metrics.nulls import NULL_MEASURES
 from mfsym.problems import load_problem
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key, uniforms
-from mfsym.teachers import Data, Teacher
-from mfsym.traces import trace
 from mfsym.units import MatrixUnit, UVUnit
 from mfsym.variables import LOSSES, STATUSES, VARIABLES
 from tests.formulas import (
@@ -741,7 +741,7 @@ def test_the_papers_rule_averages_its_statistic_over_trainings() -> None:
 
 
 def test_the_dictionary_knows_every_loss() -> None:
-    from mfsym.losses import LOSSES as KNOWN
+    from mfsym.data.losses import LOSSES as KNOWN
 
     assert set(LOSSES) == set(KNOWN)
 

@@ -16,18 +16,18 @@ import pytest
 import xarray as xr
 
 from mfsym.configurations import Cell
-from mfsym.convergence import Study, converge
+from mfsym.data.teachers import Teacher
 from mfsym.discovery import Search
+from mfsym.discovery.traces import trace
 from mfsym.ensembles import gaussian
 from mfsym.experiments import compare, simulate
+from mfsym.experiments.convergence import Study, converge
+from mfsym.experiments.limits import flow, phase_portrait
 from mfsym.flows import Accuracy
 from mfsym.flows.starts import INIT_SCALE
 from mfsym.groups import cyclic
-from mfsym.limits import flow, phase_portrait
 from mfsym.representations import Subspace
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher
-from mfsym.traces import trace
 from mfsym.units import UVUnit
 from mfsym.variables import TIMINGS, VARIABLES
 from tests.sizes import compiled

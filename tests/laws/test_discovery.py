@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mfsym import searches
-from mfsym.configurations.studies import read_study
-from mfsym.discovery import ORACLE_TOLERANCE, Search, discover
+from mfsym.configurations.discoveries import read_study
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import FunctionData, reference_teacher
+from mfsym.discovery import ORACLE_TOLERANCE, Search, discover, searches
+from mfsym.discovery.residuals import angle_between, containment_angle
+from mfsym.discovery.searches import Flow
+from mfsym.discovery.traces import FOUND
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.groups import cyclic
-from mfsym.inputs import Gaussian
 from mfsym.problems import Problem, load_problem
 from mfsym.representations import Subspace
-from mfsym.residuals import angle_between, containment_angle
-from mfsym.searches import Flow
-from mfsym.teachers import FunctionData, reference_teacher
-from mfsym.traces import FOUND
 from mfsym.units import UVUnit
 from tests.meta.sources import ROOT
 from tests.problems import PROBLEMS

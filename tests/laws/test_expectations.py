@@ -12,14 +12,15 @@ import pytest
 
 from benchmarks.honesty import PROBLEMS, SHARE_BELOW, SHARE_WITHIN, judge, shares, trial
 from mfsym.configurations.cells import Cell
-from mfsym.datasets import SampleData
+from mfsym.data.datasets import SampleData
+from mfsym.data.expectations import BUDGET, Columns, Estimate, expect
+from mfsym.data.inputs import Gaussian, Sphere, Uniform
+from mfsym.data.teachers import FunctionData, reference_teacher
 from mfsym.discovery import Search, paper_oracle_step
 from mfsym.errors import MfsymError
-from mfsym.expectations import BUDGET, Columns, Estimate, expect
+from mfsym.experiments.limits import flow_cell
 from mfsym.flows import Population, limit_of
 from mfsym.groups import cyclic
-from mfsym.inputs import Gaussian, Sphere, Uniform
-from mfsym.limits import flow_cell
 from mfsym.metrics import evaluate, integrands, risks
 from mfsym.problems import load_problem
 from mfsym.problems.building import Problem
@@ -27,7 +28,6 @@ from mfsym.problems.checking import check
 from mfsym.representations import Subspace
 from mfsym.schemes import get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import FunctionData, reference_teacher
 from mfsym.transport import second_moment
 from mfsym.units import UVUnit
 from tests.sizes import compiled, sized

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import FunctionData
 from mfsym.ensembles import symmetrised
 from mfsym.groups import o, product, so, u1
 from mfsym.groups.cells import cells_of, judging_rule
-from mfsym.inputs import Gaussian
 from mfsym.metrics import distance_wi, evaluate, rmd2_symmetrised, rmd2_symmetrised_estimate
-from mfsym.orbit_laws import symmetrised_w2, wi_bounds
+from mfsym.metrics.orbit_laws import symmetrised_w2, wi_bounds
 from mfsym.schemes import Orbit, get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import FunctionData
 from mfsym.transport import w2
 from mfsym.units import UVUnit
 from tests.catalogue import CASES

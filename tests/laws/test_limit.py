@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.convergence import Study, converge, fit_slope
+from mfsym.data.teachers import reference_teacher
+from mfsym.experiments.convergence import Study, converge, fit_slope
 from mfsym.flows import Accuracy
-from mfsym.teachers import reference_teacher
 from tests.sizes import compiled
 from tests.tolerances import SLOPE
 

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.convergence import Study, converge
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import FunctionData, reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
+from mfsym.experiments.convergence import Study, converge
+from mfsym.experiments.limits import flow_cell
 from mfsym.flows import Accuracy, FlowState, Limit, MeanFieldFlow, limit_of, splitting, start_cloud
 from mfsym.flows.paths import BrownianPath
 from mfsym.flows.splitting import Grid, course
 from mfsym.groups import cyclic
-from mfsym.inputs import Gaussian
-from mfsym.limits import flow_cell
 from mfsym.streams import stream_key
-from mfsym.teachers import FunctionData, reference_teacher
 from mfsym.transport import second_moment, w2
 from mfsym.units import UVUnit
 from tests.sizes import compiled

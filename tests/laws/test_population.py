@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfsym.datasets import SampleData
+from mfsym.data.datasets import SampleData
+from mfsym.data.teachers import reference_teacher
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.groups import cyclic, dihedral, so, symmetric
 from mfsym.metrics import rmd2_si, rmd2_symmetrised
 from mfsym.streams import normals
-from mfsym.teachers import reference_teacher
 from mfsym.transport import rmd2
 from mfsym.units import MatrixUnit, UVUnit
 from tests.sizes import compiled, sized

@@ -9,11 +9,11 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.metrics import risks, rmd2_si
 from mfsym.schemes import get_scheme
-from mfsym.teachers import reference_teacher
 from tests.sizes import compiled
 from tests.tolerances import SINGLE_SI, SINGLE_SI_UNSTABLE, STAT
 from tests.trainings import EXACT

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import FunctionData, reference_teacher
 from mfsym.dynamics import NoisySGD
+from mfsym.dynamics.precision import LEFT, rmd2_floor, rounding_floor, share_off
 from mfsym.ensembles import init_particles
 from mfsym.experiments import compare
 from mfsym.groups import cyclic
-from mfsym.inputs import Gaussian
 from mfsym.metrics import rmd2_si
-from mfsym.precision import LEFT, rmd2_floor, rounding_floor, share_off
 from mfsym.problems import Problem
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import FunctionData, reference_teacher
 from mfsym.units import UVUnit
 from tests.catalogue import CASES
 from tests.sizes import compiled

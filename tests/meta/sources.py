@@ -41,11 +41,15 @@ def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
             yield child
 
 
-def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Dotted names that a file imports, imports for type checking apart; ``from a import b`` gives 'a' and 'a.b'."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     skipped = {id(inner) for node in ast.walk(tree(path)) if _is_typing_block(node) for inner in ast.walk(node)}
-    nodes = tree(path).body if top_level_only else list(ast.walk(tree(path)))
-    for node in nodes:
+    for node in ast.walk(tree(path)):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):

@@ -1,105 +1,172 @@
-"""Imports point strictly down, and each third party has its doors."""
+"""Imports point strictly down, no module imports itself by a detour, and each third party has its doors."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import ast
 
 import pytest
 
-from tests.meta.sources import imports, module_name, package_files
+from tests.meta.sources import PACKAGE, imports, module_name, package_files, tree
 
 FLOORS = {
-    0: ("errors", "version", "arguments", "callables", "caches", "accelerate", "streams", "variables"),
-    1: ("kernels", "groups", "stores", "configurations", "executors", "progress", "provenance", "plotting", "scripts"),
-    2: ("representations", "transport"),
-    3: ("units", "engines", "ensembles", "nets", "inputs", "losses", "residuals"),
-    4: ("teachers", "datasets", "schemes", "expectations", "metrics", "precision", "orbit_laws", "nulls"),
-    5: ("dynamics", "resnets", "flows", "problems", "controls"),
-    6: ("discovery", "searches"),
-    7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),
-    8: ("sweeps", "warmups"),
+    0: ("errors", "version", "paths", "arguments", "callables", "streams", "variables"),
+    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations"),
+    2: ("groups", "kernels", "transport"),
+    3: ("units", "engines", "ensembles"),
+    4: ("data", "schemes", "metrics"),
+    5: ("dynamics", "flows", "problems"),
+    6: ("discovery",),
+    7: ("experiments",),
+    8: ("sweeps",),
     9: ("cli", "__main__"),
 }
-"""Strictly down between floors; files of one floor may use each other as long as there is no cycle."""
+"""Strictly down between floors; rooms of one floor may use each other as long as there is no cycle."""
 
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+
+LAZY = {
+    "mfsym": "public names on first use",
+    "mfsym.paths": "former paths of modules",
+    "mfsym.cli": "commands on first use",
+}
+"""Modules that import others by a name made at run time, and why. Nothing else may."""
+
+MOST_FILES = 10
+"""Single files at the top of the package, ``__init__`` and ``__main__`` apart."""
 
 DOORS = {
     "numba": ("accelerate",),
     "ot": ("transport",),
-    "xarray": (
-        "variables",
-        "stores",
-        "experiments",
-        "limits",
-        "convergence",
-        "traces",
-        "studies",
-        "counterexample",
-        "sweeps",
-    ),
+    "xarray": ("variables", "stores", "discovery", "experiments", "sweeps"),
     "click": ("cli",),
-    "distributed": ("executors",),
-    "mpi4py": ("executors",),
+    "distributed": ("runtime.executors",),
+    "mpi4py": ("runtime.executors",),
     "matplotlib": ("plotting",),
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
-    "tqdm": ("progress",),
+    "tqdm": ("runtime.progress",),
 }
-"""Third party to the modules that may import it."""
+"""Third party to the modules, or folders of modules, that may import it."""
+
+MODULES = {module_name(path): path for path in package_files()}
 
 
-def first_part(name: str) -> str:
+def room(name: str) -> str:
     """'stores' for 'mfsym.stores.archives'."""
     return name.split(".")[1] if "." in name else "__init__"
 
 
-def inner_imports(path: Path) -> set[str]:
-    """Modules of the package, by their first part, that a file imports."""
-    return {first_part(name) for name in imports(path) if name.startswith("mfsym.")}
+def inner_imports(name: str) -> set[str]:
+    """Modules of the package that a module imports, anywhere in its text; a package for what its ``__init__`` holds."""
+    found = set()
+    for other in imports(MODULES[name]):
+        while other and other not in MODULES:
+            other = other.rpartition(".")[0]
+        if other.startswith("mfsym"):
+            found.add(other)
+    deepest = {other for other in found if not any(longer.startswith(f"{other}.") for longer in found)}
+    stated = {other for other in found if other in _packages_used(name)}
+    return (deepest | stated) - {name}
 
 
-@pytest.mark.parametrize("path", package_files(), ids=module_name)
-def test_imports_point_down(path: Path) -> None:
-    own = first_part(module_name(path))
+def _packages_used(name: str) -> set[str]:
+    """Modules of which a name, not a submodule, is imported: ``from mfsym.stores import save``."""
+    used = set()
+    for full in imports(MODULES[name]):
+        parent = full.rpartition(".")[0]
+        if full not in MODULES and parent in MODULES:
+            used.add(parent)
+    return used
+
+
+GRAPH = {name: inner_imports(name) for name in MODULES}
+
+
+def cycle_from(start: str, graph: dict[str, set[str]]) -> list[str]:
+    """Modules on a way from a module back to itself, or nothing."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for other in sorted(graph.get(way[-1], ())):
+            if other == start:
+                return [*way, start]
+            if other not in seen:
+                seen.add(other)
+                ways.append([*way, other])
+    return []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name: str) -> None:
+    own = room(name)
     if own == "__init__":
-        assert inner_imports(path) <= {"version"}
+        assert GRAPH[name] <= {"mfsym.version", "mfsym.paths"}
         return
     assert own in FLOOR_OF, f"give {own} a floor in tests/meta/test_floors.py"
-    for other in inner_imports(path) - {own}:
+    for other in {room(other) for other in GRAPH[name]} - {own, "__init__"}:
         assert FLOOR_OF[other] <= FLOOR_OF[own], f"{own} (floor {FLOOR_OF[own]}) imports {other} ({FLOOR_OF[other]})"
 
 
-def test_no_two_modules_import_each_other() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in package_files():
-        own = first_part(module_name(path))
-        graph.setdefault(own, set()).update(inner_imports(path) - {own})
-
-    def reachable(start: str) -> set[str]:
-        seen: set[str] = set()
-        waiting = list(graph.get(start, ()))
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += graph.get(name, ())
-        return seen
-
-    cycles = sorted(name for name in graph if name in reachable(name))
-    assert cycles == []
+def test_no_module_imports_itself_by_a_detour() -> None:
+    assert [way for name in GRAPH if (way := cycle_from(name, GRAPH))] == []
 
 
-@pytest.mark.parametrize("path", package_files(), ids=module_name)
-def test_third_parties_come_in_by_their_door(path: Path) -> None:
-    own = first_part(module_name(path))
-    for name in imports(path):
-        package = name.split(".")[0]
+def test_no_room_imports_itself_by_a_detour() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, others in GRAPH.items():
+        rooms.setdefault(room(name), set()).update({room(other) for other in others} - {room(name)})
+    assert [way for name in rooms if (way := cycle_from(name, rooms))] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_imported_by_names_that_can_be_read(name: str) -> None:
+    """``import_module`` and ``__import__`` hide an import from these tests: only the lazy doors may use them."""
+    hidden = {"import_module", "__import__"} & {word for node in _names(name) for word in node}
+    assert not hidden or name in LAZY, f"{name} uses {hidden}: import at the top, or name it in LAZY"
+
+
+def _names(name: str) -> list[tuple[str, ...]]:
+    nodes = ast.walk(tree(MODULES[name]))
+    return [
+        (node.id,) if isinstance(node, ast.Name) else (node.attr,)
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute)
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_third_parties_come_in_by_their_door(name: str) -> None:
+    for imported in imports(MODULES[name]):
+        package = imported.split(".")[0]
         if package in DOORS:
-            assert own in DOORS[package], f"{package} must be imported by {DOORS[package]} only"
+            doors = tuple(f"mfsym.{door}" for door in DOORS[package])
+            inside = any(name == door or name.startswith(f"{door}.") for door in doors)
+            assert inside, f"{package} must be imported by {DOORS[package]} only"
 
 
-def test_the_floors_see_a_wrong_import() -> None:
-    assert FLOOR_OF["cli"] > FLOOR_OF["sweeps"] > FLOOR_OF["experiments"] > FLOOR_OF["dynamics"] > FLOOR_OF["units"]
+def test_few_single_files_stand_at_the_top() -> None:
+    files = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert len(files) <= MOST_FILES, f"{sorted(files)}: put new code into the folder that says what it is"
+
+
+def test_the_floors_see_a_wrong_import(capsys: pytest.CaptureFixture[str]) -> None:
+    for floor, names in FLOORS.items():
+        print(floor, *names)
+    assert capsys.readouterr().out.count("\n") == len(FLOORS)
+    assert cycle_from("a", {"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
+    assert cycle_from("a", {"a": {"b"}, "b": {"c"}, "c": {"b"}}) == []
+    assert "mfsym.runtime.executors" in {other for others in GRAPH.values() for other in others}
     assert "click" in {name for path in package_files() for name in imports(path)}
-    assert any("numba" in list(imports(path)) for path in package_files())
+    assert any("numba" in imports(path) for path in package_files())
+
+
+def main() -> None:
+    """Print the floors, as ``python -m tests.meta.test_floors`` does."""
+    for floor, names in FLOORS.items():
+        files: dict[str, int] = {name: sum(room(module) == name for module in MODULES) for name in names}
+        print(f"{floor}: " + ", ".join(f"{name} ({count})" for name, count in files.items()))
+
+
+if __name__ == "__main__":
+    main()

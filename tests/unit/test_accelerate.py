@@ -26,14 +26,16 @@ from mfsym.accelerate import (
     uncached_kernel,
     user_function,
 )
-from mfsym.runtime.caches import Places
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
+from mfsym.runtime.caches import Places
 from mfsym.transport import w2
+from tests.meta.sources import module_name
 from tests.sizes import compiled
 
 KERNELS = Path(activations.__file__).parent
-SOURCES = sorted(path for path in KERNELS.glob("*.py") if path.name != "__init__.py")
+HOUSE = Path(mfsym.__file__).parent
+SOURCES = sorted(path for path in HOUSE.rglob("kernels/*.py") if path.name != "__init__.py")
 
 KINDS = [activations.SIGMOID, activations.TANH, activations.SOFTPLUS, activations.ERF]
 
@@ -176,7 +178,7 @@ def test_options_do_not_come_from_what_is_compiled_around(cold, borrows, makes):
 def _borrowed():
     """Compiled functions of the package that count no references, and their names."""
     for path in SOURCES:
-        module = importlib.import_module(f"mfsym.kernels.{path.stem}")
+        module = importlib.import_module(module_name(path))
         for name, function in vars(module).items():
             if getattr(function, "targetoptions", {}).get("_nrt") is False:
                 yield name, function
@@ -291,11 +293,12 @@ def _with_pack(folder, name):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
-    """`from mfsym.kernels.name import ...` at the start of a line: any other form would be missed."""
-    mentioned = set(re.findall(r"mfsym\.kernels\.(\w+)", re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)))
-    read = {found.name for found in accelerate._sources(path)}
-    assert {f"{name}.py" for name in mentioned} <= read
-    assert not re.search(r"^\s*(from mfsym import kernels|import mfsym\.kernels|from \.)", path.read_text(), re.M)
+    """`from mfsym.kernels.name import ...` at the start of a line, in any folder of kernels: other forms are missed."""
+    text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)
+    mentioned = set(re.findall(r"mfsym\.((?:\w+\.)*kernels\.\w+)", text))
+    read = {module_name(found).removeprefix("mfsym.") for found in accelerate._sources(path)}
+    assert mentioned <= read
+    assert not re.search(r"^\s*(from mfsym[\w.]* import kernels|import mfsym|from \.)", text, re.M)
 
 
 def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):

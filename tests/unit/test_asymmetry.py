@@ -11,8 +11,8 @@ from click.testing import Result
 from scipy.spatial.distance import cdist
 
 import mfsym as mf
-from mfsym.datasets import SampleData
-from mfsym.inputs import InputLaw
+from mfsym.data.datasets import SampleData
+from mfsym.data.inputs import InputLaw
 from mfsym.problems import Problem, parse_text
 from mfsym.problems.asymmetry import EXACT, deviation
 from mfsym.problems.checking import check, symmetry, symmetry_test

@@ -14,9 +14,9 @@ from benchmarks.contenders import CONTENDERS, available, build
 from benchmarks.contract import Contender, enough, seconds_per_step
 from benchmarks.engine import AGREEMENT
 from benchmarks.footprint import memory
+from mfsym.data.teachers import reference_teacher
 from mfsym.schemes import get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher
 from tests.sizes import compiled
 from tests.tolerances import ROUNDOFF
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from mfsym import accelerate
-from mfsym.runtime import caches
 from mfsym.accelerate import exact
-from mfsym.runtime.caches import Places, distrust, find, make_private
 from mfsym.errors import MfsymWarning
+from mfsym.runtime import caches
+from mfsym.runtime.caches import Places, distrust, find, make_private
 from tests.sizes import compiled
 
 

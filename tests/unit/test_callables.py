@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mfsym as mf
+from mfsym.data.inputs import InputLaw
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
-from mfsym.inputs import InputLaw
 from mfsym.problems.expressions import Formula
 from mfsym.streams import stream_key
 from mfsym.units import UserUnit

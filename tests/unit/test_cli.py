@@ -17,10 +17,10 @@ import pytest
 from click.testing import Result
 
 import mfsym.stores.publishing as publishing
-from mfsym.runtime.caches import Places
 from mfsym.cli import COMMANDS, guards
 from mfsym.configurations import load as load_configuration
 from mfsym.errors import MfsymWarning
+from mfsym.runtime.caches import Places
 from mfsym.stores import folder_of, open_result
 from mfsym.stores.folders import record_failure
 from mfsym.streams import normals, stream_key
@@ -112,7 +112,7 @@ def test_a_place_that_cannot_be_written_is_found_out_before_any_work(
     monkeypatch.chdir(tmp_path)
     Path("sim.toml").write_text("[sweep]\nn = [4]\n")
     monkeypatch.setattr("mfsym.dynamics.NoisySGD.step", lambda *_: pytest.fail("a training was started"))
-    monkeypatch.setattr("mfsym.flows.dynamics.MeanFieldFlow.init", lambda *_: pytest.fail("a flow was started"))
+    monkeypatch.setattr("mfsym.flows.mean_field.MeanFieldFlow.init", lambda *_: pytest.fail("a flow was started"))
     name = "x" + {"report": ".html", "animate": ".gif", "distance": ".npz"}.get(command.split()[0], ".nc")
     option = "--plan" if command.startswith("distance") else "-o"
     monkeypatch.setattr(publishing, "os", FaultyOS(0, "refuse", errno.EROFS))
@@ -294,7 +294,7 @@ def test_info_names_versions_and_machine(mfsym: Run) -> None:
 
 
 def test_warmup_says_how_long_it_took(mfsym: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfsym.warmups.warm_up", lambda say: say("transport"))
+    monkeypatch.setattr("mfsym.experiments.warmups.warm_up", lambda say: say("transport"))
     assert "compiled" in mfsym("warmup").stdout
     assert mfsym("warmup", "-q").stdout == ""
 
@@ -303,7 +303,7 @@ def test_an_unexpected_error_keeps_its_traceback(mfsym: Run, monkeypatch: pytest
     def broken(say: Callable[[str], None]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("mfsym.warmups.warm_up", broken)
+    monkeypatch.setattr("mfsym.experiments.warmups.warm_up", broken)
     with pytest.raises(ZeroDivisionError):
         mfsym("warmup")
 
@@ -312,7 +312,7 @@ def test_an_interruption_has_its_code(mfsym: Run, monkeypatch: pytest.MonkeyPatc
     def stop(say: Callable[[str], None]) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mfsym.warmups.warm_up", stop)
+    monkeypatch.setattr("mfsym.experiments.warmups.warm_up", stop)
     assert mfsym("warmup").exit_code == 130
 
 
@@ -324,7 +324,7 @@ def test_a_broken_pipe_that_is_no_standard_stream_is_an_unexpected_error(
     def broken(say: Callable[[str], None]) -> None:
         raise BrokenPipeError(errno.EPIPE, "a worker is gone")
 
-    monkeypatch.setattr("mfsym.warmups.warm_up", broken)
+    monkeypatch.setattr("mfsym.experiments.warmups.warm_up", broken)
     with pytest.raises(BrokenPipeError, match="a worker is gone"):
         mfsym("warmup")
 

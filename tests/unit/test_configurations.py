@@ -13,11 +13,11 @@ from mfsym.cli.flowing import moments_of, sizes_of
 from mfsym.cli.options import Number, Whole
 from mfsym.configurations import Cell, axes, count, expand, load
 from mfsym.configurations.cells import SCHEMA_VERSION
+from mfsym.configurations.discoveries import read_study
 from mfsym.configurations.fields import MEANINGS, key_tables
 from mfsym.configurations.layers import MAX_FILE_BYTES
 from mfsym.configurations.preflight import check, check_cell, estimate, human_bytes, human_seconds
 from mfsym.configurations.single import parse_schemes, single_cell
-from mfsym.configurations.studies import read_study
 from mfsym.configurations.values import parse_value
 from mfsym.errors import MfsymError
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.convergence import Study, converge, fit_slope, slope_records, slope_table
+from mfsym.data.teachers import reference_teacher
 from mfsym.errors import MfsymError
+from mfsym.experiments.convergence import Study, converge, fit_slope, slope_records, slope_table
 from mfsym.flows import Accuracy
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA
 

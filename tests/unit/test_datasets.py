@@ -1,4 +1,4 @@
-"""mfsym.datasets: users' samples from files, split, presented without replacement, symmetrised."""
+"""mfsym.data.datasets: users' samples from files, split, presented without replacement, symmetrised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mfsym.datasets import HAAR_IMAGES, SampleData, one_hot, permutation, read, split
+from mfsym.data.datasets import HAAR_IMAGES, SampleData, one_hot, permutation, read, split
 from mfsym.dynamics import NoisySGD
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mfsym.controls import asymmetric
-from mfsym.datasets import SampleData
+from mfsym.data.datasets import SampleData
+from mfsym.data.teachers import reference_teacher
 from mfsym.discovery import CONTROL, Search, Step, discover, judged
+from mfsym.discovery.controls import asymmetric
+from mfsym.discovery.residuals import angle_between, between, containment_angle, direction_error, sampling_null
+from mfsym.discovery.searches import Trial
+from mfsym.discovery.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
 from mfsym.errors import MfsymError
 from mfsym.representations import Subspace
-from mfsym.residuals import angle_between, between, containment_angle, direction_error, sampling_null
-from mfsym.searches import Trial
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher
-from mfsym.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, STAT
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mfsym import dynamics as module
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import NoisySGD, State
+from mfsym.dynamics import sgd as module
 from mfsym.engines import cpu
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
@@ -12,7 +13,6 @@ from mfsym.groups import trivial
 from mfsym.kernels import shallow
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals
-from mfsym.teachers import Teacher, reference_teacher
 from mfsym.units import ACTIVATIONS, UNITS
 from tests import naive
 from tests.catalogue import CASES, INTEGRABLE
@@ -126,7 +126,7 @@ def test_chunks_change_no_bit(scheme, monkeypatch):
 
 def test_haar_draws_do_not_depend_on_their_blocks_being_cut(monkeypatch):
     unit = reference_teacher("wi").unit
-    monkeypatch.setattr("mfsym.schemes.HAAR_DRAWS", 16)
+    monkeypatch.setattr("mfsym.schemes.training.HAAR_DRAWS", 16)
     straight = _run(unit, "da-sampled", 9, 11)[2]
     monkeypatch.setattr(module, "CHUNK_SAMPLES", 9)
     assert np.array_equal(_run(unit, "da-sampled", 9, 11)[2].z, straight.z)

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from mfsym.kernels.ot_auction import auction, release
-from mfsym.kernels.ot_forest import grow, plant
-from mfsym.kernels.ot_lists import renew_all, spans
-from mfsym.kernels.ot_market import held
-from mfsym.kernels.ot_search import c_transform
-from mfsym.kernels.ot_slopes import fit_bounds
-from mfsym.kernels.ot_tree import Span, at, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import symmetrised_atoms, w2
-from mfsym.transport.clouds import as_cloud
+from mfsym.transport.atoms import as_cloud
 from mfsym.transport.exact import solve_by_auction
+from mfsym.transport.kernels.auction import auction, release
+from mfsym.transport.kernels.augmenting_paths import grow, plant
+from mfsym.transport.kernels.couplings import held
+from mfsym.transport.kernels.fits import fit_bounds
+from mfsym.transport.kernels.lists import renew_all, spans
+from mfsym.transport.kernels.search import c_transform
+from mfsym.transport.kernels.tree import Span, at, bound_leaves, bound_parents, fill_leaves, tree_order
 from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, leaves_of, order_of, problem_of
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF

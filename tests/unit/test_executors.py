@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mfsym.runtime import executors
 from mfsym.errors import MfsymError, StoreError
+from mfsym.runtime import executors
 from mfsym.runtime.executors import TRIES, Outcome, WorkerDied, Workers, completed, in_process, local_pool, workers
 
 

@@ -10,6 +10,7 @@ import pytest
 import mfsym as mf
 from mfsym.configurations import Cell
 from mfsym.configurations.fields import SCHEMES
+from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.errors import MfsymError
 from mfsym.experiments import (
     LAW_METRICS,
@@ -26,10 +27,9 @@ from mfsym.experiments import (
 )
 from mfsym.flows import flow_of
 from mfsym.metrics import distance2_to_si
-from mfsym.nulls import NULL_MEASURES
+from mfsym.metrics.nulls import NULL_MEASURES
 from mfsym.stores.archives import arrays_digest
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.variables import TIMINGS, validate
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, ROUNDOFF

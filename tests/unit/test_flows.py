@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from mfsym.configurations.cells import Cell
-from mfsym.datasets import SampleData
+from mfsym.data.datasets import SampleData
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.errors import MfsymError
+from mfsym.experiments.limits import flow, flow_cell, phase_portrait
 from mfsym.flows import Accuracy, MeanFieldFlow, Population, limit_of, refined_limit, rules, start_cloud
 from mfsym.flows.populations import plain_gradient
 from mfsym.flows.quadratures import sobol_normals
 from mfsym.groups import cyclic, dihedral, so, symmetric
-from mfsym.limits import flow, flow_cell, phase_portrait
 from mfsym.metrics import risks
 from mfsym.schemes import get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher, reference_teacher
 from mfsym.transport import second_moment, w2
 from mfsym.units import MatrixUnit, UVUnit
 from tests.sizes import compiled, sized

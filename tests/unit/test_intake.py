@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 import mfsym as mf
-from mfsym import convergence, datasets, experiments, metrics, transport
+from mfsym import experiments, metrics, transport
 from mfsym.callables import own_rows
+from mfsym.data import datasets
+from mfsym.dynamics.resnets import ResNetSGD
 from mfsym.errors import MfsymError
+from mfsym.experiments import convergence
 from mfsym.flows import Population
-from mfsym.resnets import ResNetSGD
 
 UNIT = mf.reference_unit("uv")
 TEACHER = mf.reference_teacher("wi", "uv")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import Teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.engines.cpu import loop_of
 from mfsym.groups import cyclic, dihedral
@@ -14,7 +15,6 @@ from mfsym.kernels.steps import StepParameters, map_extents, update_block
 from mfsym.kernels.vectors import product
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher
 from mfsym.units import ACTIVATIONS, Gated, MLPUnit, Normed
 from tests import naive, naive_mlp
 from tests.sizes import compiled, sized

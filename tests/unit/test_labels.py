@@ -14,25 +14,25 @@ import xarray as xr
 from click.testing import Result
 
 from mfsym.configurations import Cell
-from mfsym.configurations.studies import Case
-from mfsym.convergence import Study, converge
-from mfsym.counterexample import si_against_wi
+from mfsym.configurations.discoveries import Case
+from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.discovery import Search
+from mfsym.discovery.frequencies import problem_of_case
+from mfsym.discovery.traces import trace
 from mfsym.errors import MfsymError
 from mfsym.experiments import compare, distance_to, problem_of, simulate
 from mfsym.experiments.cells import GIVEN
+from mfsym.experiments.convergence import Study, converge
+from mfsym.experiments.counterexample import si_against_wi
+from mfsym.experiments.limits import flow, phase_portrait
+from mfsym.experiments.movies import movie_of
 from mfsym.flows import Accuracy
-from mfsym.limits import flow, phase_portrait
-from mfsym.movies import movie_of
 from mfsym.plotting import SCHEMES
 from mfsym.problems import Problem, load_problem
 from mfsym.stores.datasets import open_result, save
 from mfsym.streams import normals, stream_key
-from mfsym.studies import problem_of_case
 from mfsym.sweeps import sweep
 from mfsym.sweeps.reports import COLOURS, report
-from mfsym.teachers import Teacher, reference_teacher, reference_unit
-from mfsym.traces import trace
 from mfsym.variables import annotate
 from tests.conftest import parse_json
 from tests.meta.sources import ROOT

@@ -1,15 +1,15 @@
-"""mfsym.losses: values, slopes as the engine uses them, invariance, targets, refusals."""
+"""mfsym.data.losses: values, slopes as the engine uses them, invariance, targets, refusals."""
 
 import numpy as np
 import pytest
 
+from mfsym.data.losses import LOSSES, get_loss
 from mfsym.dynamics import NoisySGD
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic, dihedral, signed_permutations, so, symmetric
 from mfsym.kernels.losses import cotangents, half_slopes
 from mfsym.kernels.shallow import plan, workspace
 from mfsym.kernels.steps import Batches
-from mfsym.losses import LOSSES, get_loss
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.units import MatrixUnit, MLPUnit, UVUnit

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from mfsym.data.teachers import reference_teacher
 from mfsym.ensembles import Ensemble, symmetrised
 from mfsym.metrics import Interval, distance2_to_si, distance_wi, evaluate, risks, rmd2_si, rmd2_symmetrised
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher
 from mfsym.transport import rmd2, w2
 from tests.catalogue import CASES, FINITE
 from tests.sizes import sized

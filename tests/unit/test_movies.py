@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import reference_teacher
 from mfsym.errors import MfsymError, StoreError
 from mfsym.experiments import compare, simulate
-from mfsym.movies import movie_of
+from mfsym.experiments.movies import movie_of
 from mfsym.plotting import animate
 from mfsym.stores.datasets import open_result, save
-from mfsym.teachers import reference_teacher
 
 TINY = {"n": 4, "horizon": 0.5, "alpha": 5.0}
 

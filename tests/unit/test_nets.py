@@ -1,9 +1,9 @@
-"""mfsym.nets: scrambled Sobol points are nets, uniform, independent and free of hyperplanes."""
+"""mfsym.data.nets: scrambled Sobol points are nets, uniform, independent and free of hyperplanes."""
 
 import numpy as np
 import pytest
 
-from mfsym.nets import REPETITIONS, net_points
+from mfsym.data.nets import REPETITIONS, net_points
 from tests.tolerances import STAT
 
 

@@ -1,4 +1,4 @@
-"""mfsym.nulls: distances that sampling alone gives, and the exact randomisation test they make."""
+"""mfsym.metrics.nulls: distances that sampling alone gives, and the exact randomisation test they make."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mfsym as mf
 from mfsym.errors import MfsymError
 from mfsym.experiments import distance_to
 from mfsym.metrics import distance_wi, rmd2_symmetrised
-from mfsym.nulls import NullLevel, moved, null_level
+from mfsym.metrics.nulls import NullLevel, moved, null_level
 from mfsym.stores import open_result
 from mfsym.streams import normals, stream_key
 from tests.conftest import parse_json

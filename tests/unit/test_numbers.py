@@ -14,8 +14,8 @@ import pytest
 
 import mfsym as mf
 from mfsym.configurations import load
-from mfsym.counterexample import si_against_wi
 from mfsym.errors import MfsymError
+from mfsym.experiments.counterexample import si_against_wi
 from tests.meta.sources import functions, package_files, tree
 
 TINY = {"n": 4, "horizon": 0.5}

@@ -17,6 +17,7 @@ import mfsym as mf
 from mfsym.configurations import load
 from mfsym.configurations.cells import expand
 from mfsym.configurations.problems import digest_of, resolve_stated
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.experiments import compare, problem_of
 from mfsym.groups import cyclic, dihedral, product, so, symmetric
@@ -27,7 +28,6 @@ from mfsym.problems.expressions import Formula
 from mfsym.problems.fields import GroupTable, RepresentationTable
 from mfsym.problems.symmetries import build_group, build_representation, pixels
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher, reference_teacher
 from tests.conftest import parse_json
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, P_VALUE

@@ -1,15 +1,15 @@
-"""mfsym.resnets: forces, the coincidence from an SI start, one layer as a shallow model, refusals."""
+"""mfsym.dynamics.resnets: forces, the coincidence from an SI start, one layer as a shallow model, refusals."""
 
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import reference_teacher
 from mfsym.dynamics import NoisySGD
+from mfsym.dynamics.resnets import ResNetSGD, init_layers, predict
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic, dihedral
-from mfsym.resnets import ResNetSGD, init_layers, predict
 from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher
 from mfsym.units import Gated, MatrixUnit, MLPUnit, UVUnit
 from tests import naive_mlp
 from tests.sizes import sized

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import reference_teacher, reference_unit
 from mfsym.dynamics import NoisySGD
+from mfsym.dynamics.resnets import ResNetSGD, predict
 from mfsym.errors import MfsymError
 from mfsym.flows.populations import Population
 from mfsym.groups import so
-from mfsym.resnets import ResNetSGD, predict
 from mfsym.schemes import SCHEMES, LiftedBatches, Orbit, Scheme, get_scheme
 from mfsym.schemes import training as module
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import reference_teacher, reference_unit
 from mfsym.units import UVUnit
 from tests.catalogue import CASES, FINITE, INTEGRABLE
 from tests.tolerances import ALGEBRA, SPLIT, STAT

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfsym.configurations.studies import Case, preferred, read_study
+from mfsym.configurations.discoveries import Case, preferred, read_study
+from mfsym.discovery.frequencies import identity_of, run_study, study_records, study_table
 from mfsym.errors import MfsymError
 from mfsym.stores.datasets import save
-from mfsym.studies import identity_of, run_study, study_records, study_table
 from tests.conftest import parse_json
 from tests.meta.sources import ROOT
 from tests.sizes import compiled

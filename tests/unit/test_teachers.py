@@ -1,14 +1,14 @@
-"""mfsym.teachers: reference teachers, draws and quadrature."""
+"""mfsym.data.teachers: reference teachers, draws and quadrature."""
 
 import numpy as np
 import pytest
 
+from mfsym.data.inputs import Gaussian
+from mfsym.data.teachers import TEACHERS, FunctionData, Teacher, reference_teacher, reference_unit
 from mfsym.ensembles import Ensemble
 from mfsym.errors import MfsymError
-from mfsym.inputs import Gaussian
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key
-from mfsym.teachers import TEACHERS, FunctionData, Teacher, reference_teacher, reference_unit
 from mfsym.units import ACTIVATIONS
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT, STAT

@@ -14,20 +14,20 @@ import pytest
 
 from mfsym.errors import MfsymError, TransportFailed
 from mfsym.groups import cyclic, signed_permutations
-from mfsym.kernels.ot_forest import finish
 from mfsym.metrics import rmd2_symmetrised
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import Plan, W2Result, distance_to_wi, quotient_w2, symmetrised_atoms, w2, w2_to_symmetrised
+from mfsym.transport.atoms import as_cloud
+from mfsym.transport.axes import flat_axes, rounding_of_turn
 from mfsym.transport.certificates import COINCIDE, Coupling, certified, least_potentials, marginal_errors
 from mfsym.transport.chambers import folded
-from mfsym.transport.clouds import as_cloud
 from mfsym.transport.dense import squared_distances
 from mfsym.transport.exact import solve_by_auction
+from mfsym.transport.kernels.augmenting_paths import finish
 from mfsym.transport.packs import columns_of, forest_of, problem_of
 from mfsym.transport.rationals import PAIRS, scaled, whole, whole_costs, whole_masses
 from mfsym.transport.repairs import exact_masses, in_whole_units
 from mfsym.transport.starts import renew_lists
-from mfsym.transport.turns import flat_axes, rounding_of_turn
 from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import compiled, sized
 from tests.tolerances import ALGEBRA, ROUNDOFF

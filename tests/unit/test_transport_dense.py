@@ -8,10 +8,10 @@ from scipy.optimize import linear_sum_assignment
 
 from mfsym.accelerate import JIT_DISABLED, exact
 from mfsym.errors import TransportFailed
-from mfsym.kernels.lanes import below, eight, keep, least, lowest, most, spread
-from mfsym.kernels.ot_dense import assign, pair_costs
 from mfsym.streams import normals, stream_key
 from mfsym.transport.dense import padded_distances, solve_assignment, squared_distances
+from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.kernels.lanes import below, eight, keep, least, lowest, most, spread
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
 KEY = stream_key(19, "teacher")

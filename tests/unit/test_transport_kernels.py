@@ -9,18 +9,24 @@ import pytest
 from scipy.optimize import linprog
 
 from mfsym.accelerate import exact
-from mfsym.kernels.lanes import keep
-from mfsym.kernels.ot_auction import auction, release
-from mfsym.kernels.ot_bounds import child_bounds
-from mfsym.kernels.ot_flow import saturate
-from mfsym.kernels.ot_forest import close_column, finish, forget, grow, harvest, note_goal, open_column, plant
-from mfsym.kernels.ot_heap import Heap, clear, pop, push
-from mfsym.kernels.ot_lists import renew_all
-from mfsym.kernels.ot_market import evict, give, held, take
-from mfsym.kernels.ot_problem import Columns, Problem
-from mfsym.kernels.ot_scaling import Pairs, sweep
-from mfsym.kernels.ot_search import nearest
-from mfsym.kernels.ot_slopes import (
+from mfsym.streams import normals, stream_key, uniforms
+from mfsym.transport import w2
+from mfsym.transport.axes import flat_axes
+from mfsym.transport.kernels.auction import auction, release
+from mfsym.transport.kernels.augmenting_paths import (
+    close_column,
+    finish,
+    forget,
+    grow,
+    harvest,
+    note_goal,
+    open_column,
+    plant,
+)
+from mfsym.transport.kernels.blocking_flows import saturate
+from mfsym.transport.kernels.bounds import child_bounds
+from mfsym.transport.kernels.couplings import evict, give, held, take
+from mfsym.transport.kernels.fits import (
     feature,
     fit_bounds,
     frame_of_box,
@@ -29,11 +35,14 @@ from mfsym.kernels.ot_slopes import (
     show_dual,
     solve_in_place,
 )
-from mfsym.kernels.ot_tree import at
-from mfsym.streams import normals, stream_key, uniforms
-from mfsym.transport import w2
+from mfsym.transport.kernels.heap import Heap, clear, pop, push
+from mfsym.transport.kernels.lanes import keep
+from mfsym.transport.kernels.lists import renew_all
+from mfsym.transport.kernels.packs import Columns, Problem
+from mfsym.transport.kernels.search import nearest
+from mfsym.transport.kernels.sinkhorn import Pairs, sweep
+from mfsym.transport.kernels.tree import at
 from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, problem_of
-from mfsym.transport.turns import flat_axes
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mfsym.streams import normals, stream_key
 from mfsym.transport import w2
-from mfsym.transport.clouds import as_cloud
+from mfsym.transport.atoms import as_cloud
 from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.lattices import lattice_unit, round_duals, spacing

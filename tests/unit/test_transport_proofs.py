@@ -14,7 +14,7 @@ from mfsym.errors import TransportFailed
 from mfsym.groups import cyclic, dihedral, signed_permutations, symmetric
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import METHODS, W2Result, quotient_w2, w2
-from mfsym.transport.clouds import as_cloud
+from mfsym.transport.atoms import as_cloud
 from mfsym.transport.distances import solve_by
 from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import compiled, sized

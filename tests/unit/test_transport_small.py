@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mfsym.errors import MfsymError
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import W2Result, quotient_w2, rmd2, w2
+from mfsym.transport.atoms import as_cloud
 from mfsym.transport.certificates import Coupling, certified
-from mfsym.transport.clouds import as_cloud
 from mfsym.transport.dense import squared_distances
 from mfsym.transport.results import Plan
 from tests.sizes import sized

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from mfsym.data.teachers import Teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.groups import cyclic
 from mfsym.schemes import SCHEMES
 from mfsym.streams import normals, stream_key
-from mfsym.teachers import Teacher
 from mfsym.units import UserUnit, UVUnit
 from tests.tolerances import ALGEBRA, FINITE_DIFFERENCE, ROUNDOFF32, SPLIT
 

@@ -1,4 +1,4 @@
-"""mfsym.warmups: after it nothing is left to compile."""
+"""mfsym.experiments.warmups: after it nothing is left to compile."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mfsym.warmups import tasks, warm_up
+from mfsym.experiments.warmups import tasks, warm_up
 from tests.sizes import compiled
 
 AFTERWARDS = """

@@ -1,0 +1,205 @@
+"""Discoveries of E^G from many seeds: how often a rule finds it. What ``mfsym discover SIM`` writes and prints.
+
+Maass Martínez & Fontbona 2024, section 4.2, states the heuristic; one seed says little about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.configurations.discoveries import Case, Study
+from mfsym.data.teachers import reference_teacher
+from mfsym.discovery.rules import FREE_NOISE
+from mfsym.discovery.searches import Search
+from mfsym.discovery.traces import FOUND, symmetric_as_stated, trace
+from mfsym.errors import MfsymError
+from mfsym.problems import Problem, load_problem
+from mfsym.runtime import executors
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
+from mfsym.runtime.scripts import checked_jobs
+from mfsym.stores.datasets import open_result, save
+from mfsym.stores.publishing import make_folder, require_writable
+from mfsym.variables import annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Arrays = dict[str, NDArray[Any]]
+
+NUMBERS = ("rmd2_before", "rmd2", "statistic", "threshold", "resolution", "control")
+
+PADDING: dict[str, float | str] = {
+    **dict.fromkeys((*NUMBERS, "angle", "mean_share"), float("nan")),
+    **{"dimension": -1, "left": 0, "verdict": "", "reason": ""},
+}
+"""What is kept of every step of a discovery, and what stands in the place of steps that were not taken."""
+
+ANSWERS = ("answer_dimension", "answer_angle", "answer_verdict", "answer_reason", "found", "wrong", "undecided")
+"""What is kept of the end of a discovery."""
+
+
+def problem_of_case(case: Case) -> Problem:
+    """The problem that a case names, the reference problem with its WI teacher if none."""
+    problem = load_problem(case.problem) if case.problem else Problem.of(reference_teacher("wi"))
+    if not symmetric_as_stated(problem.data):
+        raise MfsymError(
+            f"a study counts how often E^G is found, which the samples of {problem.name} need not have; "
+            "set dataset.symmetrised = true, or discover it without a study"
+        )
+    return problem.quadratic("discover")
+
+
+def run_seed(offset: int, case: Case) -> Arrays:
+    """One discovery of a case, from its seed plus ``offset``: names of PADDING (step,), of ANSWERS, dimension_fixed."""
+    problem = problem_of_case(case)
+    search = Search(**{**case.search(), "seed": case.seed + offset})
+    found = trace(problem.unit, problem.data, case.rule, search)
+    angle, settled = float(found.attrs["angle"]), bool(found.attrs["settled"])
+    return {name: found[name].values for name in PADDING} | {
+        "answer_dimension": np.array(found.attrs["dimension"]),
+        "answer_angle": np.array(angle),
+        "answer_verdict": np.array(found.attrs["verdict"]),
+        "answer_reason": np.array(found.attrs["reason"]),
+        "found": np.array(int(settled and angle < FOUND)),
+        "wrong": np.array(int(settled and not angle < FOUND)),
+        "undecided": np.array(int(not settled)),
+        "dimension_fixed": np.array(problem.unit.fixed_subspace.dimension),
+    }
+
+
+def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
+    """A case from all its seeds: a Dataset over (replicate, step). The first discovery that fails ends the rest."""
+    import xarray as xr
+
+    results: dict[int, Arrays] = {}
+    crew = executors.workers(checked_jobs(jobs), tasks=seeds)
+    with (
+        Progress(seeds, f"discover {case.name}", verbosity=verbosity, unit="seed") as progress,
+        contextlib.closing(executors.completed(partial(run_seed, case=case), range(seeds), crew)) as outcomes,
+    ):
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            results[outcome.index] = outcome.value
+            progress.cell(f"seed {case.seed + outcome.index}")
+    rows = [results[k] for k in range(seeds)]
+    longest = max(len(row["left"]) for row in rows)
+    variables: dict[str, Any] = {
+        name: (("replicate", "step"), np.stack([_padded(row[name], longest, value) for row in rows]))
+        for name, value in PADDING.items()
+    }
+    variables |= {name: ("replicate", np.stack([row[name] for row in rows])) for name in ANSWERS}
+    variables["dimension_fixed"] = ((), rows[0]["dimension_fixed"])
+    coords = {"replicate": np.arange(seeds), "step": np.arange(longest)}
+    config = {**case.to_dict(), "seeds": seeds}
+    attrs = attributes("mfsym discover", config, case.seed, noise=FREE_NOISE)
+    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _padded(values: NDArray[Any], length: int, padding: float | str) -> NDArray[Any]:
+    full = np.full(length, padding, dtype=object if values.dtype.kind in "UO" else values.dtype)
+    full[: len(values)] = values
+    return full
+
+
+def identity_of(case: Case, seeds: int) -> str:
+    """32 hexadecimal digits of all that the result of a case depends on."""
+    content = {"rule": case.rule, "seeds": seeds, "problem": problem_of_case(case).digest, **case.search()}
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
+    """All cases of a study: a Dataset over (case, replicate, step).
+
+    kept : a folder where every case is written as it ends, and from which it is read if it is there already.
+    """
+    import xarray as xr
+
+    jobs = checked_jobs(jobs)
+    if kept is not None:
+        make_folder(kept)
+        require_writable(kept / "case.nc")
+    parts = []
+    for case in study.case:
+        path = None if kept is None else kept / f"{identity_of(case, study.seeds)}.nc"
+        if path is not None and path.exists():
+            parts.append(open_result(path))
+            continue
+        parts.append(run_case(case, study.seeds, jobs=jobs, verbosity=verbosity))
+        if path is not None:
+            save(parts[-1], path)
+    longest = max(part.sizes["step"] for part in parts)
+    variables: dict[str, Any] = {}
+    for name, value in PADDING.items():
+        tables = [np.stack([_padded(row, longest, value) for row in part[name].values]) for part in parts]
+        variables[name] = (("case", "replicate", "step"), np.stack(tables))
+    variables |= {name: (("case", "replicate"), np.stack([part[name].values for part in parts])) for name in ANSWERS}
+    variables["dimension_fixed"] = ("case", np.array([int(part["dimension_fixed"]) for part in parts]))
+    variables["rule"] = ("case", np.array([case.rule for case in study.case]))
+    coords = {
+        "case": [case.name for case in study.case],
+        "replicate": np.arange(study.seeds),
+        "step": np.arange(longest),
+    }
+    config = {"cases": [json.loads(part.attrs["config"]) for part in parts], "seeds": study.seeds}
+    seeds = [case.seed for case in study.case]
+    attrs = attributes("mfsym discover", config, seeds[0], noise=FREE_NOISE)
+    if len(set(seeds)) > 1:
+        attrs["seed"] = json.dumps(seeds)
+    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
+    """One record per case: rule, dimension_fixed, runs, found, wrong, undecided, rate, angles, dimensions, reasons.
+
+    The reasons are those of the undecided runs, each once; mean_share is the median over runs of the smallest mean
+    share of a step that left, None where none did.
+    """
+    records = []
+    for name in dataset["case"].values:
+        case = dataset.sel(case=name)
+        shares = np.where(case["left"].values > 0, case["mean_share"].values, np.inf).min(axis=1)
+        share = float(np.median(shares))
+        records.append(
+            {
+                "case": str(name),
+                "rule": str(case["rule"].values),
+                "dimension_fixed": int(case["dimension_fixed"]),
+                "runs": int(case.sizes["replicate"]),
+                "found": int(case["found"].sum()),
+                "wrong": int(case["wrong"].sum()),
+                "undecided": int(case["undecided"].sum()),
+                "rate": float(case["found"].mean()),
+                "reasons": sorted(set(case["answer_reason"].values[case["undecided"].values > 0].astype(str))),
+                "mean_share": share if np.isfinite(share) else None,
+                "dimensions": [int(each) for each in case["answer_dimension"].values],
+                "angles": [float(each) for each in case["answer_angle"].values],
+            }
+        )
+    return records
+
+
+def study_table(dataset: xr.Dataset) -> str:
+    """The records as rows: how often E^G is found, how often something else, the angles, the least mean share."""
+    records = study_records(dataset)
+    width = max(len(record["case"]) for record in records)
+    counted = f"{'found':>7s} {'wrong':>6s} {'undecided':>9s}"
+    head = f"{'case':{width}s} {'rule':12s} {'dim':>3s} {counted} {'median angle':>12s} {'largest':>8s}"
+    lines = [f"{head} {'|mean|/rms':>10s}"]
+    for record in records:
+        share = "-" if record["mean_share"] is None else f"{record['mean_share']:.3f}"
+        angles = f"{np.median(record['angles']):12.1e} {max(record['angles']):8.1e}"
+        counts = f"{record['found']}/{record['runs']}"
+        counts = f"{counts:>7s} {record['wrong']:6d} {record['undecided']:9d}"
+        start = f"{record['case']:{width}s} {record['rule']:12s} {record['dimension_fixed']:3d} {counts}"
+        lines.append(f"{start} {angles} {share:>10s}")
+    return "\n".join(lines)

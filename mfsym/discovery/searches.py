@@ -1,0 +1,181 @@
+"""What a discovery runs: free trainings and population flows that start inside a subspace E_j."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.arguments import as_number, as_whole
+from mfsym.data.teachers import Data
+from mfsym.discovery.controls import asymmetric
+from mfsym.dynamics import NoisySGD
+from mfsym.ensembles import INIT_SCALE, gaussian
+from mfsym.errors import MfsymError
+from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
+from mfsym.flows.quadratures import orders_of
+from mfsym.representations import Subspace
+from mfsym.streams import normals, stream_key
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+
+SHAKE = 1e-8
+"""Size of the asymmetric part whose effect tells how much a flow enlarges rounding."""
+
+FINER = 1.5
+"""Times as many nodes per input dimension in the flow that tells how exact the quadrature is."""
+
+STRIDE = 1 << 20
+"""Steps of one replicate, and trainings of one step, that have streams of their own."""
+
+WHOLE = {
+    **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
+    **{"replicates": 4, "seed": 0, "replicate": 0},
+}
+"""The whole numbers of a ``Search`` and the least they may be: the robust rule needs 4 replicates for its null."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a discovery is run with.
+
+    n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
+    delta : threshold of the paper's rule.  trainings, snapshots : over which that averages its residual, 1 and 1 in the
+    paper; snapshots are evenly spaced over the second half of a training, the last at its end.
+    replicates : trainings per step of the robust rule, at least 4.
+    max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
+    """
+
+    n: int = 1000
+    horizon: float = 20.0
+    alpha: float = 20.0
+    tau: float = 1e-4
+    beta: float = 1e-6
+    batch_size: int = 20
+    delta: float = 1e-2
+    trainings: int = 1
+    snapshots: int = 1
+    replicates: int = 8
+    max_steps: int | None = None
+    start: Subspace | None = None
+    seed: int = 0
+    replicate: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in WHOLE.items():
+            if name != "max_steps" or self.max_steps is not None:
+                object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
+        for name in ("alpha", "horizon"):
+            object.__setattr__(self, name, as_number(getattr(self, name), name, above=0.0))
+        for name in ("tau", "beta", "delta"):
+            object.__setattr__(self, name, as_number(getattr(self, name), name, least=0.0))
+
+
+class Trial:
+    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise.
+
+    basis : (p, r) of E_j, its own or one turned a little; the particles have the same coordinates in either.
+    """
+
+    def __init__(
+        self, unit: Unit, data: Data, search: Search, subspace: Subspace, index: int, basis: Floats | None = None
+    ) -> None:
+        self.search, self.index = search, index
+        directions = subspace.basis if basis is None else basis
+        self.dynamics = _FreeSGD(unit, data, search, directions)
+        key = stream_key(search.seed, "init", search.replicate * STRIDE + index)
+        drawn = gaussian(key, search.n, unit.p)
+        self.start = subspace.project(drawn) if basis is None else subspace.coordinates(drawn) @ basis.T
+
+    def train(self, number: int, snapshots: int = 1) -> Floats:
+        """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
+        label = (self.search.replicate * STRIDE + self.index) * STRIDE + number
+        state = self.dynamics.init(self.start, self.search.seed, label)
+        times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
+        states = list(self.dynamics.flow(state, times))
+        if states[-1].status == "diverged":
+            raise MfsymError(f"step {self.index} of the discovery diverged; use a smaller alpha or more particles")
+        return np.stack([np.asarray(each.z, dtype=np.float64) for each in states])
+
+
+class _FreeSGD(NoisySGD):
+    """Vanilla noisy SGD in double precision whose noise lies in the span of a basis (p, r) that is not E^G's."""
+
+    def __init__(self, unit: Unit, data: Data, search: Search, basis: Floats) -> None:
+        self._inside = basis
+        super().__init__(
+            unit,
+            "vanilla",
+            data,
+            alpha=search.alpha,
+            tau=search.tau,
+            beta=search.beta,
+            batch_size=search.batch_size,
+            dtype="float64",
+        )
+
+    def _noise_map(self, projected: bool) -> Floats:
+        return self._inside if self.beta > 0 else np.zeros((self.unit.p, 0))
+
+
+class Flow:
+    """The population flow from the start law inside E_j."""
+
+    def __init__(self, data: Data, unit: Unit, search: Search, subspace: Subspace) -> None:
+        self.data, self.unit, self.search, self.subspace = data, unit, search, subspace
+        self.before = start_cloud(unit, "si", search.n, subspace).z
+        self.order: int | None = None
+
+    def end(
+        self, data: Data | None = None, start: Floats | None = None, order: int | None = None, tolerance: float = 1e-4
+    ) -> Floats:
+        """Particles (N, p) at the horizon, on these data from these particles, or the flow's own.
+
+        order : of a product rule, None to refine rules until the force changes by less than ``tolerance``. The
+        attribute of that name then tells the one reached, None where it is a sampled rule.
+        """
+        accuracy = Accuracy(order=order, force_tolerance=tolerance, rtol=1e-7, atol=1e-12)
+        data = self.data if data is None else data
+        flow = MeanFieldFlow(
+            self.unit, "vanilla", data, alpha=self.search.alpha, tau=self.search.tau, accuracy=accuracy
+        )
+        state = list(flow.flow(flow.init(self.before if start is None else start), [self.search.horizon]))[-1]
+        if order is None:
+            self.order = state.order if flow.population.rule.kind != "sampled" else None
+        return state.z
+
+    def errors(self, after: Floats, source: float) -> tuple[float, float]:
+        """Root mean square residuals: what the flow makes of an error ``source``, what a finer quadrature changes.
+
+        The first is relative, of the data and of the start. It is measured with an error of SHAKE, which a flow
+        enlarges by as much as long as both stay small. Where no finer quadrature is affordable, a coarser one is taken.
+        """
+        kick = SHAKE * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
+        order = self.order
+        shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick, order)
+        grown = rms(off(shaken - after, self.subspace)) * source / SHAKE
+        others = self._other_rules(order)
+        return grown, next((change for z in others if (change := rms(off(z - after, self.subspace))) > 0.0), 0.0)
+
+    def _other_rules(self, order: int | None) -> Iterator[Floats]:
+        """Ends of the flow by other rules than the one of this order, or than a sampled one: product rules, if any."""
+        if order is not None:
+            yield from (self.end(order=max(1, math.ceil(order * factor))) for factor in (FINER, 1.0 / FINER))
+        elif products := orders_of(self.data):
+            yield from (self.end(order=each) for each in products[:-3:-1])
+        else:
+            yield self.end(tolerance=1e-2)
+
+
+def off(z: Floats, subspace: Subspace) -> Floats:
+    """Residuals z - P z of z (..., p)."""
+    return z - subspace.project(z)
+
+
+def rms(residual: Floats) -> float:
+    """Root mean square length of residuals (..., p)."""
+    return float(np.sqrt(np.mean(np.sum(residual**2, axis=-1))))

@@ -1,0 +1,265 @@
+"""How the law moves: noisy SGD in mean-field time t = k / N.
+
+theta_i <- theta_i - (alpha s(t) / N) [ grad_i + 2 tau theta_i ] + sqrt(2 alpha s(t) beta / N) xi_i
+(Maass Martínez & Fontbona 2024, section 2.1), with grad_i the scheme's stochastic gradient and s a step schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
+from mfsym.callables import as_factors, check_schedule
+from mfsym.data.losses import get_loss
+from mfsym.data.teachers import Data
+from mfsym.dynamics.precision import has_left, starts_in
+from mfsym.dynamics.states import State
+from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
+from mfsym.engines.contract import without_dust
+from mfsym.errors import MfsymError
+from mfsym.schemes import Scheme, get_scheme
+from mfsym.streams import stream_key
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+Schedule = Callable[[Floats], Floats]
+
+DTYPES = ("float32", "float64")
+"""Precisions of the engine."""
+
+AUTO = "auto"
+"""Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
+
+NOISES = ("isotropic", "projected")
+"""What noise may be: xi, or P xi with P onto E^G."""
+
+FRAME_LIMIT = 16
+"""Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
+
+CHUNK_SAMPLES = 1 << 14
+"""Samples prepared at once: bounds memory, changes no result."""
+
+
+class NoisySGD:
+    """Noisy SGD of one scheme on one data law.
+
+    unit, scheme (a Scheme or its name), data : what is trained, how, on what.
+    alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
+    batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
+    projected_noise : whether noise is P xi, in E^G, instead of xi. None: where the particles handed to ``init`` lie in
+    E^G to rounding (``precision.starts_in``). The equivariant architecture always projects. ``noise`` says which it is.
+    dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
+    The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
+    which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
+    loss : a name in LOSSES; it must be invariant under the unit's rho_y.
+
+    >>> from mfsym.data.teachers import reference_teacher
+    >>> teacher = reference_teacher("wi")
+    >>> dynamics = NoisySGD(teacher.unit, "vanilla", teacher, dtype="float64")
+    >>> dynamics.step(dynamics.init(np.zeros((8, 4))), 4).time
+    0.5
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        scheme: Scheme | str,
+        data: Data,
+        *,
+        alpha: float = 50.0,
+        tau: float = 1e-4,
+        beta: float = 1e-6,
+        batch_size: int = 20,
+        schedule: Schedule | None = None,
+        projected_noise: bool | None = None,
+        dtype: str = "float32",
+        threads: int = 1,
+        loss: str = "quadratic",
+    ) -> None:
+        self.unit, self.data = unit, data
+        self.loss = get_loss(loss)
+        self.loss.check(unit.rho_y)
+        self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
+        if (data.d, data.c) != (unit.d, unit.c):
+            raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
+        self.alpha = as_number(alpha, "alpha", above=0.0)
+        self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
+        self.batch_size = as_whole(batch_size, "batch_size", 1)
+        if schedule is not None:
+            check_schedule(schedule)
+        self.schedule = schedule
+        precision = as_choice(as_plain(dtype), "dtype", (*DTYPES, AUTO))
+        self.auto = precision == AUTO
+        self.dtype = np.dtype("float64" if self.auto else precision)
+        self.threads = as_whole(threads, "threads", 1)
+        self.projector = self.scheme.projector
+        self.projected_noise = True if self.projector is not None else projected_noise
+
+    def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
+        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
+        seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")
+        start = as_floats(z, "particles")
+        if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
+            raise MfsymError(f"particles must be an array (N, {self.unit.p}) with N >= 1, got shape {start.shape}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            state = State(self.scheme.particles(start).astype(self.dtype), seed=seed, replicate=replicate)
+            if not np.isfinite(state.z).all():
+                return replace(state, status="diverged", diverged_step=0)
+            state = replace(state, projected=starts_in(state.z, self.unit.fixed_subspace))
+        return replace(state, watched=state.projected and self._keeps_fixed(state))
+
+    def step(self, state: State, n: int = 1) -> State:
+        """The state n steps later; a diverged state stays where it diverged.
+
+        A run that began in E^G under a scheme that preserves it is looked at on the way and at the end: see State.
+        """
+        n = as_whole(n, "n")
+        if state.status == "diverged" or n <= 0:
+            return state
+        if self._undecided(state):
+            single = self._advance(_in_single(state), n)
+            return single if single.drifted_step is None else self._advance(state, n)
+        return self._advance(state, n)
+
+    def flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
+        """The states at increasing mean-field times (rounded to whole steps), one at a time.
+
+        After a divergence every later time yields the diverged state.
+        """
+        moments = as_times(times)
+        if not self._undecided(start):
+            return self._flow(start, moments)
+        if not start.watched:
+            return self._flow(_in_single(start), moments)
+        moments = list(moments)
+        states = list(self._flow(_in_single(start), moments))
+        drifted = bool(states) and states[-1].drifted_step is not None
+        return self._flow(start, moments) if drifted else iter(states)
+
+    def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
+        """``flow`` in the precision of the start."""
+        state = start
+        for time in times:
+            target = round(time * start.z.shape[-2])
+            if target < state.step and state.status != "diverged":
+                raise MfsymError(f"times must increase, got {time} after {state.time}")
+            if state.status != "diverged" and target > state.step:
+                state = self._advance(state, target - state.step)
+            yield state
+
+    def _undecided(self, state: State) -> bool:
+        """Whether this state begins a run of precision "auto" that single precision can hold."""
+        begins = self.auto and state.step == 0 and state.z.dtype == np.float64
+        return begins and bool(np.abs(state.z).max() <= np.finfo(np.float32).max)
+
+    def _advance(self, state: State, n: int) -> State:
+        """The state n > 0 steps later, in the precision of the state's particles."""
+        chunk = max(1, CHUNK_SAMPLES // self.batch_size)
+        engine = self._loaded(state.z)
+        left, seen, done = state.drifted_step, state.z, 0
+        while done < n:
+            first, taken = state.step + done, min(chunk, n - done)
+            batches, parameters = self.batches(state, first, taken), self.step_parameters(state, first, taken)
+            done += engine.advance(batches, parameters)
+            if not engine.finite:
+                reached = state.step + done
+                ended = replace(state, z=engine.particles(), step=reached, drifted_step=left)
+                return replace(ended, status="diverged", diverged_step=reached)
+            if state.watched and left is None:
+                before, seen = seen, engine.particles()
+                if has_left(seen, self.unit.fixed_subspace):
+                    left = first + self._leaves_at(before, batches, parameters)
+        status = "ok" if left is None else "drifted"
+        return replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
+
+    def _loaded(self, z: NDArray[np.floating]) -> Engine:
+        """An engine with these particles, of their precision."""
+        engine = CpuEngine(self.unit, z.dtype, self.threads)
+        engine.load(z)
+        return engine
+
+    def _leaves_at(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
+        """After how many of these steps, from particles z on, a run that is off E^G at their end has left it."""
+        engine, count = self._loaded(z), len(batches.x)
+        for k in range(count - 1):
+            one = slice(k, k + 1)
+            now = replace(batches, x=batches.x[one], y=batches.y[one])
+            told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
+            engine.advance(now, told)
+            if has_left(engine.particles(), self.unit.fixed_subspace):
+                return k + 1
+        return count
+
+    def batches(self, state: State, first_step: int, steps: int, scheme: Scheme | None = None) -> LiftedBatches:
+        """The batches of the steps from first_step on, as the scheme presents them.
+
+        scheme : another one, instead of the dynamics' own.
+        """
+        batch, unit = self.batch_size, self.unit
+        count = steps * batch
+        x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, count)
+        if (x.shape, y.shape) != ((count, unit.d), (count, unit.c)):
+            raise MfsymError(
+                f"{count} samples of {self.data.name} must be x ({count}, {unit.d}) and y ({count}, {unit.c}), "
+                f"got {x.shape} and {y.shape}"
+            )
+        if self.loss.name != "quadratic":
+            self.loss.check_targets(y)
+        haar = stream_key(state.seed, "haar", state.replicate)
+        chosen = self.scheme if scheme is None else scheme
+        return chosen.lift(x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step)
+
+    def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
+        """What the steps from first_step on need beside their batches, in float64."""
+        projector = np.zeros((0, 0)) if self.projector is None else self.projector
+        with np.errstate(over="ignore", invalid="ignore"):
+            return StepParameters(
+                self.rates(first_step, steps, state.z.shape[-2]),
+                np.array([2.0 * self.tau]),
+                without_dust(projector),
+                without_dust(self.noise_map(state)),
+                stream_key(state.seed, "noise", state.replicate),
+                first_step,
+                self.loss.code,
+            )
+
+    def rates(self, first_step: int, steps: int, n: int) -> Floats:
+        """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
+        factor = np.ones(steps)
+        if self.schedule is not None:
+            factor = as_factors(self.schedule, np.arange(first_step, first_step + steps) / n)
+        return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+
+    def noise(self, state: State) -> str:
+        """What noise a state feels: "projected" on E^G or "isotropic"."""
+        return NOISES[self._projects(state)]
+
+    def noise_map(self, state: State) -> Floats:
+        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
+        return self._noise_map(self._projects(state))
+
+    def _keeps_fixed(self, state: State) -> bool:
+        """Whether a run from this start in E^G stays there but for rounding, without being projected."""
+        quiet = self.beta == 0.0 or self._projects(state)
+        return self.scheme.preserves_fixed and self.projector is None and quiet
+
+    def _projects(self, state: State) -> bool:
+        return state.projected if self.projected_noise is None else self.projected_noise
+
+    def _noise_map(self, projected: bool) -> Floats:
+        """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""
+        subspace = self.unit.fixed_subspace
+        if self.beta == 0.0:
+            return np.zeros((self.unit.p, 0))
+        if self.unit.p > FRAME_LIMIT:
+            return subspace.projector if projected else np.eye(self.unit.p)
+        return subspace.basis if projected else subspace.frame
+
+
+def _in_single(state: State) -> State:
+    """The same state in single precision."""
+    return replace(state, z=state.z.astype(np.float32))

@@ -1,0 +1,162 @@
+"""The limit law of a cell at several times, with an estimate of its error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.configurations.cells import Cell
+from mfsym.data.teachers import Data
+from mfsym.errors import MfsymError
+from mfsym.flows.mean_field import Accuracy, FlowState, MeanFieldFlow
+from mfsym.flows.starts import start_cloud
+from mfsym.transport import second_moment, w2
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+
+LARGEST = 8192
+"""Most particles that refinement to a tolerance uses."""
+
+
+PATHS, SMALLER = 4, 8
+"""Clouds that tell how numbers scatter with the noise, and how many times smaller they are."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The limit law of one scheme at several times, by two clouds: the coarse one tells the error of the fine one.
+
+    states, coarse : FlowStates at ``times``, with N and about N / 2 particles.  accuracy : of them.
+    paths : with noise, PATHS clouds of about N / SMALLER particles on Brownian paths of their own: they tell how much
+    numbers scatter, where a difference of two clouds may vanish by luck.
+    """
+
+    cell: Cell
+    times: Floats
+    states: tuple[FlowState, ...]
+    coarse: tuple[FlowState, ...]
+    accuracy: Accuracy
+    paths: tuple[tuple[FlowState, ...], ...] = ()
+
+    @property
+    def time_error(self) -> float:
+        """Largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise."""
+        return self.states[-1].time_error
+
+    @property
+    def particles(self) -> Floats:
+        """(T, N, p)."""
+        return np.stack([state.z for state in self.states])
+
+    def errors_particles(self) -> Floats:
+        """(T,) W2 distances between the two clouds."""
+        return np.array([w2(a.z, b.z).value for a, b in zip(self.coarse, self.states, strict=True)])
+
+    def errors_time(self) -> Floats:
+        """(T,) W2 distances between the clouds of the last two time steps; NaN without noise."""
+        return self._between_steps(lambda z, twin: w2(z, twin).value)
+
+    def errors_w2(self) -> Floats:
+        """(T,) estimated W2 errors: that of the particles and, with noise, that of the time step."""
+        return self.errors_particles() + np.nan_to_num(self.errors_time())
+
+    def errors_risk(self, risk: Callable[[Floats], float]) -> Floats:
+        """(T,) estimated errors of a function of the cloud, from the same two sources and, with noise, its scatter.
+
+        The scatter is the standard deviation over ``paths``, at the rate N^{-1/2}.
+        """
+        fine, coarse, *rest = (
+            np.array([risk(state.z) for state in states]) for states in (self.states, self.coarse, *self.paths)
+        )
+        between = np.abs(coarse - fine)
+        if rest:
+            shrink = np.sqrt(len(self.paths[0][0].z) / len(self.states[0].z))
+            between += shrink * np.std(rest, axis=0, ddof=1)
+        return between + np.nan_to_num(self._between_steps(lambda z, twin: abs(risk(z) - risk(twin))))
+
+    def _between_steps(self, measure: Callable[[Floats, Floats], float]) -> Floats:
+        """(T,) the larger measure of the twins around each time, each pair measured once."""
+        if np.isnan(self.time_error):
+            return np.full(len(self.states), np.nan)
+        known: dict[int, float] = {}
+        for z, twin in (pair for state in self.states for pair in state.twins):
+            if id(z) not in known:
+                known[id(z)] = measure(z, twin)
+        return np.array([max((known[id(z)] for z, _ in state.twins), default=0.0) for state in self.states])
+
+
+def time_attributes(states: Sequence[FlowState], accuracy: Accuracy) -> dict[str, float]:
+    """What a Dataset says of the steps of a flow with noise: time_error, and its time_tolerance; nothing without."""
+    errors = [state.time_error for state in states if not np.isnan(state.time_error)]
+    return {"time_error": max(errors), "time_tolerance": accuracy.time_tolerance} if errors else {}
+
+
+def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> Limit:
+    """The limit law of the first scheme of a cell, by ``cell.n`` particles."""
+    accuracy = Accuracy() if accuracy is None else accuracy
+    coarse, fine = (_states(cell, n, times, data, unit, accuracy) for n in (max(1, cell.n // 2), cell.n))
+    return Limit(cell, times, fine, coarse, accuracy, _paths(cell, cell.n, times, data, unit, accuracy))
+
+
+def refined_limit(
+    cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None, tolerance: float
+) -> Limit:
+    """As ``limit_of``, refined until its W2 error is below tolerance times (E|z|^2)^(1/2).
+
+    Doubles N where the particles' part of the error is the larger, and shortens the time step where the step's is.
+    Raises MfsymError, with what was reached, if that takes more than LARGEST particles or ``accuracy.halvings``.
+    """
+    n, accuracy = cell.n, Accuracy() if accuracy is None else accuracy
+    coarse, fine = (_states(cell, k, times, data, unit, accuracy) for k in (max(1, n // 2), n))
+    while True:
+        limit = Limit(cell, times, fine, coarse, accuracy)
+        sizes = np.maximum([np.sqrt(second_moment(state.z)) for state in fine], 1e-300)
+        particles, steps = limit.errors_particles() / sizes, np.nan_to_num(limit.errors_time()) / sizes
+        reached, doubles = float((particles + steps).max()), particles.max() >= steps.max()
+        if reached <= tolerance:
+            return replace(limit, paths=_paths(cell, n, times, data, unit, accuracy))
+        if 2 * n > LARGEST if doubles else limit.time_error > accuracy.time_tolerance:
+            raise MfsymError(
+                f"the law's relative W2 error must reach {tolerance:g}, got {reached:.1e} with {n} particles, of which "
+                f"{steps.max():.1e} is due to the time step; allow a larger tolerance, or more halvings"
+            )
+        if doubles:
+            n, coarse = 2 * n, fine
+        else:
+            accuracy = replace(accuracy, time_tolerance=limit.time_error / 4.0)
+        fine = _states(cell, n, times, data, unit, accuracy)
+
+
+def _paths(
+    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
+) -> tuple[tuple[FlowState, ...], ...]:
+    """Small clouds on Brownian paths of their own; none without noise, where all would be the same."""
+    others = range(cell.replicate + 1, cell.replicate + 1 + (PATHS if cell.beta > 0 else 0))
+    small = max(1, n // SMALLER)
+    return tuple(_states(replace(cell, replicate=r), small, times, data, unit, accuracy) for r in others)
+
+
+def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
+    """The flow of the first scheme of a cell; noise is projected where the start lies in E^G."""
+    return MeanFieldFlow(
+        unit,
+        cell.schemes[0],
+        data,
+        alpha=cell.alpha,
+        tau=cell.tau,
+        beta=cell.beta,
+        accuracy=accuracy,
+        seed=cell.seed,
+        replicate=cell.replicate,
+    )
+
+
+def _states(
+    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
+) -> tuple[FlowState, ...]:
+    flow = flow_of(cell, data, unit, accuracy)
+    return tuple(flow.flow(flow.init(start_cloud(unit, cell.init, n)), times))

@@ -1,0 +1,319 @@
+"""How the limit law moves: the mean-field flow, and the McKean-Vlasov equation where there is noise.
+
+    dZ = -alpha s(t) D_z dF/dmu(Z) dt + sqrt(2 alpha s(t) beta) P dB,     mu = law of Z
+
+(Maass Martínez & Fontbona 2024, equations (1) and (4).) Particles of equal weight stand for the law. Without noise:
+embedded Runge-Kutta in mean-field time, and F(0) - F(t) = integral of alpha s E|D_z dF/dmu|^2 is carried along as a
+check. With noise: the splitting of ``mfsym.flows.splitting``, with noise that is antithetic and closed under the
+symmetry of the start cloud.
+
+The time step with noise has an error of its own. The flow is computed twice on the same Brownian path, the second time
+with half the step, and halved again until E|z|^2 and F differ by less than ``time_tolerance`` of their size at every
+end of an interval of the grid. What the last halving changed is the stated error: larger than what is left wherever
+halving reduces it. It includes what the noise of finitely many particles adds, of order h / N^(1/2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
+from mfsym.callables import as_factors, check_schedule
+from mfsym.data.teachers import Data
+from mfsym.dynamics.precision import starts_in
+from mfsym.errors import MfsymError
+from mfsym.flows.paths import BrownianPath
+from mfsym.flows.populations import Population
+from mfsym.flows.splitting import Grid, Walk, course
+from mfsym.flows.starts import StartCloud
+from mfsym.schemes import Scheme
+from mfsym.streams import normals, stream_key
+from mfsym.units import Unit
+
+Floats = NDArray[np.float64]
+
+METHODS = ("RK23", "RK45", "DOP853")
+"""Embedded Runge-Kutta pairs, by their names in scipy; of orders 3, 5 and 8."""
+
+MAX_LEVEL = 16
+"""Most halvings of the noisy step, before the first computation and after it."""
+
+DRIFT_SHARE = 1e-3
+"""Share of ``time_tolerance`` that the drift between two kicks may spend: its relative tolerance is not below it."""
+
+POWER_ITERATIONS = 12
+"""Gradient differences that estimate how stiff the flow is."""
+
+
+@dataclass(frozen=True)
+class FlowState:
+    """The law at one mean-field time.
+
+    z : (N, p) particles of equal weight.  time : t.  energy : F = R + tau E|z|^2 of the scheme.
+    dissipated : integral of alpha s E|D_z dF/dmu|^2 from 0 to t (without noise; NaN with it).
+    force_error : relative change of the gradient at the next finer quadrature of the data.  order : of the quadrature.
+    time_error : largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise.
+    twins : clouds of these steps and of those twice as long, at both ends of the interval of the grid that holds t.
+    """
+
+    z: Floats
+    time: float = 0.0
+    energy: float = float("nan")
+    dissipated: float = 0.0
+    force_error: float = 0.0
+    order: int = 0
+    time_error: float = float("nan")
+    twins: tuple[tuple[Floats, Floats], ...] = ()
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How exactly a flow is computed.
+
+    order : of the data's quadrature, or None to refine it until the gradient changes by less than ``force_tolerance``
+    (relative to its size at the start), at the start and at every time that is asked for (with noise: at the ends of
+    the intervals of its grid).
+    method : a name in METHODS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
+    max_step : its largest step, and its first.
+    time_tolerance : with noise, the steps are halved until E|z|^2 and F change by less than this share of their size.
+    halvings : how many times at most after the first; a flow that needs more says so by its ``time_error``.
+    noise_step : length of the intervals of the noisy grid, rounded down to a power of two of at most 1; None to follow
+    the stiffness of the drift.  level : the first steps are 2^-level of an interval.
+    """
+
+    order: int | None = None
+    force_tolerance: float = 1e-6
+    method: str | None = None
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    max_step: float | None = None
+    noise_step: float | None = None
+    level: int = 0
+    time_tolerance: float = 1e-2
+    halvings: int = 6
+
+    def __post_init__(self) -> None:
+        if self.method is not None:
+            as_choice(self.method, "method", METHODS)
+        found: dict[str, float] = {
+            name: as_whole(getattr(self, name), name, 0, MAX_LEVEL) for name in ("level", "halvings")
+        }
+        positive = ("force_tolerance", "rtol", "time_tolerance")
+        found |= {name: as_number(getattr(self, name), name, above=0.0) for name in positive}
+        found["atol"] = as_number(self.atol, "atol", least=0.0)
+        if self.order is not None:
+            found["order"] = as_whole(self.order, "order", 1)
+        for name in ("max_step", "noise_step"):
+            if getattr(self, name) is not None:
+                found[name] = as_number(getattr(self, name), name, above=0.0)
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+
+class MeanFieldFlow:
+    """The N -> infinity limit of ``NoisySGD``: same names, no samples and no batch.
+
+    unit, scheme, data, alpha, tau, beta, schedule, projected_noise : as there.
+    accuracy : of quadrature and time.  seed, replicate : of the noise.
+
+    >>> from mfsym.data.teachers import reference_teacher
+    >>> teacher = reference_teacher("wi")
+    >>> flow = MeanFieldFlow(teacher.unit, "vanilla", teacher, accuracy=Accuracy(order=20))
+    >>> [state.time for state in flow.flow(flow.init(np.zeros((1, 4))), [0.0, 0.5])]
+    [0.0, 0.5]
+    """
+
+    def __init__(
+        self,
+        unit: Unit,
+        scheme: Scheme | str,
+        data: Data,
+        *,
+        alpha: float = 50.0,
+        tau: float = 1e-4,
+        beta: float = 0.0,
+        schedule: Callable[[Floats], Floats] | None = None,
+        projected_noise: bool | None = None,
+        accuracy: Accuracy | None = None,
+        seed: int = 0,
+        replicate: int = 0,
+    ) -> None:
+        tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
+        self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
+        self.accuracy = Accuracy() if accuracy is None else accuracy
+        self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
+        if schedule is not None:
+            check_schedule(schedule)
+        self.key = stream_key(seed, "noise", replicate)
+        self.projected_noise = True if self.population.projector is not None else projected_noise
+        self.noise_projector: Floats | None = None
+        self.closure: Floats = np.eye(unit.p)[None]
+        self.scale: float | None = None
+        self.evaluations = 0
+
+    def init(self, start: StartCloud | ArrayLike) -> FlowState:
+        """The state at time 0 from a StartCloud or particles (N, p), projected where the scheme lives in E^G."""
+        cloud = start if isinstance(start, StartCloud) else None
+        z = as_floats(cloud.z if cloud is not None else start, "particles")
+        p = self.population.unit.p
+        if z.ndim != 2 or z.shape[0] < 1 or z.shape[1] != p or not np.isfinite(z).all():
+            raise MfsymError(f"particles must be a finite array (N, {p}) with N >= 1, got shape {z.shape}")
+        self.closure = np.eye(p)[None] if cloud is None else cloud.matrices
+        z = self.population.scheme.particles(z)
+        subspace = self.population.unit.fixed_subspace
+        inside = starts_in(z, subspace) if self.projected_noise is None else self.projected_noise
+        self.noise_projector = subspace.projector if inside else None
+        error = self.population.resolve(z, self.accuracy.force_tolerance)
+        slope, energy = self.population.gradient(z)
+        self.scale = float(np.abs(slope).max())
+        dissipated = float("nan") if self.beta > 0 else 0.0
+        return FlowState(z, 0.0, energy, dissipated, error, self.population.order)
+
+    def flow(self, start: FlowState, times: Iterable[float]) -> Iterator[FlowState]:
+        """The states at increasing times. Raises MfsymError when the integrator cannot go on.
+
+        With noise all times are computed together, on a grid that the last of them closes.
+        """
+        if self.beta > 0:
+            yield from self._noisy(start, list(as_times(times)))
+            return
+        state = start
+        for time in as_times(times):
+            state = self._reach(state, time)
+            yield state
+
+    def _reach(self, state: FlowState, time: float) -> FlowState:
+        """The state at ``time``; done again with a finer quadrature while that changes the gradient there."""
+        _check_order(state.time, time)
+        if time == state.time:
+            return state
+        while True:
+            after = self._smooth(state, time)
+            error, finer = self.resolve(after.z)
+            if not finer:
+                return replace(after, force_error=error, order=self.population.order)
+
+    def resolve(self, z: Floats) -> tuple[float, bool]:
+        """Relative error of the gradient at z, and whether the quadrature of the data became finer for it."""
+        order = self.population.order
+        error = self.population.resolve(z, self.accuracy.force_tolerance, self.scale)
+        return error, self.population.order != order
+
+    def rate(self, time: float) -> float:
+        """alpha s(t)."""
+        if self.schedule is None:
+            return self.alpha
+        return self.alpha * float(as_factors(self.schedule, np.array([time]))[0])
+
+    def size(self, z: Floats) -> tuple[float, float]:
+        """E|z|^2 and the energy F at z."""
+        return float(np.einsum("np,np->", z, z)) / len(z), self._slope(z)[1]
+
+    def curvature(self, z: Floats) -> float:
+        """Largest |D_z^2 dF/dmu| at z, about: by power iteration on differences of the gradient."""
+        here, _ = self._slope(z)
+        turn, found = normals(stream_key(0, "init"), 0, *z.shape), 0.0
+        for _ in range(POWER_ITERATIONS):
+            turn *= 1e-5 * np.sqrt(z.size) / np.linalg.norm(turn)
+            change = self._slope(z + turn)[0] - here
+            found = float(np.linalg.norm(change) / np.linalg.norm(turn))
+            turn = change if found > 0 else turn
+        return found
+
+    def _slope(self, z: Floats) -> tuple[Floats, float]:
+        self.evaluations += 1
+        return self.population.gradient(z)
+
+    def _smooth(self, state: FlowState, time: float) -> FlowState:
+        shape = state.z.shape
+
+        def velocity(t: float, y: Floats) -> Floats:
+            slope, _ = self._slope(y[:-1].reshape(shape))
+            rate = self.rate(t)
+            return np.append(-rate * slope.ravel(), rate * np.einsum("np,np->", slope, slope) / shape[0])
+
+        begin = np.append(state.z.ravel(), state.dissipated)
+        options = {"method": self.accuracy.method or "DOP853", "rtol": self.accuracy.rtol, "atol": self.accuracy.atol}
+        _, end = self._solve(velocity, state.time, time, begin, self.accuracy.max_step, options)
+        z = end[:-1].reshape(shape)
+        return replace(state, z=z, time=time, energy=self._slope(z)[1], dissipated=float(end[-1]))
+
+    def drift(self, z: Floats, begin: float, end: float, first: float | None) -> tuple[Floats, float]:
+        """The particles at ``end`` without noise, and a first step to try next; ``first`` is the one to try here."""
+        accuracy = self.accuracy
+
+        def velocity(t: float, y: Floats) -> Floats:
+            return -self.rate(t) * self._slope(y.reshape(z.shape))[0].ravel()
+
+        rtol = max(accuracy.rtol, DRIFT_SHARE * accuracy.time_tolerance)
+        options = {"method": accuracy.method or "RK45", "rtol": rtol, "atol": accuracy.atol * (rtol / accuracy.rtol)}
+        steps, after = self._solve(velocity, begin, end, z.ravel(), first or accuracy.max_step, options)
+        return after.reshape(z.shape), float(steps.max())
+
+    def _solve(
+        self,
+        velocity: Callable[[float, Floats], Floats],
+        begin: float,
+        end: float,
+        y: Floats,
+        first: float | None,
+        options: dict[str, Any],
+    ) -> tuple[Floats, Floats]:
+        """The steps that scipy's solve_ivp took, and what it found at the end."""
+        from scipy.integrate import solve_ivp
+
+        longest = np.inf if self.accuracy.max_step is None else self.accuracy.max_step
+        first = None if first is None else min(first, longest, end - begin)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = solve_ivp(velocity, (begin, end), y, first_step=first, max_step=longest, **options)
+        if not found.success:
+            raise MfsymError(f"the flow cannot go on from t = {found.t[-1]:g}: {found.message} Try a smaller alpha")
+        return np.diff(found.t), found.y[:, -1]
+
+    def _noisy(self, start: FlowState, times: list[float]) -> Iterator[FlowState]:
+        """The states at increasing times; steps are halved until the weak error meets its tolerance."""
+        for before, after in pairwise([start.time, *times]):
+            _check_order(before, after)
+        yield from (start for time in times if time == start.time)
+        later = [time for time in times if time > start.time]
+        if later:
+            yield from self._split(start, later)
+
+    def _split(self, start: FlowState, times: list[float]) -> Iterator[FlowState]:
+        accuracy, (n, p) = self.accuracy, start.z.shape
+        path = BrownianPath(self.key, -(-(n // len(self.closure)) // 2), p)
+        grid = Grid(self, start.time, accuracy.noise_step, accuracy.time_tolerance)
+        parts = [2 ** (accuracy.level + k) for k in range(accuracy.halvings + 2)]
+        fine, error = course(self, path, grid, start.z, times, parts[0]), math.inf
+        for count in parts[1:]:
+            if not error <= accuracy.time_tolerance:
+                coarse, fine = fine, course(self, path, grid, start.z, times, count)
+                error = fine.error(coarse)
+        branches, order = Walk(self, path), self.population.order
+        for time, (k, pause) in zip(times, fine.asked, strict=True):
+            z = branches.branch(pause, time)
+            twins = tuple((fine.clouds[end], coarse.clouds[end]) for end in (k, k + 1))
+            state = FlowState(z, time, self.size(z)[1], start.dissipated, fine.forces[k], order)
+            yield replace(state, time_error=error, twins=twins)
+
+    def spread(self, increment: Floats, count: int) -> Floats:
+        """Noise (count, p) of all particles from an increment (rows, p) of the path.
+
+        Within the base particles the second half has the opposite noise of the first; images have the images of it.
+        """
+        base = count // len(self.closure)
+        noise = np.concatenate([increment, -increment])[:base]
+        noise = np.concatenate([noise @ matrix.T for matrix in self.closure])
+        return noise if self.noise_projector is None else noise @ self.noise_projector.T
+
+
+def _check_order(before: float, after: float) -> None:
+    if not after >= before:
+        raise MfsymError(f"times must increase, got {after} after {before}")

@@ -1,0 +1,259 @@
+"""How well a model predicts, and how far it is from equivariant: expectations over x with their errors.
+
+Maass Martínez & Fontbona 2024, section 2; ``mfsym.data.expectations`` says where the errors come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfsym.arguments import as_floats
+from mfsym.data.expectations import BUDGET, Columns, Estimate, Expectation, Integrands, expect
+from mfsym.data.losses import get_loss
+from mfsym.data.teachers import Data
+from mfsym.schemes import Orbit, Scheme
+from mfsym.streams import stream_key
+from mfsym.transport import second_moment
+
+Floats = NDArray[np.float64]
+
+LEAST_BUDGET = 1 << 13
+"""Nodes of quasi-Monte Carlo that averages over a large orbit may always use; BUDGET is divided by the orbit."""
+
+MOST_ROWS = 1 << 16
+"""Inputs whose predictions are kept while one model is judged."""
+
+_IDENTITY = 1e-9
+_UNKNOWN = Estimate(float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A scheme's model on a data law: everything about predictions, each number with its error.
+
+    risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
+    risk_bare : the same of the bare prediction Phi.
+    l2_symmetrisation : |model - Q_G model|.  l2_target : |model - f_*|.  l2_symmetrised_target : |model - Q_G f_*|.
+    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).  equivariance_error_group :
+    how far two rules for the integral over an infinite group differ there, 0 for a finite one; integrals over g are by
+    rules with other nodes than training's (``Scheme.judges``).
+    accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
+    over the nodes of the group other than the identity.
+    All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
+    NAME_error : the error of NAME as an integral over x (``mfsym.data.expectations``); that over g is not in it. 0 on a
+    finite sample, which is its own law.  method : how the risk was integrated, in words.
+    """
+
+    risk: float
+    risk_bare: float
+    l2_symmetrisation: float
+    l2_target: float
+    l2_symmetrised_target: float
+    equivariance_error: float
+    equivariance_error_group: float
+    accuracy: float
+    accuracy_moved: float
+    risk_error: float
+    risk_bare_error: float
+    l2_symmetrisation_error: float
+    l2_target_error: float
+    l2_symmetrised_target_error: float
+    equivariance_error_error: float
+    method: str
+
+
+def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic") -> Evaluation:
+    """The Evaluation of particles z (N, p) trained by a scheme on a data law.
+
+    order : nodes per dimension of a product rule, instead of the rules that ``mfsym.data.expectations`` chooses.
+    """
+    scheme, data, z = _remembering(scheme), copy(data), as_floats(z, "particles")
+    data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
+    losses, squares = integrands(scheme, data, z, loss)
+    own, copies = expect(data, losses, order), sum(len(orbit.weights) for orbit in scheme.judges)
+    rest = expect(data, squares, order, budget=max(LEAST_BUDGET, BUDGET // copies))
+    norms = {
+        "l2_symmetrisation": _root(rest, 0),
+        "l2_target": _root(own, 2) if data.has_target else _UNKNOWN,
+        "l2_symmetrised_target": _root(rest, 2) if data.has_target else _UNKNOWN,
+        "equivariance_error": _root(rest, 1),
+    }
+    classes = data.classes is not None
+    defects = np.sqrt(np.maximum(rest.value[-len(scheme.judges) :], 0.0))
+    return Evaluation(
+        risk=float(own.value[0]),
+        risk_bare=float(own.value[1]),
+        equivariance_error_group=float(defects.max() - defects.min()),
+        accuracy=float(rest.value[3]) if classes else float("nan"),
+        accuracy_moved=float(rest.value[4]) if classes else float("nan"),
+        risk_error=float(own.error[0]),
+        risk_bare_error=float(own.error[1]),
+        method=own.method,
+        **{name: float(found) for name, found in norms.items()},
+        **{f"{name}_error": found.error for name, found in norms.items()},
+    )
+
+
+def risks(
+    scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic"
+) -> tuple[Estimate, Estimate]:
+    """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy).
+
+    Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
+    """
+    found = expect(data, _losses(_remembering(scheme), as_floats(z, "particles"), loss), order)
+    model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
+    return model, bare
+
+
+def integrands(scheme: Scheme, data: Data, z: ArrayLike, loss: str = "quadratic") -> tuple[Integrands, Integrands]:
+    """What ``evaluate`` integrates over the data: losses, then squares of distances, (Q, m) each.
+
+    Losses of the scheme's model and of Phi, and |model - y|^2; then |model - Q_G model|^2, the squared equivariance
+    error and, where f_* is known, |model - Q_G f_*|^2.
+    """
+    return _losses(scheme, z, loss), _symmetries(scheme, data, z)
+
+
+def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
+    """What a scheme minimises, its population risk plus tau E|z|^2, and the two of ``risks``, by one rule.
+
+    The population risk is that of the scheme's model on the data as it presents them: for data augmentation on their
+    orbits. Particles z (N, p); the quadratic loss.
+    """
+    scheme, z = _remembering(scheme), as_floats(z, "particles")
+    own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        found = losses(x, y)
+        return Columns(np.column_stack([own(x, y), found.values[:, :2]]), found.fields)
+
+    found = expect(data, columns)
+    energy, model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(3))
+    return Estimate(energy + tau * second_moment(z), energy.error, found.method), model, bare
+
+
+def _presented(scheme: Scheme, z: ArrayLike) -> Callable[[Floats, Floats], Floats]:
+    """(Q,): the squared error of the model that trains, averaged over what the scheme makes of each sample."""
+    particles, unit = scheme.particles(z), scheme.unit
+
+    def squares(x: Floats, y: Floats) -> Floats:
+        lifted = scheme.lift(x[None], y[None], stream_key(0, "haar"), 0)
+        count, nodes = lifted.x.shape[1:3]
+        phi = unit.predict(lifted.x.reshape(-1, unit.d), particles).reshape(count, nodes, unit.c)
+        model = np.einsum("k,kij,bki->bj", lifted.node_weights, lifted.rho_y, phi)
+        weighted = lifted.sample_weights * len(x) * _squares(model, lifted.y[0])
+        return np.asarray(weighted.reshape(len(x), -1).sum(axis=1))
+
+    return squares
+
+
+def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
+    """Losses of the scheme's model and of Phi, and |model - y|^2."""
+    values = _squares if loss == "quadratic" else get_loss(loss).values
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model, bare = scheme.read(x, z), scheme.unit.predict(x, z)
+        found = np.stack([values(model, y), values(bare, y), _squares(model, y)], axis=1)
+        return Columns(found, (model, bare))
+
+    return columns
+
+
+def _symmetries(scheme: Scheme, data: Data, z: ArrayLike) -> Integrands:
+    """Squares |model - Q_G model|^2, over the orbit, |model - Q_G f_*|^2; then shares of classes, where there are.
+
+    Last come the squares over the orbit by each of ``scheme.judges``, whose mean is the second column.
+    """
+    orbit, *others = scheme.judges
+
+    def columns(x: Floats, y: Floats) -> Columns:
+        model = scheme.read(x, z)
+        table = orbit.table(lambda points: scheme.read(points, z), x)
+        averaged = np.einsum("k,kqc->qc", orbit.weights, table)
+        tables = [table, *(other.table(lambda points: scheme.read(points, z), x) for other in others)]
+        spreads = [_spread(each, one - model) for each, one in zip(scheme.judges, tables, strict=True)]
+        found = [_squares(model, averaged), np.mean(spreads, axis=0)]
+        if data.has_target:
+            found.append(_squares(model, orbit.average(data.target, x)))
+        if data.classes is not None:
+            found += [np.zeros(len(x))] * (3 - len(found))
+            found += [(_classes(model) == _classes(y)).astype(np.float64), _moved_shares(orbit, table, y)]
+        return Columns(np.stack([*found, *spreads], axis=1), (model,))
+
+    return columns
+
+
+def _spread(orbit: Orbit, gap: Floats) -> Floats:
+    """(Q,): the mean over an orbit of the squares of gap (K, Q, c)."""
+    return np.asarray(np.einsum("k,kqc,kqc->q", orbit.weights, gap, gap))
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """(Q,): |a - b|^2 row by row."""
+    gap = a - b
+    return np.asarray(np.einsum("qc,qc->q", gap, gap))
+
+
+def _root(found: Expectation, k: int) -> Estimate:
+    """The square root of the k-th expectation, with its error."""
+    square, error = max(float(found.value[k]), 0.0), float(found.error[k])
+    root = np.sqrt(square)
+    return Estimate(root, error / max(root + np.sqrt(square + error), 1e-300), found.method)
+
+
+class _Remembered:
+    """A function of inputs x (Q, d) that keeps what it found, for the first MOST_ROWS inputs."""
+
+    def __init__(self, function: Callable[..., Floats]) -> None:
+        self._function, self._rows, self._known = function, 0, dict[tuple[bytes, ...], Floats]()
+
+    def __call__(self, x: Floats, *others: ArrayLike) -> Floats:
+        key = tuple(np.asarray(part, dtype=np.float64).tobytes() for part in (x, *others))
+        found = self._known.get(key)
+        if found is None:
+            found = self._function(x, *others)
+            if self._rows < MOST_ROWS:
+                self._rows += len(x)
+                self._known[key] = found
+        return found
+
+
+def _remembering(scheme: Scheme) -> Scheme:
+    """The same scheme on a unit that keeps its predictions: an orbit asks for the same ones several times."""
+    same, unit = copy(scheme), copy(scheme.unit)
+    unit.predict = _Remembered(unit.predict)  # type: ignore[method-assign, assignment]
+    same.unit = unit
+    return same
+
+
+def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
+    """Share of the weights (Q,) where prediction (Q, c) names the class of y (Q, c): largest entry, or sign if c = 1.
+
+    >>> accuracy([[0.1, 0.7], [0.9, 0.2]], [[0.0, 1.0], [0.0, 1.0]], [0.5, 0.5])
+    0.5
+    """
+    named, true = _classes(as_floats(prediction, "prediction")), _classes(as_floats(y, "y"))
+    return float(as_floats(weights, "weights")[named == true].sum())
+
+
+def _classes(values: Floats) -> NDArray[np.intp]:
+    if values.shape[1] == 1:
+        return (values[:, 0] > 0.0).astype(np.intp)
+    return np.argmax(values, axis=1)
+
+
+def _moved_shares(orbit: Orbit, table: Floats, y: Floats) -> Floats:
+    """(Q,): share of the nodes k other than the identity where the class of rho_hat_k y is named at rho_k x.
+
+    table : (K, Q, c), rho_hat_k^T model(rho_k x).
+    """
+    still = np.abs(orbit.nodes_x - np.eye(orbit.nodes_x.shape[1])).max(axis=(1, 2)) < _IDENTITY
+    nodes = np.flatnonzero(~still) if not still.all() else np.arange(len(still))
+    named = [_classes(table[k] @ orbit.nodes_y[k].T) == _classes(y @ orbit.nodes_y[k].T) for k in nodes]
+    return np.asarray(np.average(np.array(named, dtype=np.float64), axis=0, weights=orbit.weights[nodes]))

@@ -1,0 +1,60 @@
+"""Import paths of modules that have moved: each is the module at its present place, so that users' scripts go on."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+PACKAGE = "mfsym."
+
+MOVED: dict[str, str] = {
+    **{name: f"runtime.{name}" for name in ("caches", "executors", "progress", "provenance", "scripts")},
+    **{name: f"data.{name}" for name in ("datasets", "expectations", "inputs", "losses", "nets", "teachers")},
+    **{name: f"metrics.{name}" for name in ("nulls", "orbit_laws")},
+    **{name: f"dynamics.{name}" for name in ("precision", "resnets")},
+    **{name: f"discovery.{name}" for name in ("controls", "residuals", "searches", "traces")},
+    **{name: f"experiments.{name}" for name in ("convergence", "counterexample", "limits", "movies", "warmups")},
+    "configurations.studies": "configurations.discoveries",
+    "flows.dynamics": "flows.mean_field",
+    "flows.limits": "flows.limit_laws",
+    "representations.irreps": "representations.harmonics",
+    "studies": "discovery.frequencies",
+    "transport.clouds": "transport.atoms",
+}
+"""Former place to present place, both below the package."""
+
+
+class _Same(Loader):
+    """Loads a former path as the module at its present place."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module itself."""
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is run again; the module keeps the name of its present place."""
+        module.__spec__ = self._spec
+
+
+class _FormerPaths(MetaPathFinder):
+    """Finds the modules of ``MOVED``."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A specification of the module at its present place; None for any other name."""
+        place = MOVED.get(fullname.removeprefix(PACKAGE)) if fullname.startswith(PACKAGE) else None
+        return None if place is None else ModuleSpec(fullname, _Same(importlib.import_module(PACKAGE + place)))
+
+
+def keep_former_paths() -> None:
+    """Let former import paths work in this process."""
+    if not any(isinstance(finder, _FormerPaths) for finder in sys.meta_path):
+        sys.meta_path.append(_FormerPaths())
