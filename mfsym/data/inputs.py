@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri, roots_hermitenorm
 
 from mfsym.arguments import as_floats, as_number, as_whole
-from mfsym.callables import check_rows
+from mfsym.arguments.callables import check_rows
 from mfsym.data.nets import REPETITIONS, net_points
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_whole
-from mfsym.callables import check_rows, own_rows
+from mfsym.arguments.callables import check_rows, own_rows
 from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule, check_law
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
-from mfsym.callables import as_factors, check_schedule
+from mfsym.arguments.callables import as_factors, check_schedule
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import starts_in
 from mfsym.errors import MfsymError

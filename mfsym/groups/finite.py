@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.accuracy import ORTHOGONAL_TOLERANCE, rounding_of
+from mfsym.groups.accuracy import rounding_of
 from mfsym.groups.base import Elements, Floats, Group, Quadrature
 from mfsym.groups.closure import Finder
 from mfsym.groups.enumeration import enumerate_group, finder_of
 from mfsym.groups.snapping import relation_defect, snap
+from mfsym.representations.orthogonality import ORTHOGONAL_TOLERANCE
 from mfsym.streams import uniforms
 
 MAX_ORDER = 50_000
