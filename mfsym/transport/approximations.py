@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
-from mfsym.transport.atoms import Cloud, pair
+from mfsym.transport.atoms import PointCloud, pair
 from mfsym.transport.dense import dual_value, squared_distances
 from mfsym.transport.results import FloatArray, W2Result
 
@@ -48,7 +48,7 @@ def sinkhorn(
     )
 
 
-def _entropic(cost: FloatArray, a: Cloud, b: Cloud, epsilon: float) -> tuple[float, FloatArray, int]:
+def _entropic(cost: FloatArray, a: PointCloud, b: PointCloud, epsilon: float) -> tuple[float, FloatArray, int]:
     """Entropic transport cost (with its entropy term), the second potential, and the number of iterations."""
     import ot
 
@@ -60,8 +60,8 @@ def _entropic(cost: FloatArray, a: Cloud, b: Cloud, epsilon: float) -> tuple[flo
     if not np.isfinite(plan).all():
         raise TransportFailed("the Sinkhorn iteration must stay finite; raise regularisation")
     reference = a.mass()[:, None] * b.mass()[None, :]
-    held = plan > 0.0
-    entropy = float((plan[held] * np.log(plan[held] / reference[held])).sum())
+    positive = plan > 0.0
+    entropy = float((plan[positive] * np.log(plan[positive] / reference[positive])).sum())
     return float((plan * cost).sum()) + epsilon * entropy, epsilon * np.asarray(log["log_v"]), int(log["niter"])
 
 
@@ -97,7 +97,7 @@ def sliced(
     )
 
 
-def gelbrich_bound(a: Cloud, b: Cloud) -> float:
+def gelbrich_bound(a: PointCloud, b: PointCloud) -> float:
     """|mean difference|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) <= W2^2 (Gelbrich 1990), never negative."""
     means, covariances = [], []
     for cloud in (a, b):

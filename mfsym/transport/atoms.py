@@ -13,7 +13,7 @@ from mfsym.transport.ranges import check_range
 from mfsym.transport.results import FloatArray
 
 
-class Cloud(NamedTuple):
+class PointCloud(NamedTuple):
     """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1 up to rounding.
 
     given : the same weights before they were scaled, where there are any: the ratios that count.
@@ -47,22 +47,24 @@ def as_atoms(z: ArrayLike, name: str = "cloud") -> FloatArray:
     return atoms
 
 
-def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> Cloud:
+def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> PointCloud:
     """Atoms with weights, checked; weights are scaled to sum to 1, and equal ones become None."""
     atoms = as_atoms(z, name)
     if weights is None:
-        return Cloud(atoms, None)
+        return PointCloud(atoms, None)
     mass = np.ascontiguousarray(as_floats(weights, f"weights of {name}"))
     if mass.shape != atoms.shape[:1]:
         raise MfsymError(f"weights of {name} must have shape {atoms.shape[:1]}, got {mass.shape}")
     if not np.isfinite(mass).all() or (mass < 0.0).any() or mass.sum() <= 0.0:
         raise MfsymError(f"weights of {name} must be finite, non-negative and not all zero")
     if (mass == mass[0]).all():
-        return Cloud(atoms, None)
-    return Cloud(atoms, mass / mass.sum(), mass)
+        return PointCloud(atoms, None)
+    return PointCloud(atoms, mass / mass.sum(), mass)
 
 
-def pair(a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None) -> tuple[Cloud, Cloud]:
+def pair(
+    a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None
+) -> tuple[PointCloud, PointCloud]:
     """Both clouds of one distance, of the same dimension p."""
     first, second = as_cloud(a, weights_a, "the first cloud"), as_cloud(b, weights_b, "the second cloud")
     if first.z.shape[1] != second.z.shape[1]:

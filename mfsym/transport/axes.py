@@ -17,7 +17,7 @@ FLAT = 1e-9
 """Variance, relative to the whole, that counts as none."""
 
 
-def flat_axes(x: FloatArray, y: FloatArray) -> FloatArray | None:
+def principal_axes(x: FloatArray, y: FloatArray) -> FloatArray | None:
     """An orthogonal matrix Q (p, p): in x Q and y Q, what is flat lies along the axes. None where it is so already."""
     p = x.shape[1]
     spreads = []
@@ -32,7 +32,7 @@ def flat_axes(x: FloatArray, y: FloatArray) -> FloatArray | None:
     return axes
 
 
-def rounding_of_turn(near: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+def rounding_of_rotation(near: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """How much less |x_i - y_j|^2 may be than it is between atoms turned in float64, where that is at most near_i.
 
     near : (N,).  x : (N, p).  y : (M, p). A turn moves an atom by 4 p^1.5 units of rounding of its size at most.

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.atoms import Cloud
+from mfsym.transport.atoms import PointCloud
 from mfsym.transport.rationals import NORMAL, TOO_SMALL
 from mfsym.transport.repairs import exact_masses
 from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
@@ -26,13 +26,13 @@ from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 CERTIFIED = 1e-9
 """Largest relative gap that an exact method may return."""
 
-RULE = 1e-12
+NEGLIGIBLE = 1e-12
 """Rounding of the bounds, relative to W2^2, that they need not take in."""
 
 COINCIDE = 1e-24
 """Squared distance of two atoms, relative to their squared sizes, that is 0 up to rounding."""
 
-ROUNDING = 2.0**-53
+UNIT_ROUNDOFF = 2.0**-53
 """Relative error of one rounding."""
 
 UNDERFLOW = 2.0**-1074
@@ -45,7 +45,7 @@ WORK = 3 * 10**8
 """Entries of the cost matrix that this may read."""
 
 
-class Coupling(NamedTuple):
+class Candidate(NamedTuple):
     """What a solver found, in the clouds' own units."""
 
     method: str
@@ -53,13 +53,15 @@ class Coupling(NamedTuple):
     cost: FloatArray  # (E,) of the plan's pairs
     slack: FloatArray  # (E,) c_ij - u_i - v_j of the same
     potentials: tuple[FloatArray, FloatArray]
-    rounding: float  # what rounding may take from the lower bound, see ``rounding_of``
+    rounding: float  # what rounding may take from the lower bound, see ``rounding_error``
     exact: bool  # whether the masses have the ratios of the weights, up to rounding of each
     seconds: float = 0.0
     iterations: int = 0
 
 
-def certified(found: Coupling, a: Cloud, b: Cloud, costs: Callable[[], FloatArray] | None = None) -> W2Result:
+def certified(
+    found: Candidate, a: PointCloud, b: PointCloud, costs: Callable[[], FloatArray] | None = None
+) -> W2Result:
     """The result with its bounds; TransportFailed where they do not agree to CERTIFIED of the value.
 
     costs : makes the cost matrix (N, M), if it can be had. Small problems are asked for it whose bounds do not agree.
@@ -98,7 +100,7 @@ def agree(bounds: tuple[float, float]) -> bool:
     return upper - lower <= CERTIFIED * upper
 
 
-def bounds_of(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
+def bounds_of(found: Candidate, a: PointCloud, b: PointCloud) -> tuple[float, float]:
     """Upper and lower bound on W2^2; rounding counts where it is more than RULE of the value."""
     mass = found.plan.mass
     value = float(mass @ found.cost)
@@ -106,12 +108,12 @@ def bounds_of(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
     if not found.exact:
         excess, loss = marginal_errors(found, a, b)
         noise += loss
-    upper = value + excess if excess > RULE * value else value
-    lower = value - gap - (noise if noise > RULE * value else 0.0)
+    upper = value + excess if excess > NEGLIGIBLE * value else value
+    lower = value - gap - (noise if noise > NEGLIGIBLE * value else 0.0)
     return upper, min(max(lower, 0.0), upper)
 
 
-def rounding_of(u: FloatArray, v: FloatArray, a: Cloud, b: Cloud) -> float:
+def rounding_error(u: FloatArray, v: FloatArray, a: PointCloud, b: PointCloud) -> float:
     """What rounding may take from a lower bound whose u_i = min_j c_ij - v_j was computed in float64.
 
     A column j that could make u_i smaller has c_ij = u_i + v_j up to rounding, so c_ij <= u_i + max v; costs have a
@@ -123,10 +125,10 @@ def rounding_of(u: FloatArray, v: FloatArray, a: Cloud, b: Cloud) -> float:
     near, size = np.maximum(u + largest, 0.0), np.abs(u)
     total = (a.z.shape[1] + 4.0) * near + 3.0 * size
     underflow = a.z.shape[1] * UNDERFLOW
-    return 2.0 * ROUNDING * float(total.mean() if mass is None else mass @ total) + underflow
+    return 2.0 * UNIT_ROUNDOFF * float(total.mean() if mass is None else mass @ total) + underflow
 
 
-def marginal_errors(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
+def marginal_errors(found: Candidate, a: PointCloud, b: PointCloud) -> tuple[float, float]:
     """What the difference between a plan's marginals and the weights may add to the cost, and take from the bound.
 
     With residuals r, s of the rows and columns, mass that is too much or too little goes by way of one point m:
@@ -138,21 +140,23 @@ def marginal_errors(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
     excess, loss, rates = 0.0, 0.0, np.zeros(plan.mass.size)
     for cloud, atoms, potential in ((a, plan.rows, u), (b, plan.columns, v)):
         count = cloud.z.shape[0]
-        held, mass = np.bincount(atoms, plan.mass, count), exact_mass(cloud)
-        residual = np.abs(held - mass) + (4 + np.bincount(atoms, minlength=count)) * ROUNDING * np.maximum(held, mass)
+        carried, mass = np.bincount(atoms, plan.mass, count), exact_mass(cloud)
+        residual = np.abs(carried - mass) + (4 + np.bincount(atoms, minlength=count)) * UNIT_ROUNDOFF * np.maximum(
+            carried, mass
+        )
         excess += float(residual @ np.square(cloud.z - middle).sum(axis=1))
         loss += float(residual @ np.abs(potential))
-        rates += residual[atoms] / held[atoms]
+        rates += residual[atoms] / carried[atoms]
     return 3.0 * (excess + float((plan.mass * rates) @ found.cost)), loss
 
 
-def _with_masses(found: Coupling, masses: FloatArray) -> Coupling:
-    held = masses > 0.0
-    plan = Plan(found.plan.rows[held], found.plan.columns[held], masses[held])
-    return found._replace(plan=plan, cost=found.cost[held], slack=found.slack[held], exact=True)
+def _with_masses(found: Candidate, masses: FloatArray) -> Candidate:
+    carried = masses > 0.0
+    plan = Plan(found.plan.rows[carried], found.plan.columns[carried], masses[carried])
+    return found._replace(plan=plan, cost=found.cost[carried], slack=found.slack[carried], exact=True)
 
 
-def exact_mass(cloud: Cloud) -> FloatArray:
+def exact_mass(cloud: PointCloud) -> FloatArray:
     """Weights that sum to 1, each with a relative error of no more than 2 ROUNDING."""
     if cloud.weights is None:
         return cloud.mass()
@@ -161,7 +165,7 @@ def exact_mass(cloud: Cloud) -> FloatArray:
     return mass
 
 
-def _with_least_potentials(found: Coupling, cost: FloatArray, a: Cloud, b: Cloud) -> Coupling | None:
+def _with_least_potentials(found: Candidate, cost: FloatArray, a: PointCloud, b: PointCloud) -> Candidate | None:
     plan = found.plan
     potentials = least_potentials(cost, plan)
     if potentials is None:
@@ -169,7 +173,7 @@ def _with_least_potentials(found: Coupling, cost: FloatArray, a: Cloud, b: Cloud
     u, v = potentials
     pairs = cost[plan.rows, plan.columns]
     slack = pairs - v[plan.columns] - u[plan.rows]
-    return found._replace(cost=pairs, slack=slack, potentials=(u, v), rounding=rounding_of(u, v, a, b))
+    return found._replace(cost=pairs, slack=slack, potentials=(u, v), rounding=rounding_error(u, v, a, b))
 
 
 def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArray] | None:
@@ -190,7 +194,7 @@ def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArr
         steps = cost[changed] - u[changed, None]
         nearest = np.argmin(steps, axis=0)
         length = steps[nearest, np.arange(m)]
-        shorter = length < v - 4.0 * ROUNDING * (np.abs(length) + np.abs(u[changed][nearest]))
+        shorter = length < v - 4.0 * UNIT_ROUNDOFF * (np.abs(length) + np.abs(u[changed][nearest]))
         v[shorter] = length[shorter]
         raised = u.copy()
         np.maximum.at(raised, rows, pairs - v[columns])
@@ -198,7 +202,7 @@ def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArr
     return (cost - v).min(axis=1), v
 
 
-def coincide(plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> bool:
+def coincide(plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> bool:
     """Whether the atoms of every coupled pair coincide up to their own rounding, so that W2^2 is 0 up to that.
 
     cost : (E,) squared distances of the pairs.
@@ -209,7 +213,7 @@ def coincide(plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> bool:
     return bool((near | (x == y).all(axis=1)).all())
 
 
-def refuse_underflow(value: float, plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> None:
+def refuse_underflow(value: float, plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> None:
     """TransportFailed where a value is so small that digits are lost, unless it is 0; cost as in ``coincide``."""
     if value < NORMAL and not coincide(plan, a, b, cost):
         raise TransportFailed(TOO_SMALL.format(value))

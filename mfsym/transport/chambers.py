@@ -17,7 +17,7 @@ from mfsym.transport.results import FloatArray
 CLOSED = 1e-13
 """Error of a group's table up to which moving atoms leaves no trace in a distance. Others are taken as they are."""
 
-ASKED = 64
+SAMPLED = 64
 """Elements at most that are multiplied with all others: where these are no group, half of them or more would tell."""
 
 ROUNDS = 3
@@ -45,8 +45,8 @@ def is_closed(group: FloatArray) -> bool:
     c, d = in_general_position(group.shape[1])
     images = group @ c
     elements, size = np.sort(images @ d), float(np.linalg.norm(c) * np.linalg.norm(d))
-    asked = group if len(group) <= ASKED else group[bits(stream_key(0, "haar"), 0, ASKED, 1)[:, 0] % len(group)]
-    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ asked)
+    sampled = group if len(group) <= SAMPLED else group[bits(stream_key(0, "haar"), 0, SAMPLED, 1)[:, 0] % len(group)]
+    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ sampled)
 
 
 def stabiliser(group: FloatArray) -> FloatArray:
@@ -79,11 +79,11 @@ def folded(z: FloatArray, group: FloatArray) -> FloatArray:
     for element in np.unique(nearest):
         chosen = nearest == element
         moved[chosen] = z[chosen] @ group[element].T
-    _settle(moved, group)
+    _reflect_stragglers(moved, group)
     return moved
 
 
-def _settle(z: FloatArray, group: FloatArray) -> None:
+def _reflect_stragglers(z: FloatArray, group: FloatArray) -> None:
     """Reflect atoms (N, p), in place, at mirrors that they stand behind by less than the rounding of <c, z>.
 
     Of an atom with coordinates of very different size that sum tells nothing about the small ones. The sign of what one

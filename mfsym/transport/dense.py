@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.atoms import Cloud
-from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.atoms import PointCloud
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
 from mfsym.transport.kernels.lanes import WIDTH
 from mfsym.transport.results import FloatArray, Plan
 
@@ -27,10 +27,10 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
 def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     """As ``squared_distances``, with M filled up to a multiple of eight by columns that cost inf."""
     m, p = b.shape
-    turned = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
-    turned[:, :m] = b.T
-    costs = np.empty((a.shape[0], turned.shape[1]))
-    pair_costs(np.ascontiguousarray(a), turned, costs)
+    transposed = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
+    transposed[:, :m] = b.T
+    costs = np.empty((a.shape[0], transposed.shape[1]))
+    pair_costs(np.ascontiguousarray(a), transposed, costs)
     return costs
 
 
@@ -58,11 +58,11 @@ def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
     if not np.isfinite(cost[:, :n].max()):
         raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
     u, v, columns = np.empty(n), np.empty(width), np.full(n, -1)
-    assign(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
+    jonker_volgenant(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
     return Plan(np.arange(n), columns, np.full(n, 1.0 / n)), (u, v[:n].copy()), n
 
 
-def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, Potentials, int]:
+def solve_network_simplex(cost: FloatArray, a: PointCloud, b: PointCloud) -> tuple[Plan, Potentials, int]:
     """The best coupling of weighted clouds for a cost matrix (N, M), by POT, with potentials that prove it."""
     import ot
 
@@ -79,6 +79,6 @@ def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, P
     return Plan(rows, columns, coupling[rows, columns]), ((cost - v).min(axis=1), v), int(log.get("n_iter", 0))
 
 
-def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: Cloud, b: Cloud) -> float:
+def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: PointCloud, b: PointCloud) -> float:
     """Sum of the potentials under the masses: a lower bound on the transport cost where u_i + v_j <= c_ij."""
     return float(a.mass() @ u + b.mass() @ v)

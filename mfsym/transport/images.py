@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.certificates import COINCIDE, ROUNDING
+from mfsym.transport.certificates import COINCIDE, UNIT_ROUNDOFF
 from mfsym.transport.rationals import NORMAL
 from mfsym.transport.results import FloatArray, W2Result
 
@@ -42,7 +42,7 @@ def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: Float
     x, y = a[plan.rows], b[plan.columns]
     size = np.square(x).sum(axis=1) + np.square(y).sum(axis=1)
     square = float(plan.mass @ size)
-    moved = (p + 2.0) * 4.0 * ROUNDING * square**0.5
+    moved = (p + 2.0) * 4.0 * UNIT_ROUNDOFF * square**0.5
     least = size[size > 0.0].min(initial=np.inf)
     if 2.0 * moved * result.value + moved**2 <= IMAGES * result.w2_squared or square <= FAR**2 * least:
         return result

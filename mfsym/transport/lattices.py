@@ -10,17 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.transport.gaussians import FLAT
-from mfsym.transport.kernels.packs import Columns, Problem
+from mfsym.transport.kernels.packs import ColumnTree, SolverState
 from mfsym.transport.results import FloatArray
 
 COARSE = 0.01
 """Unit of the costs, in squared distances between neighbours, from which ties shape the problem."""
 
-TIED = 64
+TIED_LIST_LENGTH = 64
 """Room on a row's list: all columns that tie should find it."""
 
 
-def lattice_unit(x: FloatArray, columns: Columns) -> float:
+def lattice_unit(x: FloatArray, columns: ColumnTree) -> float:
     """Unit 2 q^2 of the costs for coordinates in q Z, q a power of two as large as can be; 0 where q is too small."""
     least = COARSE * spacing(x) ** 2
     unit = 2.0
@@ -42,7 +42,7 @@ def spacing(x: FloatArray) -> float:
     return float(side * x.shape[0] ** (-1.0 / variances.size))
 
 
-def round_duals(problem: Problem, y: FloatArray, unit: float) -> None:
+def round_duals(state: SolverState, y: FloatArray, unit: float) -> None:
     """Move the duals to where |y_j|^2 - v_j are the nearest multiples of the unit. y : (M, p)."""
-    squares, v = np.square(y).sum(axis=1), problem.columns.v
+    squares, v = np.square(y).sum(axis=1), state.columns.v
     v[:] = squares - unit * np.rint((squares - v) / unit)

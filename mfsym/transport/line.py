@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.atoms import Cloud
-from mfsym.transport.certificates import Coupling, certified
-from mfsym.transport.masses import units_of
-from mfsym.transport.rationals import whole_masses
+from mfsym.transport.atoms import PointCloud
+from mfsym.transport.certificates import Candidate, certified
+from mfsym.transport.masses import masses_in_units
+from mfsym.transport.rationals import integer_masses
 from mfsym.transport.results import FloatArray, IntArray, Plan, W2Result
 
 
-def sort(a: Cloud, b: Cloud) -> W2Result:
+def sort(a: PointCloud, b: PointCloud) -> W2Result:
     """Squared W2 of clouds (N, 1) and (M, 1), whose weights are counted in units where these are fine enough."""
     started = time.perf_counter()
     orders = np.argsort(a.z[:, 0], kind="stable"), np.argsort(b.z[:, 0], kind="stable")
@@ -31,18 +31,20 @@ def sort(a: Cloud, b: Cloud) -> W2Result:
     return replace(result, seconds=time.perf_counter() - started)
 
 
-def _increasing(a: Cloud, b: Cloud, orders: tuple[IntArray, IntArray], exact: bool = False) -> Coupling:
+def _increasing(a: PointCloud, b: PointCloud, orders: tuple[IntArray, IntArray], exact: bool = False) -> Candidate:
     """The increasing coupling, with masses in units or, for ``exact``, in Python's integers."""
     uniform = a.weights is None and b.weights is None
     if uniform and a.z.shape == b.z.shape:
         i = j = np.arange(a.z.shape[0])
         mass = a.mass()
     else:
-        masses = [np.array(each, dtype=object) for each in whole_masses(a, b)] if exact else list(units_of(a, b))
+        masses = (
+            [np.array(each, dtype=object) for each in integer_masses(a, b)] if exact else list(masses_in_units(a, b))
+        )
         i, j, units = _staircase(masses[0][orders[0]], masses[1][orders[1]])
         mass = (units / masses[0].sum()).astype(np.float64)
     plan = Plan(orders[0][i], orders[1][j], mass)
-    return Coupling(
+    return Candidate(
         method="sort",
         plan=plan,
         cost=np.square(a.z[plan.rows, 0] - b.z[plan.columns, 0]),

@@ -7,12 +7,12 @@ import functools
 import numpy as np
 
 from mfsym.accelerate import JIT_DISABLED
-from mfsym.transport.kernels.augmenting_paths import finish
-from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.initialisers import TransportProblem, initialise_duals, prepare
+from mfsym.transport.kernels.augmenting_paths import augment_all
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
 from mfsym.transport.kernels.lanes import WIDTH
-from mfsym.transport.packs import forest_of
-from mfsym.transport.solver import LISTED, SHARE, descend, solve
-from mfsym.transport.starts import Transport, laid_out, set_start
+from mfsym.transport.packs import empty_paths
+from mfsym.transport.solver import LIST_LENGTH, SHARE, epsilon_scaling, solve
 
 
 @functools.cache
@@ -23,7 +23,7 @@ def load_dense() -> None:
     costs, row, columns = np.empty((1, WIDTH)), np.full(1, -1), np.full((1, WIDTH), np.inf)
     columns[0, 0] = 1.0
     pair_costs(np.zeros((1, 1)), columns, costs)
-    assign(costs, np.empty(WIDTH), np.empty(1), row.copy(), row, np.empty((5, WIDTH)))
+    jonker_volgenant(costs, np.empty(WIDTH), np.empty(1), row.copy(), row, np.empty((5, WIDTH)))
 
 
 @functools.cache
@@ -41,9 +41,9 @@ def load_auction() -> None:
         return
     load_dense()
     line, ones = np.arange(4.0)[:, None], np.ones(4, dtype=np.int64)
-    task = Transport(line, 2.5 * line, ones, ones)
-    solve(task)
-    ordered, problem, _, _ = laid_out(task)
-    set_start(problem, ordered, None, descend)
-    descend(problem)
-    finish(SHARE, LISTED, problem, forest_of(4, 4))
+    problem = TransportProblem(line, 2.5 * line, ones, ones)
+    solve(problem)
+    ordered, state, _, _ = prepare(problem)
+    initialise_duals(state, ordered, None, epsilon_scaling)
+    epsilon_scaling(state)
+    augment_all(SHARE, LIST_LENGTH, state, empty_paths(4, 4))

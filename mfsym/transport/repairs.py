@@ -7,12 +7,12 @@ from math import lcm
 
 import numpy as np
 
-from mfsym.transport.atoms import Cloud
-from mfsym.transport.rationals import whole_masses
+from mfsym.transport.atoms import PointCloud
+from mfsym.transport.rationals import integer_masses
 from mfsym.transport.results import FloatArray, Plan
 
 
-def in_whole_units(plan: Plan, a: Cloud, b: Cloud) -> tuple[Plan, bool]:
+def in_units(plan: Plan, a: PointCloud, b: PointCloud) -> tuple[Plan, bool]:
     """A plan between uniform clouds in whole units of their common mass, and whether its sums are then exact.
 
     Masses of clouds with weights stay as they are, and so do those that rounding to units does not mend.
@@ -25,16 +25,16 @@ def in_whole_units(plan: Plan, a: Cloud, b: Cloud) -> tuple[Plan, bool]:
     rows, columns = np.bincount(plan.rows, units, n), np.bincount(plan.columns, units, m)
     if (rows != total // n).any() or (columns != total // m).any():
         return plan, False
-    held = units > 0.0
-    return Plan(plan.rows[held], plan.columns[held], units[held] / total), True
+    positive = units > 0.0
+    return Plan(plan.rows[positive], plan.columns[positive], units[positive] / total), True
 
 
-def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
+def exact_masses(plan: Plan, a: PointCloud, b: PointCloud) -> FloatArray | None:
     """Masses (E,) of the same pairs, whose sums are the weights exactly before each is rounded; None if there are none.
 
     Masses change along a spanning forest of the pairs, from its leaves to its roots, in whole numbers.
     """
-    supply, demand = whole_masses(a, b)
+    supply, demand = integer_masses(a, b)
     total, n = sum(supply), len(supply)
     need, ends = supply + demand, (plan.rows.tolist(), (plan.columns + n).tolist())
     flow = []
@@ -43,7 +43,7 @@ def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
         flow.append(numerator * total // denominator)
         need[i] -= flow[-1]
         need[j] -= flow[-1]
-    for node, edge, parent in reversed(_forest(ends, len(need))):
+    for node, edge, parent in reversed(_spanning_forest(ends, len(need))):
         if edge < 0:
             if need[node]:
                 return None
@@ -55,12 +55,12 @@ def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
     return np.array([mass / total for mass in flow])
 
 
-def _forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
+def _spanning_forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
     """Every node of the graph of pairs with the edge to its parent and the parent, roots (edge -1) before others."""
-    beside: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    neighbours: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for edge, (i, j) in enumerate(zip(*ends, strict=True)):
-        beside[i].append((edge, j))
-        beside[j].append((edge, i))
+        neighbours[i].append((edge, j))
+        neighbours[j].append((edge, i))
     order: list[tuple[int, int, int]] = []
     seen = [False] * count
     for root in range(count):
@@ -72,7 +72,7 @@ def _forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, in
         while front < len(order):
             node = order[front][0]
             front += 1
-            for edge, other in beside[node]:
+            for edge, other in neighbours[node]:
                 if not seen[other]:
                     seen[other] = True
                     order.append((other, edge, node))

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, TransportFailed
-from mfsym.transport.atoms import Cloud, as_atoms, pair
+from mfsym.transport.atoms import PointCloud, as_atoms, pair
 from mfsym.transport.chambers import folded, is_closed, stabiliser
-from mfsym.transport.distances import first_proved, quotient_candidates, w2
+from mfsym.transport.distances import first_certified, quotient_methods, w2
 from mfsym.transport.images import check_images
 from mfsym.transport.rationals import is_small, solve_rational
 from mfsym.transport.results import FloatArray, W2Result
@@ -84,19 +84,19 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
         return solve_rational(first, second, group)
 
 
-def _on_quotient(first: Cloud, second: Cloud, group: FloatArray) -> W2Result:
+def _on_quotient(first: PointCloud, second: PointCloud, group: FloatArray) -> W2Result:
     """The quotient distance by solvers in float64, which round the images of atoms."""
     started = time.perf_counter()
-    a, b, left = first, second, group
+    a, b, stabilising = first, second, group
     closed = is_closed(group)
     if closed:
-        a, b = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
-        left = stabiliser(group)
+        a, b = PointCloud(folded(first.z, group), None), PointCloud(folded(second.z, group), None)
+        stabilising = stabiliser(group)
     seconds = time.perf_counter() - started
-    if closed and len(left) == 1:
+    if closed and len(stabilising) == 1:
         result = w2(a.z, b.z)
     else:
-        result = first_proved(quotient_candidates(a, b), a, b, left)
+        result = first_certified(quotient_methods(a, b), a, b, stabilising)
     return check_images(replace(result, seconds=result.seconds + seconds), first.z, second.z, group)
 
 

@@ -12,14 +12,22 @@ from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import symmetrised_atoms, w2
 from mfsym.transport.atoms import as_cloud
 from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.kernels.auction import auction, release
-from mfsym.transport.kernels.augmenting_paths import grow, plant
-from mfsym.transport.kernels.couplings import held
-from mfsym.transport.kernels.fits import fit_bounds
-from mfsym.transport.kernels.lists import renew_all, spans
-from mfsym.transport.kernels.search import c_transform
-from mfsym.transport.kernels.tree import Span, at, bound_leaves, bound_parents, fill_leaves, tree_order
-from mfsym.transport.packs import LEAF, columns_of, forest_of, found_of, leaves_of, order_of, problem_of
+from mfsym.transport.kernels.auction import auction, withdraw_violations
+from mfsym.transport.kernels.augmenting_paths import dijkstra, set_roots
+from mfsym.transport.kernels.candidate_lists import search_all_lists, values_and_scales
+from mfsym.transport.kernels.couplings import assigned
+from mfsym.transport.kernels.dual_fits import fit_bounds
+from mfsym.transport.kernels.kd_tree import NodeRanges, bound_leaves, bound_parents, fill_leaves, index_of, tree_order
+from mfsym.transport.kernels.neighbour_search import c_transform
+from mfsym.transport.packs import (
+    LEAF_SIZE,
+    column_tree,
+    empty_paths,
+    initial_state,
+    kd_order,
+    leaf_counts,
+    search_buffers,
+)
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -31,33 +39,33 @@ def _costs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.square(x[:, None, :] - y[None, :, :]).sum(axis=2)
 
 
-def _problem(p: int = 3):
+def _state(p: int = 3):
     x, y = normals(KEY, 1, N, p), normals(KEY, 2, N, p)
-    x = np.ascontiguousarray(x[order_of(x)])
-    columns, order = columns_of(y, None)
+    x = np.ascontiguousarray(x[kd_order(x)])
+    columns, order = column_tree(y, None)
     columns.v[:] = -uniforms(KEY, 3, N, 1)[:, 0]
     fit_bounds(columns)
     ones = np.ones(N, dtype=np.int64)
-    return x, y[order], problem_of(x, columns, ones, ones.copy(), 20)
+    return x, y[order], initial_state(x, columns, ones, ones.copy(), 20)
 
 
 @pytest.mark.parametrize("p", [1, 2, 5])
 @pytest.mark.parametrize("n", [1, 15, 17, 130, N, 1100])
 def test_a_tree_holds_every_atom_once_in_leaves_of_even_size_and_boxes_hold_their_atoms(n, p):
-    columns, order = columns_of(normals(KEY, 4, n, p), None)
+    columns, order = column_tree(normals(KEY, 4, n, p), None)
     assert sorted(order) == list(range(n))
     points = normals(KEY, 4, n, p)[order]
     flat = columns.points.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p)
-    held = columns.column >= 0
-    assert sorted(columns.column[held]) == list(range(n))
-    assert np.array_equal(flat[held], points[columns.column[held]])
+    assigned = columns.column >= 0
+    assert sorted(columns.column[assigned]) == list(range(n))
+    assert np.array_equal(flat[assigned], points[columns.column[assigned]])
     assert np.array_equal(columns.column[columns.place[:, 0]], np.arange(n))
     low, high = (box.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p) for box in (columns.low, columns.high))
     leaves = columns.atoms[columns.first - 1 :]
-    assert leaves[leaves > 0].max() <= leaves[leaves > 0].min() + 1 <= LEAF + 1
+    assert leaves[leaves > 0].max() <= leaves[leaves > 0].min() + 1 <= LEAF_SIZE + 1
     for h in np.flatnonzero(columns.atoms):
         below = slice(columns.begin[h], columns.end[h])
-        assert held[below].sum() == columns.atoms[h]
+        assert assigned[below].sum() == columns.atoms[h]
         assert (flat[below] >= low[h]).all()
         assert (flat[below] <= high[h]).all()
 
@@ -65,7 +73,7 @@ def test_a_tree_holds_every_atom_once_in_leaves_of_even_size_and_boxes_hold_thei
 def test_a_tree_is_cut_as_often_as_it_has_leaves_each_time_at_the_middle_of_its_longest_side():
     """Slow twin: the same cuts by sorting."""
     points = normals(KEY, 5, 200, 3)
-    leaves, top = leaves_of(200)
+    leaves, top = leaf_counts(200)
 
     def cut(atoms: np.ndarray, first: int, last: int) -> list[set[int]]:
         if last - first == 1:
@@ -88,53 +96,55 @@ def test_leaves_are_filled_up_with_copies_and_boxes_are_those_of_their_atoms():
     assert list(owner[:8]) == [19, 18, 17, 16, 15, 14, -1, -1]
     places = flat.reshape(-1, 2, 8).transpose(0, 2, 1).reshape(-1, 2)
     assert np.array_equal(places[6:8], points[[19, 19]])
-    span = Span(np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int32))
+    span = NodeRanges(np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int64), np.zeros(16, dtype=np.int32))
     low, high = np.zeros(32), np.zeros(32)
     bound_leaves(flat, owner, 9, room, span, low, high)
     bound_parents(9, span, low, high)
     assert list(span.atoms) == [20, *[0] * 7, 6, 7, 7, *[0] * 5]
     assert (span.begin[0], span.end[0]) == (0, 24)
     for h, inside in ((0, points), (8, points[14:]), (10, points[:7])):
-        assert [low[at(h, axis, 2)] for axis in range(2)] == list(inside.min(axis=0))
-        assert [high[at(h, axis, 2)] for axis in range(2)] == list(inside.max(axis=0))
+        assert [low[index_of(h, axis, 2)] for axis in range(2)] == list(inside.min(axis=0))
+        assert [high[index_of(h, axis, 2)] for axis in range(2)] == list(inside.max(axis=0))
 
 
 def test_the_children_of_a_node_share_its_atoms():
-    columns, _ = columns_of(normals(KEY, 4, 1100, 3), None)
+    columns, _ = column_tree(normals(KEY, 4, 1100, 3), None)
     for h in range(1, columns.first):
         children = slice(8 * h, 8 * h + 8)
         assert columns.atoms[h - 1] == columns.atoms[children].sum()
-        assert columns.opened[h - 1] == (columns.atoms[children] > 0).sum()
+        assert columns.visible[h - 1] == (columns.atoms[children] > 0).sum()
         if columns.atoms[h - 1] > 0:
             assert columns.end[h - 1] == columns.end[children].max()
 
 
 def test_bounds_on_the_duals_hold_for_every_atom_of_every_node():
-    _, _, problem = _problem()
-    columns, p = problem.columns, 3
+    _, _, state = _state()
+    columns, p = state.columns, 3
     flat = columns.points.reshape(-1, p, 8).transpose(0, 2, 1).reshape(-1, p)
     for h in np.flatnonzero(columns.atoms):
-        curve, slope = ([each[at(h, axis, p)] for axis in range(p)] for each in (columns.curve, columns.slope))
+        quadratic, linear = (
+            [each[index_of(h, axis, p)] for axis in range(p)] for each in (columns.quadratic, columns.linear)
+        )
         for t in range(columns.begin[h], columns.end[h]):
             if columns.column[t] >= 0:
                 v = columns.v[columns.column[t]]
-                assert columns.worth[t] == v
-                assert v <= (np.array(curve) * flat[t] + slope) @ flat[t] + columns.level[h] + ROUNDOFF
+                assert columns.dual[t] == v
+                assert v <= (np.array(quadratic) * flat[t] + linear) @ flat[t] + columns.constant[h] + ROUNDOFF
 
 
 def test_the_c_transform_is_a_minimum_over_all_columns():
-    x, y, problem = _problem()
+    x, y, state = _state()
     u = np.full(N, np.inf)
-    c_transform(x, problem.columns, found_of(1), u)
-    expected = (_costs(x, y) - problem.columns.v).min(axis=1)
+    c_transform(x, state.columns, search_buffers(1), u)
+    expected = (_costs(x, y) - state.columns.v).min(axis=1)
     assert np.abs(u - expected).max() < ALGEBRA
 
 
 def test_lists_hold_the_cheapest_columns_and_certify_the_others():
-    x, y, problem = _problem()
-    renew_all(5, problem)
-    values = _costs(x, y) - problem.columns.v
-    lists = problem.lists
+    x, y, state = _state()
+    search_all_lists(5, state)
+    values = _costs(x, y) - state.columns.v
+    lists = state.lists
     for i in range(N):
         listed = lists.column[lists.start[i] : lists.start[i] + lists.size[i]]
         assert set(listed) == set(np.argsort(values[i])[:5])
@@ -143,31 +153,31 @@ def test_lists_hold_the_cheapest_columns_and_certify_the_others():
 
 
 def test_an_auction_lowers_duals_and_places_rows_within_epsilon_of_their_best():
-    x, y, problem = _problem()
-    renew_all(20, problem)
-    before = problem.columns.v.copy()
+    x, y, state = _state()
+    search_all_lists(20, state)
+    before = state.columns.v.copy()
     epsilon = 0.05
-    bids = auction(epsilon, 20, 50 * N, problem)
+    bids = auction(epsilon, 20, 50 * N, state)
     assert bids >= N
-    assert (problem.columns.v <= before).all()
-    values = _costs(x, y) - problem.columns.v
+    assert (state.columns.v <= before).all()
+    values = _costs(x, y) - state.columns.v
     placed = 0
     for i in range(N):
         for j in range(N):
-            if held(i, j, problem.market):
+            if assigned(i, j, state.coupling):
                 placed += 1
                 assert values[i, j] <= values[i].min() + epsilon + ALGEBRA
-    assert placed + int(problem.market.top[0]) == N
+    assert placed + int(state.coupling.queued[0]) == N
 
 
 def test_rows_dearer_than_epsilon_are_released_and_the_others_stay():
-    x, y, problem = _problem()
-    renew_all(20, problem)
-    auction(0.5, 20, 50 * N, problem)
-    values = _costs(x, y) - problem.columns.v
-    before = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
-    release(0.05, 20, problem)
-    after = {(i, j) for i, j in before if held(i, j, problem.market)}
+    x, y, state = _state()
+    search_all_lists(20, state)
+    auction(0.5, 20, 50 * N, state)
+    values = _costs(x, y) - state.columns.v
+    before = [(i, j) for i in range(N) for j in range(N) if assigned(i, j, state.coupling)]
+    withdraw_violations(0.05, 20, state)
+    after = {(i, j) for i, j in before if assigned(i, j, state.coupling)}
     dear = {(i, j) for i, j in before if values[i, j] > values[i].min() + 0.05 + ALGEBRA}
     assert dear
     assert not after & dear
@@ -175,22 +185,22 @@ def test_rows_dearer_than_epsilon_are_released_and_the_others_stay():
 
 
 def test_spans_are_the_best_value_and_the_distance_to_a_later_one():
-    x, y, problem = _problem()
-    renew_all(20, problem)
+    x, y, state = _state()
+    search_all_lists(20, state)
     u, span = np.empty(N), np.empty(N)
-    spans(4, problem, u, span)
-    values = np.sort(_costs(x, y) - problem.columns.v, axis=1)
+    values_and_scales(4, state, u, span)
+    values = np.sort(_costs(x, y) - state.columns.v, axis=1)
     assert np.abs(u - values[:, 0]).max() < ALGEBRA
     assert np.abs(span - (values[:, 4] - values[:, 0])).max() < ALGEBRA
 
 
 def test_a_forest_meets_free_mass_no_later_than_the_dearest_row_does():
-    x, y, problem = _problem()
-    renew_all(20, problem)
-    forest = forest_of(N, N)
-    plant(1, 4, problem, forest)
-    met = grow(1, problem, forest)
-    assert met <= (_costs(x, y) - problem.columns.v).min(axis=1).max() + ALGEBRA
+    x, y, state = _state()
+    search_all_lists(20, state)
+    paths = empty_paths(N, N)
+    set_roots(1, 4, state, paths)
+    met = dijkstra(1, state, paths)
+    assert met <= (_costs(x, y) - state.columns.v).min(axis=1).max() + ALGEBRA
 
 
 FAMILIES = {

@@ -18,16 +18,16 @@ from mfsym.metrics import rmd2_symmetrised
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import Plan, W2Result, distance_to_wi, quotient_w2, symmetrised_atoms, w2, w2_to_symmetrised
 from mfsym.transport.atoms import as_cloud
-from mfsym.transport.axes import flat_axes, rounding_of_turn
-from mfsym.transport.certificates import COINCIDE, Coupling, certified, least_potentials, marginal_errors
+from mfsym.transport.axes import principal_axes, rounding_of_rotation
+from mfsym.transport.certificates import COINCIDE, Candidate, certified, least_potentials, marginal_errors
 from mfsym.transport.chambers import folded
 from mfsym.transport.dense import squared_distances
 from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.kernels.augmenting_paths import finish
-from mfsym.transport.packs import columns_of, forest_of, problem_of
-from mfsym.transport.rationals import PAIRS, scaled, whole, whole_costs, whole_masses
-from mfsym.transport.repairs import exact_masses, in_whole_units
-from mfsym.transport.starts import renew_lists
+from mfsym.transport.initialisers import rebuild_lists
+from mfsym.transport.kernels.augmenting_paths import augment_all
+from mfsym.transport.packs import column_tree, empty_paths, initial_state
+from mfsym.transport.rationals import PAIRS, as_integers, integer_costs, integer_masses, scaled
+from mfsym.transport.repairs import exact_masses, in_units
 from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import compiled, sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
@@ -162,7 +162,7 @@ def test_what_marginals_miss_is_no_less_than_what_their_repair_costs():
         wrong = right * (1.0 + 0.05 * normals(KEY, 400 + step, n, 1)[:, 0])
         found, truth = w2(a, b, weights_a=wrong), w2(a, b, weights_a=right).w2_squared
         pairs = np.square(a[found.plan.rows] - b[found.plan.columns]).sum(axis=1)
-        coupling = Coupling("by hand", found.plan, pairs, 0.0 * pairs, found.potentials, 0.0, False)
+        coupling = Candidate("by hand", found.plan, pairs, 0.0 * pairs, found.potentials, 0.0, False)
         excess, loss = marginal_errors(coupling, as_cloud(a, right), as_cloud(b))
         assert found.w2_squared - loss <= truth <= found.w2_squared + excess
 
@@ -179,22 +179,22 @@ def test_plans_between_uniform_clouds_are_whole_units():
     a, b = as_cloud(normals(KEY, 13, 2, 2)), as_cloud(normals(KEY, 14, 3, 2))
     rows, columns = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2])
     rough = Plan(rows, columns, np.array([2.0, 1.0, 1.0, 2.0]) / 6.0 + 1e-15)
-    plan, exact = in_whole_units(rough, a, b)
+    plan, exact = in_units(rough, a, b)
     assert exact
     assert np.array_equal(plan.mass, np.array([2.0, 1.0, 1.0, 2.0]) / 6.0)
-    assert not in_whole_units(Plan(rows, columns, np.array([3.0, 1.0, 1.0, 1.0]) / 6.0), a, b)[1]
+    assert not in_units(Plan(rows, columns, np.array([3.0, 1.0, 1.0, 1.0]) / 6.0), a, b)[1]
 
 
 def test_whole_numbers_are_the_numbers_themselves():
     values = np.append(normals(KEY, 15, 20, 1)[:, 0] * 10.0 ** np.arange(-10, 10), [0.0, -0.0, 5e-324, 1e300])
-    found = whole(values.tolist())
+    found = as_integers(values.tolist())
     assert [Fraction(number) * Fraction(2) ** found.exponent for number in found.numbers] == [*map(Fraction, values)]
     x, y = normals(KEY, 16, 3, 2), normals(KEY, 17, 4, 2)
     for matrices in (None, cyclic(3).vector().matrices):
-        costs, exponent = whole_costs(x, y, matrices)
+        costs, exponent = integer_costs(x, y, matrices)
         twin = [[float(cost) for cost in line] for line in exact_costs(x, y, matrices)]
         assert [[scaled(cost, 1, exponent) for cost in line] for line in costs] == twin
-    supply, demand = whole_masses(as_cloud(x, [0.1, 0.2, 0.3]), as_cloud(y))
+    supply, demand = integer_masses(as_cloud(x, [0.1, 0.2, 0.3]), as_cloud(y))
     assert sum(supply) == sum(demand)
     assert len(set(demand)) == 1
 
@@ -250,18 +250,18 @@ def test_the_own_solver_ends_where_hundreds_of_columns_tie_in_rounding():
     a = normals(KEY, 19, n, 2)
     a[: n // 4] = [[1e30, 0.0]]
     images = symmetrised_atoms(a, cyclic(5).vector().matrices)
-    turned, by_way_of_the_middle = 2.0 - 2.0 * np.cos(2.0 * np.pi / 5.0), 2.0
-    _assert_proved(w2(a, images), 1e60 * 0.25 * (2.0 * turned + 2.0 * by_way_of_the_middle) / 5.0)
+    rotated, by_way_of_the_middle = 2.0 - 2.0 * np.cos(2.0 * np.pi / 5.0), 2.0
+    _assert_proved(w2(a, images), 1e60 * 0.25 * (2.0 * rotated + 2.0 * by_way_of_the_middle) / 5.0)
 
 
 @compiled
 def test_mass_that_finds_no_place_ends_the_finish():
     """More units wait than there is room for: no round moves any."""
     x, y = normals(KEY, 25, 3, 2), normals(KEY, 26, 2, 2)
-    columns, _ = columns_of(y, None)
-    problem = problem_of(x, columns, np.full(3, 1), np.full(2, 1), 4)
-    renew_lists(problem)
-    assert finish(0.5, 4, problem, forest_of(3, 2)) == -1
+    columns, _ = column_tree(y, None)
+    state = initial_state(x, columns, np.full(3, 1), np.full(2, 1), 4)
+    rebuild_lists(state)
+    assert augment_all(0.5, 4, state, empty_paths(3, 2)) == -1
 
 
 def test_a_plan_for_other_weights_is_not_accepted():
@@ -270,7 +270,7 @@ def test_a_plan_for_other_weights_is_not_accepted():
     found = w2(a, b)
     cost = squared_distances(a, b)
     pairs = cost[found.plan.rows, found.plan.columns]
-    coupling = Coupling("by hand", found.plan, pairs, 0.0 * pairs, found.potentials, 0.0, False)
+    coupling = Candidate("by hand", found.plan, pairs, 0.0 * pairs, found.potentials, 0.0, False)
     assert certified(coupling, as_cloud(a), as_cloud(b)).relative_gap <= 1e-9
     with pytest.raises(MfsymError, match="must agree"):
         certified(coupling, as_cloud(a, uniforms(KEY, 24, 20, 1)[:, 0] + 1.0), as_cloud(b), lambda: cost)
@@ -287,12 +287,12 @@ def _flat(step: int, n: int, far: float) -> np.ndarray:
 @pytest.mark.parametrize("far", [1.0, 1e6])
 def test_the_rounding_of_turned_coordinates_is_taken_in(far):
     a, b = _flat(31, 300, far), _flat(32, 300, far)
-    assert flat_axes(a, b) is not None
+    assert principal_axes(a, b) is not None
     result = solve_by_auction(as_cloud(a), as_cloud(b))
     _assert_proved(result, w2(a, b, method="dense").w2_squared)
     turn = np.linalg.qr(normals(KEY, 33, 4, 4))[0]
-    near, turned = squared_distances(a, b), squared_distances(a @ turn, b @ turn)
-    assert (np.abs(near - turned) <= np.array([rounding_of_turn(line, a, b) for line in turned.T]).T).all()
+    near, rotated = squared_distances(a, b), squared_distances(a @ turn, b @ turn)
+    assert (np.abs(near - rotated) <= np.array([rounding_of_rotation(line, a, b) for line in rotated.T]).T).all()
 
 
 FIRST_CALL = """

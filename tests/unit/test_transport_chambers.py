@@ -9,7 +9,7 @@ import pytest
 from mfsym.groups import cyclic, dihedral, signed_permutations, symmetric
 from mfsym.streams import normals, stream_key
 from mfsym.transport import quotient_w2, w2
-from mfsym.transport.chambers import ASKED, folded, in_general_position, is_closed, stabiliser
+from mfsym.transport.chambers import SAMPLED, folded, in_general_position, is_closed, stabiliser
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT
 
@@ -100,7 +100,7 @@ def test_one_element_without_its_group_is_no_group(order):
 
 def test_of_a_large_group_some_elements_are_asked():
     matrices = symmetric(5).permutation().matrices
-    assert len(matrices) > ASKED
+    assert len(matrices) > SAMPLED
     assert is_closed(matrices)
     assert not is_closed(matrices[:-1])
 
@@ -108,10 +108,10 @@ def test_of_a_large_group_some_elements_are_asked():
 def test_what_is_no_group_up_to_rounding_is_taken_as_it_is():
     matrices = dihedral(4).vector().matrices
     half = matrices[:5]
-    turned = matrices.copy()
-    turned[3] = matrices[3] @ np.array([[np.cos(1e-10), -np.sin(1e-10)], [np.sin(1e-10), np.cos(1e-10)]])
+    rotated = matrices.copy()
+    rotated[3] = matrices[3] @ np.array([[np.cos(1e-10), -np.sin(1e-10)], [np.sin(1e-10), np.cos(1e-10)]])
     a, b = normals(KEY, 4, N, 2), normals(KEY, 5, N, 2)
-    for given in (half, turned):
+    for given in (half, rotated):
         assert not is_closed(given)
         exact = ot.emd2([], [], _squares(a, b, given))
         assert abs(quotient_w2(a, b, given).w2_squared - exact) <= ROUNDOFF

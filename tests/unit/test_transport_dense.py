@@ -10,8 +10,8 @@ from mfsym.accelerate import JIT_DISABLED, exact
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
 from mfsym.transport.dense import padded_distances, solve_assignment, squared_distances
-from mfsym.transport.kernels.dense import assign, pair_costs
-from mfsym.transport.kernels.lanes import below, eight, keep, least, lowest, most, spread
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
+from mfsym.transport.kernels.lanes import at_most, broadcast, load, lowest_bit, maximum, minimum, store
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
 KEY = stream_key(19, "teacher")
@@ -19,11 +19,11 @@ KEY = stream_key(19, "teacher")
 
 @exact
 def _formula(a: np.ndarray, x: float, out: np.ndarray) -> int:
-    total = spread(x) - eight(a, 0)
-    total += 2.0 * eight(a, 8) * eight(a, 16) - x
-    total = least(most(total, -1.0), eight(a, 16) + 1.0)
-    keep(out, 8, total)
-    return below(total, eight(a, 0))
+    total = broadcast(x) - load(a, 0)
+    total += 2.0 * load(a, 8) * load(a, 16) - x
+    total = minimum(maximum(total, -1.0), load(a, 16) + 1.0)
+    store(out, 8, total)
+    return at_most(total, load(a, 0))
 
 
 def test_lanes_are_arrays_of_eight():
@@ -43,12 +43,12 @@ def test_lanes_of_other_than_contiguous_arrays_are_refused():
 
 @exact
 def _marks(a: np.ndarray, bound: float) -> int:
-    return below(eight(a, 0), bound)
+    return at_most(load(a, 0), bound)
 
 
 @exact
 def _lowest(mask: int) -> int:
-    return lowest(mask)
+    return lowest_bit(mask)
 
 
 def test_nan_is_below_nothing_and_infinity_below_itself():
@@ -110,7 +110,7 @@ def test_columns_past_the_last_row_stay_free():
     cost = np.full((3, 8), np.inf)
     cost[:, :3] = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]]
     u, v, column, row = np.empty(3), np.empty(8), np.full(3, -1), np.full(3, -1)
-    assign(cost, v, u, column, row, np.empty((5, 8)))
+    jonker_volgenant(cost, v, u, column, row, np.empty((5, 8)))
     assert list(column) == list(row) == [2, 1, 0]
     assert (cost[:, :3] - v[:3] >= u[:, None] - ALGEBRA).all()
     assert u.sum() + v[:3].sum() == pytest.approx(10.0, rel=ALGEBRA)

@@ -11,38 +11,38 @@ from scipy.optimize import linprog
 from mfsym.accelerate import exact
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import w2
-from mfsym.transport.axes import flat_axes
-from mfsym.transport.kernels.auction import auction, release
+from mfsym.transport.axes import principal_axes
+from mfsym.transport.kernels.auction import auction, withdraw_violations
 from mfsym.transport.kernels.augmenting_paths import (
-    close_column,
-    finish,
-    forget,
-    grow,
-    harvest,
-    note_goal,
-    open_column,
-    plant,
+    augment,
+    augment_all,
+    dijkstra,
+    hide_column,
+    record_sink,
+    reset,
+    set_roots,
+    show_column,
 )
+from mfsym.transport.kernels.binary_heap import Heap, clear, pop, push
 from mfsym.transport.kernels.blocking_flows import saturate
-from mfsym.transport.kernels.bounds import child_bounds
-from mfsym.transport.kernels.couplings import evict, give, held, take
-from mfsym.transport.kernels.fits import (
+from mfsym.transport.kernels.candidate_lists import search_all_lists
+from mfsym.transport.kernels.couplings import assign, assigned, evict, withdraw
+from mfsym.transport.kernels.dual_bounds import child_bounds
+from mfsym.transport.kernels.dual_fits import (
+    centre_and_radius,
+    copy_dual,
     feature,
     fit_bounds,
-    frame_of_box,
     normal_equations,
-    rest_of_dual,
-    show_dual,
+    residual_dual,
     solve_in_place,
 )
-from mfsym.transport.kernels.heap import Heap, clear, pop, push
-from mfsym.transport.kernels.lanes import keep
-from mfsym.transport.kernels.lists import renew_all
-from mfsym.transport.kernels.packs import Columns, Problem
-from mfsym.transport.kernels.search import nearest
-from mfsym.transport.kernels.sinkhorn import Pairs, sweep
-from mfsym.transport.kernels.tree import at
-from mfsym.transport.packs import columns_of, forest_of, found_of, order_of, problem_of
+from mfsym.transport.kernels.kd_tree import index_of
+from mfsym.transport.kernels.lanes import store
+from mfsym.transport.kernels.neighbour_search import nearest
+from mfsym.transport.kernels.packs import ColumnTree, SolverState
+from mfsym.transport.kernels.sinkhorn import NearPairs, sinkhorn_sweeps
+from mfsym.transport.packs import column_tree, empty_paths, initial_state, kd_order, search_buffers
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -55,97 +55,97 @@ def _costs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.square(x[:, None, :] - y[None, :, :]).sum(axis=2)
 
 
-def _problem(matrices: np.ndarray | None = None, masses: tuple[int, ...] = (1,)) -> tuple[Problem, np.ndarray]:
+def _state(matrices: np.ndarray | None = None, masses: tuple[int, ...] = (1,)) -> tuple[SolverState, np.ndarray]:
     """A problem with rough duals and all lists searched, and its costs (N, M)."""
     x, y = normals(KEY, 1, N, P), normals(KEY, 2, N, P)
-    x = np.ascontiguousarray(x[order_of(x)])
-    columns, order = columns_of(y, matrices)
+    x = np.ascontiguousarray(x[kd_order(x)])
+    columns, order = column_tree(y, matrices)
     columns.v[:] = -uniforms(KEY, 3, N, 1)[:, 0]
     fit_bounds(columns)
     units = np.resize(np.array(masses, dtype=np.int64), N)
-    problem = problem_of(x, columns, units, units[::-1].copy(), 10)
-    renew_all(10, problem)
+    state = initial_state(x, columns, units, units[::-1].copy(), 10)
+    search_all_lists(10, state)
     group = np.eye(P)[None] if matrices is None else matrices
-    return problem, np.min([_costs(x, y[order] @ m.T) for m in group], axis=0)
+    return state, np.min([_costs(x, y[order] @ m.T) for m in group], axis=0)
 
 
-def _assert_lists_certify(problem: Problem, costs: np.ndarray) -> None:
-    values, lists = costs - problem.columns.v, problem.lists
+def _assert_lists_certify(state: SolverState, costs: np.ndarray) -> None:
+    values, lists = costs - state.columns.v, state.lists
     for i in range(N):
         listed = lists.column[lists.start[i] : lists.start[i] + lists.size[i]]
         others = np.delete(values[i], listed)
         assert others.size == 0 or others.min() >= lists.tau[i] - ROUNDOFF
 
 
-def _assert_masses_balance(problem: Problem, supply: np.ndarray, demand: np.ndarray) -> None:
-    flows = np.array([[held(i, j, problem.market) for j in range(N)] for i in range(N)])
-    assert np.array_equal(flows.sum(axis=1) + problem.market.deficit, supply)
-    assert np.array_equal(flows.sum(axis=0) + problem.market.free, demand)
+def _assert_masses_balance(state: SolverState, supply: np.ndarray, demand: np.ndarray) -> None:
+    flows = np.array([[assigned(i, j, state.coupling) for j in range(N)] for i in range(N)])
+    assert np.array_equal(flows.sum(axis=1) + state.coupling.excess, supply)
+    assert np.array_equal(flows.sum(axis=0) + state.coupling.residual, demand)
 
 
 @pytest.mark.parametrize("masses", [(1,), (3, 1, 2)])
 def test_duals_only_decrease_and_lists_stay_certificates(masses):
     """The invariant of the whole solver, after every phase, for whole and for split masses."""
-    problem, costs = _problem(masses=masses)
-    supply, demand = problem.market.deficit.copy(), problem.market.demand
-    before = problem.columns.v.copy()
+    state, costs = _state(masses=masses)
+    supply, demand = state.coupling.excess.copy(), state.coupling.demand
+    before = state.columns.v.copy()
 
     def check() -> None:
-        assert (problem.columns.v <= before).all()
-        before[:] = problem.columns.v
-        _assert_lists_certify(problem, costs)
-        _assert_masses_balance(problem, supply, demand)
+        assert (state.columns.v <= before).all()
+        before[:] = state.columns.v
+        _assert_lists_certify(state, costs)
+        _assert_masses_balance(state, supply, demand)
 
     for epsilon in (0.3, 0.05, 0.0):
-        release(epsilon, 10, problem)
+        withdraw_violations(epsilon, 10, state)
         check()
-        auction(epsilon, 10, 20 * N, problem)
+        auction(epsilon, 10, 20 * N, state)
         check()
-    release(0.0, 10, problem)
-    forest = forest_of(N, N)
-    while problem.market.top[0] > 0:
-        plant(1, 10, problem, forest)
-        last = grow(1, problem, forest)
-        assert harvest(last, problem, forest)
-        forget(forest)
-        assert (problem.columns.v <= before).all()
+    withdraw_violations(0.0, 10, state)
+    paths = empty_paths(N, N)
+    while state.coupling.queued[0] > 0:
+        set_roots(1, 10, state, paths)
+        last = dijkstra(1, state, paths)
+        assert augment(last, state, paths)
+        reset(paths)
+        assert (state.columns.v <= before).all()
     check()
-    values = costs - problem.columns.v
-    rows, columns = np.nonzero(np.array([[held(i, j, problem.market) for j in range(N)] for i in range(N)]))
+    values = costs - state.columns.v
+    rows, columns = np.nonzero(np.array([[assigned(i, j, state.coupling) for j in range(N)] for i in range(N)]))
     assert (values[rows, columns] - values.min(axis=1)[rows]).max() <= ALGEBRA
 
 
 def test_without_the_invariant_lists_certify_nothing():
     """Negative control: raise one dual, and some list misses its cheapest column."""
-    problem, costs = _problem()
-    problem.columns.v[0] += 100.0
+    state, costs = _state()
+    state.columns.v[0] += 100.0
     with pytest.raises(AssertionError):
-        _assert_lists_certify(problem, costs)
+        _assert_lists_certify(state, costs)
 
 
 @pytest.mark.parametrize("group", [None, np.array([np.eye(P), -np.eye(P)])])
 def test_a_search_finds_the_smallest_values_in_order(group):
-    problem, costs = _problem(group)
-    found, values = found_of(12), costs - problem.columns.v
+    state, costs = _state(group)
+    found, values = search_buffers(12), costs - state.columns.v
     for i in range(0, N, 7):
-        count = nearest(problem.x[i], problem.columns, 12, np.inf, found)
+        count = nearest(state.x[i], state.columns, 12, np.inf, found)
         assert count == 12
         assert np.abs(found.value - np.sort(values[i])[:12]).max() <= ROUNDOFF
         assert np.array_equal(found.column, np.argsort(values[i])[:12])
         cutoff = found.value[4]
-        assert nearest(problem.x[i], problem.columns, 12, cutoff, found) == 5
+        assert nearest(state.x[i], state.columns, 12, cutoff, found) == 5
 
 
 @exact
-def _bounds(x: np.ndarray, h: int, columns: Columns, out: np.ndarray) -> None:
-    keep(out, 0, child_bounds(x, h, columns))
+def _bounds(x: np.ndarray, h: int, columns: ColumnTree, out: np.ndarray) -> None:
+    store(out, 0, child_bounds(x, h, columns))
 
 
 @pytest.mark.parametrize("count", [1, 5, 17, 130, 150])
 def test_a_new_tree_is_ready_for_searches_with_duals_of_zero(count):
     """Without a fit, also where nodes are left over that hold no atom."""
-    y, x, found, bounds = normals(KEY, 60, count, P), normals(KEY, 61, 9, P), found_of(4), np.empty(8)
-    columns, order = columns_of(y, None)
+    y, x, found, bounds = normals(KEY, 60, count, P), normals(KEY, 61, 9, P), search_buffers(4), np.empty(8)
+    columns, order = column_tree(y, None)
     for i in range(len(x)):
         values = _costs(x[i : i + 1], y[order])[0]
         kept = nearest(x[i], columns, 4, np.inf, found)
@@ -159,91 +159,91 @@ def test_a_new_tree_is_ready_for_searches_with_duals_of_zero(count):
 
 
 def test_bounds_of_children_hold_for_every_atom_also_after_duals_have_fallen():
-    problem, _ = _problem()
-    columns, bounds = problem.columns, np.empty(8)
+    state, _ = _state()
+    columns, bounds = state.columns, np.empty(8)
     atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)
     for j in range(0, N, 5):
         columns.v[j] -= 0.1 * (j % 7)
-        show_dual(j, columns)
+        copy_dual(j, columns)
     for i in range(0, N, 11):
         for h in range(columns.first):
-            _bounds(problem.x[i], h, columns, bounds)
+            _bounds(state.x[i], h, columns, bounds)
             for child in range(8 * h, min(8 * h + 8, columns.atoms.size)):
                 if columns.atoms[child] == 0:
                     assert bounds[child - 8 * h] == np.inf
                     continue
                 below = slice(columns.begin[child], columns.end[child])
-                values = _costs(problem.x[i : i + 1], atoms[below])[0] - columns.worth[below]
+                values = _costs(state.x[i : i + 1], atoms[below])[0] - columns.dual[below]
                 assert bounds[child - 8 * h] <= values.min() + ROUNDOFF
 
 
 @pytest.mark.parametrize("group", [None, np.array([np.eye(P), -np.eye(P)])])
 def test_searches_pass_closed_columns_by_until_they_are_opened(group):
-    problem, costs = _problem(group)
-    columns, found = problem.columns, found_of(N)
-    level, opened = columns.level.copy(), columns.opened.copy()
+    state, costs = _state(group)
+    columns, found = state.columns, search_buffers(N)
+    constant, visible = columns.constant.copy(), columns.visible.copy()
     closed = np.arange(0, N, 2)
     for j in closed:
-        close_column(j, columns)
+        hide_column(j, columns)
     values = costs - columns.v
     values[:, closed] = np.inf
     for i in range(0, N, 9):
-        count = nearest(problem.x[i], columns, N, np.inf, found)
+        count = nearest(state.x[i], columns, N, np.inf, found)
         assert count == N - closed.size
         assert np.array_equal(found.column[:count], np.argsort(values[i])[:count])
     for j in range(1, N, 2):
-        close_column(j, columns)
-    assert nearest(problem.x[0], columns, N, np.inf, found) == 0
-    assert (columns.offer == -np.inf).all()
+        hide_column(j, columns)
+    assert nearest(state.x[0], columns, N, np.inf, found) == 0
+    assert (columns.upper == -np.inf).all()
     for j in range(N):
-        open_column(j, columns)
-    assert np.array_equal(columns.offer, level)
-    assert np.array_equal(columns.opened, opened)
-    assert nearest(problem.x[0], columns, N, np.inf, found) == N
+        show_column(j, columns)
+    assert np.array_equal(columns.upper, constant)
+    assert np.array_equal(columns.visible, visible)
+    assert nearest(state.x[0], columns, N, np.inf, found) == N
 
 
 @pytest.mark.parametrize("epsilon", [0.2, 0.01])
 def test_forests_place_every_row_and_let_no_cell_be_further_than_epsilon_from_its_best(epsilon):
-    problem, costs = _problem()
-    release(epsilon, 10, problem)
-    auction(epsilon, 10, 3, problem)
-    assert problem.market.top[0] > 0
-    assert finish(0.5, 10, problem, forest_of(N, N)) > 0
-    values = costs - problem.columns.v
+    state, costs = _state()
+    withdraw_violations(epsilon, 10, state)
+    auction(epsilon, 10, 3, state)
+    assert state.coupling.queued[0] > 0
+    assert augment_all(0.5, 10, state, empty_paths(N, N)) > 0
+    values = costs - state.columns.v
     best = values.min(axis=1)
-    assert (problem.u <= best + ALGEBRA).all()
-    placed = [(i, j) for i in range(N) for j in range(N) if held(i, j, problem.market)]
+    assert (state.u <= best + ALGEBRA).all()
+    placed = [(i, j) for i in range(N) for j in range(N) if assigned(i, j, state.coupling)]
     assert len(placed) == N
     assert max(values[i, j] - best[i] for i, j in placed) <= epsilon + ALGEBRA
-    _assert_lists_certify(problem, costs)
+    _assert_lists_certify(state, costs)
 
 
 def test_a_row_that_ends_no_chain_stands_aside_and_the_others_are_still_placed():
     """Two places far apart with one row too many at the first: prices there would have to fall by the distance."""
     x = np.vstack([normals(KEY, 60, N // 2 + 1, P), 100.0 + normals(KEY, 61, N - N // 2 - 1, P)])
     y = np.vstack([normals(KEY, 62, N // 2, P), 100.0 + normals(KEY, 63, N - N // 2, P)])
-    columns, _ = columns_of(y, None)
+    columns, _ = column_tree(y, None)
     fit_bounds(columns)
     ones = np.ones(N, dtype=np.int64)
-    problem = problem_of(np.ascontiguousarray(x[order_of(x)]), columns, ones, ones.copy(), 10)
-    release(0.3, 10, problem)
-    assert auction(0.3, 10, 20 * N, problem) < 50 * N
-    assert problem.market.top[0] == 1
+    state = initial_state(np.ascontiguousarray(x[kd_order(x)]), columns, ones, ones.copy(), 10)
+    withdraw_violations(0.3, 10, state)
+    assert auction(0.3, 10, 20 * N, state) < 50 * N
+    assert state.coupling.queued[0] == 1
 
 
 def test_goals_are_the_smallest_distances_one_for_each_column():
-    goals, distances = np.full(4, np.inf), {}
+    sinks, distances = np.full(4, np.inf), {}
     for step in range(200):
         column = int(uniforms(KEY, 50 + step, 1, 1)[0, 0] * 9)
         distance = distances.get(column, 10.0) * (1.0 - 0.1 * uniforms(KEY, 400 + step, 1, 1)[0, 0])
         before = distances.get(column, np.inf)
         distances[column] = distance
-        if distance <= goals[-1]:
-            note_goal(before, distance, goals)
+        if distance <= sinks[-1]:
+            record_sink(before, distance, sinks)
         smallest = np.sort(list(distances.values()))[:4]
-        assert goals[-1] >= smallest[-1]
-        assert len(set(goals[np.isfinite(goals)])) == np.isfinite(goals).sum()
-    assert np.array_equal(goals, smallest)
+        assert sinks[-1] >= smallest[-1]
+        assert len(set(sinks[np.isfinite(sinks)])) == np.isfinite(sinks).sum()
+    assert np.array_equal(sinks, smallest)
 
 
 def test_the_heap_gives_items_in_the_order_of_a_sorted_list():
@@ -272,20 +272,20 @@ def test_linear_systems_are_solved():
 
 def test_curves_and_slopes_are_least_squares_fits():
     """On the largest node, whose fit looks at every second place or fewer: the same as a dense solution."""
-    problem, _ = _problem()
-    columns = problem.columns
+    state, _ = _state()
+    columns = state.columns
     h = 1 + int(np.argmax(columns.atoms))
-    begin, end, here = columns.begin[h - 1], columns.end[h - 1], [at(h - 1, axis, P) for axis in range(P)]
+    begin, end, here = columns.begin[h - 1], columns.end[h - 1], [index_of(h - 1, axis, P) for axis in range(P)]
     atoms = columns.points.reshape(-1, P, 8).transpose(0, 2, 1).reshape(-1, P)[begin:end]
     kept = columns.column[begin:end] >= 0
-    middle, width = np.array([frame_of_box(place, columns) for place in here]).T
+    middle, width = np.array([centre_and_radius(place, columns) for place in here]).T
     table = np.hstack([(atoms - middle) / width, ((atoms - middle) / width) ** 2])
     found = [[feature(t, a, h, columns) for a in range(2 * P)] for t in range(begin, end)]
     assert np.abs(found - table).max() <= ROUNDOFF
     duals = np.where(kept, columns.v[columns.column[begin:end]], 0.0)
-    rest = np.array([rest_of_dual(t, P, h, columns) for t in range(begin, end)])
-    curve = columns.curve[here]
-    assert np.abs((rest - (duals - np.square(atoms) @ curve))[kept]).max() <= ROUNDOFF
+    rest = np.array([residual_dual(t, P, h, columns) for t in range(begin, end)])
+    quadratic = columns.quadratic[here]
+    assert np.abs((rest - (duals - np.square(atoms) @ quadratic))[kept]).max() <= ROUNDOFF
     step = -(-(end - begin) // 64)
     chosen = np.flatnonzero(kept[::step]) * step
     for features, target in ((P, rest), (2 * P, duals)):
@@ -299,37 +299,42 @@ def test_curves_and_slopes_are_least_squares_fits():
 
 
 def test_moves_on_the_market_keep_its_books():
-    problem, _ = _problem(masses=(4, 2))
-    market = problem.market
-    supply, demand = market.deficit.copy(), market.demand
-    assert give(0, 5, 1, 0.0, market)
-    assert give(1, 5, 1, 0.0, market)
-    assert give(0, 6, 2, 0.0, market)
-    assert [held(0, 5, market), held(1, 5, market), held(0, 6, market), held(1, 6, market)] == [1, 1, 2, 0]
-    _assert_masses_balance(problem, supply, demand)
-    take(0, 5, 1, market)
-    assert held(0, 5, market) == 0
-    market.top[0] = 0
-    evict(5, int(demand[5]), -1, market)
-    assert held(1, 5, market) == 0
-    _assert_masses_balance(problem, supply, demand)
+    state, _ = _state(masses=(4, 2))
+    coupling = state.coupling
+    supply, demand = coupling.excess.copy(), coupling.demand
+    assert assign(0, 5, 1, 0.0, coupling)
+    assert assign(1, 5, 1, 0.0, coupling)
+    assert assign(0, 6, 2, 0.0, coupling)
+    assert [assigned(0, 5, coupling), assigned(1, 5, coupling), assigned(0, 6, coupling), assigned(1, 6, coupling)] == [
+        1,
+        1,
+        2,
+        0,
+    ]
+    _assert_masses_balance(state, supply, demand)
+    withdraw(0, 5, 1, coupling)
+    assert assigned(0, 5, coupling) == 0
+    coupling.queued[0] = 0
+    evict(5, int(demand[5]), -1, coupling)
+    assert assigned(1, 5, coupling) == 0
+    _assert_masses_balance(state, supply, demand)
 
 
 def test_a_finish_alone_solves_from_any_feasible_duals():
-    problem, costs = _problem()
-    assert finish(0.5, 10, problem, forest_of(N, N)) > 0
-    placed = np.array([[held(i, j, problem.market) for j in range(N)] for i in range(N)])
+    state, costs = _state()
+    assert augment_all(0.5, 10, state, empty_paths(N, N)) > 0
+    placed = np.array([[assigned(i, j, state.coupling) for j in range(N)] for i in range(N)])
     total = float((placed * costs).sum())
-    values = (costs - problem.columns.v).min(axis=1)
-    assert abs(total - values.sum() - problem.columns.v.sum()) <= ALGEBRA * total
+    values = (costs - state.columns.v).min(axis=1)
+    assert abs(total - values.sum() - state.columns.v.sum()) <= ALGEBRA * total
 
 
 def test_sweeps_are_sinkhorn_steps():
     rows, columns = np.divmod(np.arange(N * N, dtype=np.int32), N)
     costs = _costs(normals(KEY, 40, N, P), normals(KEY, 41, N, P))
-    pairs = Pairs(rows.astype(np.int32), columns.astype(np.int32), costs.ravel())
+    pairs = NearPairs(rows.astype(np.int32), columns.astype(np.int32), costs.ravel())
     v, ones = np.zeros(N), np.ones(N, dtype=np.int64)
-    sweep(1.0, 3, pairs, ones, ones, v)
+    sinkhorn_sweeps(1.0, 3, pairs, ones, ones, v)
     scaling, weight = np.ones(N), np.exp(-(costs - costs.min(axis=1)[:, None]))
     for _ in range(3):
         scaling = np.clip(1.0 / (weight.T @ (1.0 / (weight @ scaling))), 1e-3, 1e3)
@@ -340,11 +345,11 @@ def test_flat_clouds_are_turned_to_lie_along_the_axes():
     frame = np.linalg.qr(normals(KEY, 50, 4, 4))[0]
     flat = np.hstack([normals(KEY, 51, N, 2), np.zeros((N, 2))]) @ frame
     round_one = normals(KEY, 52, N, 4)
-    axes = flat_axes(flat, round_one)
+    axes = principal_axes(flat, round_one)
     assert axes is not None
     assert np.abs(axes @ axes.T - np.eye(4)).max() <= ROUNDOFF
     assert (np.sort((flat @ axes).std(axis=0))[:2] <= ALGEBRA**0.5).all()
-    assert flat_axes(round_one, round_one) is None
+    assert principal_axes(round_one, round_one) is None
 
 
 def test_flat_clouds_askew_have_the_distance_of_those_along_the_axes():
@@ -364,45 +369,45 @@ def _most_flow(tight: np.ndarray, supply: np.ndarray, demand: np.ndarray) -> int
     return round(-found.fun)
 
 
-def _tied_problem(listed: int, masses: tuple[int, ...] = (3, 1, 2)) -> tuple[Problem, np.ndarray]:
+def _tied_state(listed: int, masses: tuple[int, ...] = (3, 1, 2)) -> tuple[SolverState, np.ndarray]:
     """A problem on a grid, where many columns tie, and its costs."""
     x, y = np.round(normals(KEY, 70, N, 2)), np.round(normals(KEY, 71, N, 2))
-    x = np.ascontiguousarray(x[order_of(x)])
-    columns, order = columns_of(y, None)
+    x = np.ascontiguousarray(x[kd_order(x)])
+    columns, order = column_tree(y, None)
     fit_bounds(columns)
     units = np.resize(np.array(masses, dtype=np.int64), N)
-    problem = problem_of(x, columns, units, units[::-1].copy(), listed)
-    renew_all(4, problem)
-    problem.u[:] = _costs(x, y[order]).min(axis=1)
-    return problem, _costs(x, y[order])
+    state = initial_state(x, columns, units, units[::-1].copy(), listed)
+    search_all_lists(4, state)
+    state.u[:] = _costs(x, y[order]).min(axis=1)
+    return state, _costs(x, y[order])
 
 
 def test_saturation_moves_all_mass_that_fits_along_tight_pairs():
-    problem, costs = _tied_problem(listed=N)
-    market = problem.market
-    supply, demand = market.deficit.copy(), market.demand.copy()
-    assert saturate(problem, forest_of(N, N).search)
-    _assert_masses_balance(problem, supply, demand)
+    state, costs = _tied_state(listed=N)
+    coupling = state.coupling
+    supply, demand = coupling.excess.copy(), coupling.demand.copy()
+    assert saturate(state, empty_paths(N, N).search)
+    _assert_masses_balance(state, supply, demand)
     tight = costs <= costs.min(axis=1)[:, None]
-    flows = np.array([[held(i, j, market) for j in range(N)] for i in range(N)])
+    flows = np.array([[assigned(i, j, coupling) for j in range(N)] for i in range(N)])
     assert (flows[~tight] == 0).all()
     assert flows.sum() == _most_flow(tight, supply, demand)
-    waiting = market.waiting[: market.top[0]]
-    assert sorted(waiting) == list(np.flatnonzero(market.deficit))
-    _assert_lists_certify(problem, costs)
+    waiting = coupling.queue[: coupling.queued[0]]
+    assert sorted(waiting) == list(np.flatnonzero(coupling.excess))
+    _assert_lists_certify(state, costs)
 
 
 def test_saturation_with_short_lists_keeps_to_tight_pairs_and_leaves_the_rest_waiting():
-    problem, costs = _tied_problem(listed=1, masses=(2, 1))
-    supply, demand = problem.market.deficit.copy(), problem.market.demand.copy()
-    assert saturate(problem, forest_of(N, N).search)
-    _assert_masses_balance(problem, supply, demand)
-    flows = np.array([[held(i, j, problem.market) for j in range(N)] for i in range(N)])
+    state, costs = _tied_state(listed=1, masses=(2, 1))
+    supply, demand = state.coupling.excess.copy(), state.coupling.demand.copy()
+    assert saturate(state, empty_paths(N, N).search)
+    _assert_masses_balance(state, supply, demand)
+    flows = np.array([[assigned(i, j, state.coupling) for j in range(N)] for i in range(N)])
     assert (flows[costs > costs.min(axis=1)[:, None]] == 0).all()
     assert 0 < flows.sum() <= _most_flow(costs <= costs.min(axis=1)[:, None], supply, demand)
 
 
 def test_saturation_tells_when_the_cells_run_out():
-    problem, _ = _tied_problem(listed=N)
-    problem.market.spare[0] = -1
-    assert not saturate(problem, forest_of(N, N).search)
+    state, _ = _tied_state(listed=N)
+    state.coupling.spare[0] = -1
+    assert not saturate(state, empty_paths(N, N).search)

@@ -14,7 +14,7 @@ from mfsym.transport.exact import solve_by_auction
 from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.lattices import lattice_unit, round_duals, spacing
 from mfsym.transport.masses import merged
-from mfsym.transport.packs import columns_of, problem_of
+from mfsym.transport.packs import column_tree, initial_state
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
@@ -23,7 +23,7 @@ N = sized(400, 24)
 
 
 def _unit(x: np.ndarray, y: np.ndarray) -> float:
-    return lattice_unit(x, columns_of(y, None)[0])
+    return lattice_unit(x, column_tree(y, None)[0])
 
 
 @pytest.mark.parametrize("step", [1.0, 0.5, 0.125])
@@ -52,12 +52,12 @@ def test_the_spacing_is_the_side_of_a_share_of_the_volume_and_knows_flat_clouds(
 
 def test_rounded_duals_lie_on_the_lattice_no_further_than_half_a_unit_away():
     x, y = np.round(2.0 * normals(KEY, 6, N, 3)), np.round(2.0 * normals(KEY, 7, N, 3))
-    columns, order = columns_of(y, None)
+    columns, order = column_tree(y, None)
     ones = np.ones(N, dtype=np.int64)
-    problem = problem_of(x, columns, ones, ones.copy(), 8)
+    state = initial_state(x, columns, ones, ones.copy(), 8)
     before = normals(KEY, 8, N, 1)[:, 0]
     columns.v[:] = before
-    round_duals(problem, y[order], 2.0)
+    round_duals(state, y[order], 2.0)
     levels = (np.square(y[order]).sum(axis=1) - columns.v) / 2.0
     assert np.array_equal(levels, np.round(levels))
     assert np.abs(columns.v - before).max() <= 1.0

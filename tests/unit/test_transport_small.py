@@ -12,7 +12,7 @@ from mfsym.errors import MfsymError
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import W2Result, quotient_w2, rmd2, w2
 from mfsym.transport.atoms import as_cloud
-from mfsym.transport.certificates import Coupling, certified
+from mfsym.transport.certificates import Candidate, certified
 from mfsym.transport.dense import squared_distances
 from mfsym.transport.results import Plan
 from tests.sizes import sized
@@ -141,10 +141,10 @@ def test_an_unknown_method_is_refused():
         w2([[0.0]], [[0.0]], method="magic")
 
 
-def _coupling(columns: np.ndarray, cost: np.ndarray, u: np.ndarray, v: np.ndarray) -> Coupling:
+def _coupling(columns: np.ndarray, cost: np.ndarray, u: np.ndarray, v: np.ndarray) -> Candidate:
     n = len(columns)
     plan, pairs = Plan(np.arange(n), columns, np.full(n, 1.0 / n)), cost[np.arange(n), columns]
-    return Coupling("by hand", plan, pairs, pairs - v[columns] - u, (u, v), 0.0, True)
+    return Candidate("by hand", plan, pairs, pairs - v[columns] - u, (u, v), 0.0, True)
 
 
 def test_a_value_without_a_proof_is_refused():
