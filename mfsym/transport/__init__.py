@@ -1,4 +1,4 @@
-"""Distances between clouds of particles: exact W2 with a certificate, and what is built on it."""
+"""Wasserstein distances between point clouds: exact W2 with a certificate, approximations, distances under groups."""
 
 from mfsym.transport.approximations import sinkhorn, sliced
 from mfsym.transport.distances import METHODS, rmd2, w2, w2_along

@@ -1,4 +1,4 @@
-"""Approximations, used only when asked for by name: Sinkhorn divergence and sliced W2, both through POT."""
+"""Approximations of W2, used only on request: the Sinkhorn divergence and sliced W2, both by POT."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def sinkhorn(
     """Debiased Sinkhorn divergence S(a, b) = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2 of the entropic problem.
 
     regularisation : in units of the mean squared distance between the clouds; the smaller, the closer to W2^2.
-    ``lower_bound`` is a true bound on W2^2 (c-transform of the entropic potentials); the divergence itself bounds
-    nothing, so ``relative_gap`` is NaN. O(N M) memory. Feydy et al. 2019 (arXiv:1810.08278).
+    ``lower_bound`` is a valid bound on W2^2 (c-transform of the entropic potentials); the divergence itself is
+    no bound, so ``relative_gap`` is NaN. O(N M) memory. Feydy et al. 2019 (arXiv:1810.08278).
     """
     started = time.perf_counter()
     first, second = pair(a, b, weights_a, weights_b)
@@ -49,7 +49,7 @@ def sinkhorn(
 
 
 def _entropic(cost: FloatArray, a: PointCloud, b: PointCloud, epsilon: float) -> tuple[float, FloatArray, int]:
-    """Entropic transport cost (with its entropy term), the second potential, and the number of iterations."""
+    """Entropic transport cost including the entropy term, the second potential, and the number of iterations."""
     import ot
 
     with warnings.catch_warnings():
@@ -76,8 +76,8 @@ def sliced(
 ) -> W2Result:
     """Sliced W2^2: the mean over random unit directions of the W2^2 of the projected clouds.
 
-    standard_error : that of the mean over directions. ``lower_bound`` is Gelbrich's bound on the true W2^2, by means
-    and covariances only. Directions come from the stream "haar" of ``seed``. O(projections N log N).
+    standard_error : that of the mean over directions. ``lower_bound`` is Gelbrich's bound on W2^2 from means
+    and covariances. Directions come from the stream "haar" of ``seed``. O(projections N log N).
     """
     started = time.perf_counter()
     first, second = pair(a, b, weights_a, weights_b)

@@ -1,4 +1,4 @@
-"""Clouds as they enter: finite float64 atoms with positive weights that sum to 1, or a clear refusal."""
+"""Weighted point clouds: finite float64 atoms with non-negative weights that sum to 1, checked on entry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mfsym.transport.results import FloatArray
 class PointCloud(NamedTuple):
     """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1 up to rounding.
 
-    given : the same weights before they were scaled, where there are any: the ratios that count.
+    given : the weights before they were normalised, or None: they define the exact ratios.
     """
 
     z: FloatArray
@@ -24,7 +24,7 @@ class PointCloud(NamedTuple):
     given: FloatArray | None = None
 
     def mass(self) -> FloatArray:
-        """Weights as an array (N,), also where they are uniform."""
+        """Weights as an array (N,), also if they are uniform."""
         n = self.z.shape[0]
         return np.full(n, 1.0 / n) if self.weights is None else self.weights
 
@@ -48,7 +48,7 @@ def as_atoms(z: ArrayLike, name: str = "cloud") -> FloatArray:
 
 
 def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> PointCloud:
-    """Atoms with weights, checked; weights are scaled to sum to 1, and equal ones become None."""
+    """A point cloud, checked: weights are normalised to sum to 1, and equal weights become None."""
     atoms = as_atoms(z, name)
     if weights is None:
         return PointCloud(atoms, None)
@@ -65,7 +65,7 @@ def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud"
 def pair(
     a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None
 ) -> tuple[PointCloud, PointCloud]:
-    """Both clouds of one distance, of the same dimension p."""
+    """The two clouds of a distance, checked to have the same dimension p."""
     first, second = as_cloud(a, weights_a, "the first cloud"), as_cloud(b, weights_b, "the second cloud")
     if first.z.shape[1] != second.z.shape[1]:
         raise MfsymError(

@@ -1,4 +1,4 @@
-"""Squared W2 between two clouds: the choice of solvers. Each certifies what it returns, see ``certificates``."""
+"""Squared W2 between two clouds: selects a solver. Every exact one returns a certified value, see ``certificates``."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from mfsym.transport.repairs import in_units
 from mfsym.transport.results import FloatArray, W2Result
 
 METHODS = ("auto", "sort", "auction", "dense", "emd", "rational", "sinkhorn", "sliced")
-"""Names that ``method`` accepts; the last two are approximations."""
+"""Values of ``method``; the last two are approximations."""
 
 SMALL = 600
-"""Atoms up to which an assignment over the whole cost matrix is the fastest exact method."""
+"""Largest number of atoms for which dense assignment is the fastest exact method."""
 
 SMALL_TIED = 1200
-"""The same where atoms of a cloud coincide: ties are common then, and auctions are slow to settle them."""
+"""The same if atoms of a cloud coincide: ties are then common, and auctions resolve them slowly."""
 
 SMALL_WEIGHTED = 10**5
-"""Pairs of atoms up to which POT's network simplex is the fastest exact method for unequal counts or weights."""
+"""Largest number of pairs for which POT's network simplex is the fastest exact method for unequal counts or weights."""
 
 DENSE = 10**8
-"""Largest number of pairs of atoms for which a cost matrix is made."""
+"""Largest number of pairs of atoms for which a cost matrix is stored."""
 
 HIGH_DIMENSION = 16
-"""Largest dimension in which the own solver's search trees still pay."""
+"""Largest dimension in which the search trees of our solver pay."""
 
 
 def w2(
@@ -60,12 +60,13 @@ def w2(
     W2^2(mu, nu) = min over couplings of E|z - z'|^2.
 
     a : (N, p) atoms.  b : (M, p) atoms.  weights : uniform where not given, otherwise non-negative.
-    method : "auto" picks an exact one; "sort" (p = 1), "auction" (the own solver, O(N) memory), "dense" (N = M,
-    uniform), "emd" (any weights) and "rational" (whole numbers, few atoms) are tried first where named, and the next
-    one where it cannot prove its value: the result names the one that did. "sinkhorn" and "sliced" are approximations.
-    start : potential v (M,) of a similar problem, from which the own solver may start.
-    Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed where no proof was reached, and
-    where squares of coordinates overflow or underflow. ``W2Result`` states what is proved.
+    method : "auto" picks an exact one; "sort" (p = 1), "auction" (our solver, O(N) memory), "dense" (N = M,
+    uniform), "emd" (POT, any weights) and "rational" (integer arithmetic, few atoms) are tried first if named; if one
+    cannot certify its value, the next is tried. The result names the method that succeeded. "sinkhorn" and "sliced" are
+    approximations.
+    start : potential v (M,) of a similar problem, to warm-start our solver.
+    Raises MfsymError on empty or non-finite clouds and on different p; TransportFailed if no method
+    certifies its value, or if squared coordinates overflow or underflow. ``W2Result`` states the guarantees.
 
     >>> w2([[0.0, 0.0], [1.0, 0.0]], [[1.0, 1.0], [0.0, 1.0]]).w2_squared
     1.0
@@ -80,9 +81,9 @@ def w2(
 
 
 def w2_along(snapshots: ArrayLike, reference: ArrayLike | None = None) -> Iterator[W2Result]:
-    """Squared W2 from every snapshot to a reference, or without one from every snapshot to the next.
+    """Squared W2 from every snapshot to a reference, or to the next snapshot; each solve is warm-started by the last.
 
-    snapshots : (T, N, p).  reference : (M, p) or None.  Yields T results, or T - 1, each with its own certificate.
+    snapshots : (T, N, p).  reference : (M, p) or None.  Yields T results, or T - 1, each certified.
     """
     clouds = as_floats(snapshots, "snapshots")
     if clouds.ndim != 3:
@@ -103,7 +104,7 @@ def rmd2(a: ArrayLike, b: ArrayLike) -> float:
 def first_certified(
     methods: Iterable[str], a: PointCloud, b: PointCloud, matrices: FloatArray | None, start: FloatArray | None = None
 ) -> W2Result:
-    """The result of the first method whose value is proved; TransportFailed where none is.
+    """The result of the first method that certifies its value; the first TransportFailed if none does.
 
     methods : at least one.  matrices : (K, p, p), the group of a quotient distance, or None.
     """
@@ -117,7 +118,7 @@ def first_certified(
 
 
 def methods_for(method: str, a: PointCloud, b: PointCloud) -> Iterator[str]:
-    """The exact method asked for, or the fastest, and then the others that may prove what it could not."""
+    """The requested exact method, or the fastest, then the other applicable ones."""
     chosen = _choose(a, b) if method == "auto" else method
     yield chosen
     if chosen in ("sort", "rational"):
@@ -129,7 +130,7 @@ def methods_for(method: str, a: PointCloud, b: PointCloud) -> Iterator[str]:
 
 
 def quotient_methods(a: PointCloud, b: PointCloud) -> Iterator[str]:
-    """The same on a quotient, for uniform weights: cost matrices of small problems only."""
+    """Exact methods on a quotient, for uniform weights; cost matrices for small problems only."""
     pairs = a.z.shape[0] * b.z.shape[0]
     small = pairs <= SMALL**2
     matrix = "dense" if _is_assignment(a, b) else "emd"
@@ -141,7 +142,7 @@ def quotient_methods(a: PointCloud, b: PointCloud) -> Iterator[str]:
 
 
 def _choose(a: PointCloud, b: PointCloud) -> str:
-    """The fastest exact method for the clouds at hand."""
+    """The fastest exact method for two clouds."""
     p = a.z.shape[1]
     if p == 1:
         return "sort"
@@ -156,7 +157,7 @@ def _choose(a: PointCloud, b: PointCloud) -> str:
 
 
 def _coincides(atoms: FloatArray) -> bool:
-    """Whether two atoms are equal in all coordinates."""
+    """Whether two atoms of the cloud are equal."""
     return np.unique(atoms @ np.sqrt(np.arange(2.0, atoms.shape[1] + 2.0))).size < atoms.shape[0]
 
 
@@ -167,7 +168,7 @@ def _is_assignment(a: PointCloud, b: PointCloud) -> bool:
 def solve_by(
     method: str, a: PointCloud, b: PointCloud, matrices: FloatArray | None = None, start: FloatArray | None = None
 ) -> W2Result:
-    """The certified result of one exact method, on the quotient where matrices (K, p, p) are given."""
+    """The certified result of one exact method, on the quotient if matrices (K, p, p) are given."""
     if method == "sort":
         return _sort(a, b)
     if method == "auction":
@@ -184,7 +185,7 @@ def _sort(a: PointCloud, b: PointCloud) -> W2Result:
 
 
 def _costs(a: PointCloud, b: PointCloud, matrices: FloatArray | None) -> FloatArray:
-    """Costs (N, width), M filled up to a multiple of eight by columns that cost inf."""
+    """Costs (N, width), M padded to a multiple of eight by columns of cost inf."""
     return padded_distances(a.z, b.z) if matrices is None else padded_least_distances(a.z, b.z, matrices)
 
 

@@ -1,4 +1,4 @@
-"""The own solver behind clouds: frame, masses, solution, and the coupling in the clouds' own units."""
+"""Our exact solver for point clouds: scale them, merge duplicates, solve, certify in the original units."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mfsym.transport.solver import solve, unrotated_row_duals
 def solve_by_auction(
     a: PointCloud, b: PointCloud, matrices: FloatArray | None = None, start: FloatArray | None = None
 ) -> W2Result:
-    """Squared W2 of two clouds, or of their classes under a finite group, by the own exact solver.
+    """Squared W2 of two clouds, or of their orbits under a finite group, by our exact solver.
 
     matrices : (K, p, p), all elements of the group, or None.  start : potential v (M,) of a similar problem, or None.
-    Raises TransportFailed where the bounds do not agree. Atoms without mass take no part; their potentials follow.
+    Raises TransportFailed if the bounds do not agree. Atoms without mass only get potentials, by c-transform.
     """
     load_auction()
     kept_a, kept_b = support(a), support(b)
@@ -37,7 +37,7 @@ def solve_by_auction(
 
 
 def _solved(a: PointCloud, b: PointCloud, matrices: FloatArray | None, start: FloatArray | None) -> W2Result:
-    """The certified result for clouds whose atoms all have mass."""
+    """The certified result for clouds with positive weights."""
     started = time.perf_counter()
     normalisation = normalisation_of(a.z, b.z, movable=matrices is None)
     units = masses_in_units(a, b)
@@ -78,19 +78,19 @@ def _solved(a: PointCloud, b: PointCloud, matrices: FloatArray | None, start: Fl
 
 
 def _per_atom(potential: FloatArray, side: MergedCloud) -> tuple[FloatArray, FloatArray]:
-    """Potential and coordinates of every original atom."""
+    """Potential and coordinates of every original atom, from those of the merged ones."""
     if side.inverse is None:
         return potential, side.atoms
     return potential[side.inverse], side.atoms[side.inverse]
 
 
 def support(cloud: PointCloud) -> NDArray[np.bool_]:
-    """Which atoms have mass."""
+    """Mask (N,) of the atoms with positive weight."""
     return np.ones(cloud.z.shape[0], dtype=bool) if cloud.weights is None else cloud.weights > 0.0
 
 
 def restricted(cloud: PointCloud, kept: NDArray[np.bool_]) -> PointCloud:
-    """The cloud of the atoms kept, whose weights need not sum to 1."""
+    """The cloud of the masked atoms; their weights need not sum to 1."""
     if cloud.weights is None:
         return PointCloud(cloud.z[kept], None)
     given = cloud.weights if cloud.given is None else cloud.given
@@ -103,7 +103,7 @@ def with_massless_atoms(
     kept: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     matrices: FloatArray | None = None,
 ) -> W2Result:
-    """The result for clouds, from that for their atoms kept: potentials of the others follow by c-transform."""
+    """The result for the whole clouds from that for the atoms with mass; other potentials by c-transform."""
     (a, b), (kept_a, kept_b), plan, potentials = clouds, kept, inner.plan, inner.potentials
     assert plan is not None
     assert potentials is not None
@@ -120,9 +120,9 @@ def with_massless_atoms(
 
 
 def memory_estimate(n: int, m: int, p: int, images: int = 1) -> int:
-    """Bytes that the own solver needs beside the clouds themselves, for N against M atoms of dimension p.
+    """Peak memory of our solver in bytes, besides the clouds, for N and M atoms of dimension p.
 
-    images : number of elements of the group of a quotient distance. A sorted solve (p = 1) takes less.
+    images : order of the group of a quotient distance. Sorting (p = 1) takes less.
     """
     atoms = m * images
     both = atoms + n * images
@@ -135,5 +135,5 @@ def memory_estimate(n: int, m: int, p: int, images: int = 1) -> int:
 
 
 def dense_estimate(n: int, m: int) -> int:
-    """Bytes that methods on the whole cost matrix need, for N against M atoms: five matrices, as POT's solver."""
+    """Peak memory of the methods on a dense cost matrix in bytes, for N and M atoms: five matrices, as in POT."""
     return 5 * 8 * n * m

@@ -1,10 +1,13 @@
-"""Where the duals of a transport problem start: the better they are, the fewer bids follow.
+"""Initial duals of a transport problem: the better they are, the fewer bids follow.
 
-Small problems start from zero, larger ones from the duals between Gaussians of the same moments where costs tie or,
-neither in the plane nor from MANY atoms on, a problem between few groups of atoms tells that these are good, otherwise
-from those of a coarse problem between groups of neighbouring atoms, solved in the same way. The duals of an earlier
-solution replace them where their dual value is above that of zero. Sparse Sinkhorn sweeps on pairs of atoms that are
-near as seen from the rows or from the columns then bring the dual value close to the optimum.
+* Small problems: zero.
+* Tied costs, or clouds close to Gaussian (tested on a problem between few groups of atoms, not in the plane and not
+  from LARGE atoms on): the duals between Gaussians of the same moments.
+* Otherwise: the duals of a coarse problem between groups of neighbouring atoms, solved in the same way.
+* Warm start: the duals of an earlier solution, if their dual value exceeds that of zero.
+
+Without a warm start, sparse Sinkhorn iterations then bring the dual value close to the optimum. Their support are the
+pairs on the candidate lists of rows and of columns.
 """
 
 from __future__ import annotations
@@ -24,42 +27,42 @@ from mfsym.transport.packs import column_tree, concatenated, initial_state, kd_o
 from mfsym.transport.results import FloatArray, IntArray
 
 LIST_LENGTH = 16
-"""Columns on a row's list, once that is renewed."""
+"""Length of a candidate list that is searched again during the solve."""
 
 NEIGHBOURS = 8
-"""Columns on it at first, and neighbours of an atom that make pairs for the Sinkhorn sweeps."""
+"""Length of the first candidate lists, whose pairs support the Sinkhorn iterations."""
 
 SCALE_ENTRY = 4
-"""Entry of a list whose distance from the first is a row's local scale."""
+"""Entry of a candidate list whose difference to the first is a row's local scale."""
 
 TEMPERATURES = ((1.0, 0.3), (0.3, 0.1, 0.03))
-"""Of the Sinkhorn sweeps, in local scales: on the pairs of the start, and on those found anew."""
+"""Sinkhorn temperatures in local scales: on the first pairs, and after new pairs were searched."""
 
 ONE_PASS = (1.0, 0.3, 0.1, 0.03)
-"""The same where one set of pairs will do."""
+"""The same if pairs are searched only once."""
 
 SWEEPS = 10
-"""At each temperature."""
+"""Sinkhorn iterations at each temperature."""
 
 GROUP_SIZE, SMALLEST = 4, 200
-"""Atoms of a group of the coarse problem, and the size below which no coarse problem is made."""
+"""Atoms per group of the coarse problem, and the smallest problem that is coarsened."""
 
 PROBE_GROUPS, GAUSSIAN_LOSS = 250, 2.0
-"""Groups that tell whether clouds are like Gaussians, and what those may lose in local scales for each group."""
+"""Groups used to test for Gaussian clouds, and the loss of dual value per group, in local scales, that passes."""
 
 LARGE, PLANE = 8000, 2
-"""Atoms from which, and dimensions up to which, large-scale differences between samples count more than a local scale,
-Gaussians or not. In the plane all scales count alike (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135)."""
+"""With so many atoms, or in such dimensions, large-scale fluctuations between samples exceed a local scale even for
+Gaussian clouds. In the plane all scales contribute alike (Ajtai, Komlós & Tusnády 1984, doi:10.1007/BF02579135)."""
 
 NEARLY_ALL = 0.8
-"""Share of the mass that finds room in its nearest column where clouds count as near."""
+"""If this share of the mass fits into its nearest columns, zero duals are used."""
 
 NEGLIGIBLE = 1e-12
-"""Change of the dual value, relative to the size of the duals, that may be rounding."""
+"""Changes of the dual value up to this, relative to the duals, may be rounding."""
 
 
 class TransportProblem(NamedTuple):
-    """Rows (N, p), columns (M, p), their masses in units, and the group over which the smallest cost counts."""
+    """Rows x (N, p), columns y (M, p), integer masses, and the group (K, p, p) of a quotient distance, or None."""
 
     x: FloatArray
     y: FloatArray
@@ -69,7 +72,7 @@ class TransportProblem(NamedTuple):
 
 
 def prepare(problem: TransportProblem) -> tuple[TransportProblem, SolverState, IntArray, IntArray]:
-    """The task in tree order, the packs that solve it, and both orders."""
+    """The problem in tree order, the initial state of the solver, and the permutations of rows and columns."""
     order_x = kd_order(problem.x)
     columns, order_y = column_tree(problem.y, problem.matrices)
     ordered = TransportProblem(
@@ -83,7 +86,7 @@ def prepare(problem: TransportProblem) -> tuple[TransportProblem, SolverState, I
 
 
 def rotated(problem: TransportProblem, axes: FloatArray) -> TransportProblem:
-    """The task in other coordinates: atoms times an orthogonal matrix (p, p)."""
+    """The problem in rotated coordinates: atoms times an orthogonal matrix (p, p)."""
     matrices = None if problem.matrices is None else axes.T @ problem.matrices @ axes
     return problem._replace(x=problem.x @ axes, y=problem.y @ axes, matrices=matrices)
 
@@ -95,10 +98,10 @@ def initialise_duals(
     epsilon_scaling: Callable[[SolverState], int],
     tied: bool = False,
 ) -> None:
-    """Set the duals of a problem and search its lists.
+    """Set the initial duals and search the candidate lists.
 
-    start : duals of a similar problem in the task's order, or None.  descend : solves a coarse problem roughly.
-    tied : whether costs tie everywhere, so that duals within a few ties of the optimum will do.
+    start : duals of a similar problem in tree order, or None.  epsilon_scaling : solves a coarse problem approximately.
+    tied : whether many costs tie, so that rough duals are enough.
     """
     gaussian = start is None and _starts_gaussian(problem, epsilon_scaling, tied)
     guess = _gaussian(problem) if gaussian else _initial_duals(state, problem, start, epsilon_scaling)
@@ -119,7 +122,7 @@ def _initial_duals(
     start: FloatArray | None,
     epsilon_scaling: Callable[[SolverState], int],
 ) -> FloatArray:
-    """Duals of a coarse problem where none are given; zero where that would be too small, or better than given ones."""
+    """Duals of a coarse problem, or zero for small problems; with a warm start, the better of its duals and zero."""
     zero = np.zeros(state.columns.v.size)
     if start is not None:
         return max(zero, start, key=lambda each: _dual_value(problem, state.columns, each))
@@ -127,25 +130,25 @@ def _initial_duals(
 
 
 def _schedule(once: bool, tied: bool) -> Sequence[Sequence[float]]:
-    """Temperatures of the sweeps; pairs are found once where costs tie, after a start between Gaussians, and where
-    finding them takes long because columns have several images."""
+    """Sinkhorn temperatures for each search of pairs. Pairs are searched once if costs tie, after a Gaussian start, and
+    if searches are slow because columns have several images."""
     if tied:
         return TEMPERATURES[:1]
     return (ONE_PASS,) if once else TEMPERATURES
 
 
 def _starts_gaussian(problem: TransportProblem, epsilon_scaling: Callable[[SolverState], int], tied: bool) -> bool:
-    """Whether to start from the duals between Gaussians: ``_is_gaussian``, or no care is needed because costs tie."""
+    """Whether to start from the duals between Gaussians: costs tie, or ``_is_gaussian``."""
     if problem.matrices is not None or min(problem.supply.size, problem.demand.size) < SMALLEST:
         return False
     return tied or _is_gaussian(problem, epsilon_scaling)
 
 
 def nearest_share(state: SolverState) -> float:
-    """Share of the mass that finds room in its nearest column. The problem must be as ``prepare`` made it.
+    """Share of the mass that fits into its nearest columns, for a state from ``prepare``.
 
-    From NEARLY_ALL on duals of zero are a good start. Where it is 1, they are optimal: every row takes its nearest
-    column. Leaves that column on each row's list.
+    From NEARLY_ALL on, zero duals are a good start. If it is 1 they are optimal: every row is assigned to its nearest
+    column. Each candidate list then holds that column.
     """
     search_all_lists(1, state)
     nearest = state.lists.column[state.lists.start[:-1]]
@@ -155,13 +158,13 @@ def nearest_share(state: SolverState) -> float:
 
 
 def rebuild_lists(state: SolverState, k: int = NEIGHBOURS) -> None:
-    """Search all lists anew after duals may have risen; those that prove too short are searched longer later."""
+    """Recompute the bounds and search all lists, after duals may have risen; lists too short are extended later."""
     fit_bounds(state.columns)
     search_all_lists(k, state)
 
 
 def local_scale(state: SolverState) -> float:
-    """Median over the rows of how much dearer the MIDDLE-th column is than the best, in the present duals."""
+    """Median over the rows of the difference of c_ij - v_j between list entry SCALE_ENTRY and the best column."""
     span = _values_and_scales(state)[1]
     positive = span[span > 0.0]
     return float(np.median(positive)) if positive.size else 1.0
@@ -174,7 +177,7 @@ def _values_and_scales(state: SolverState) -> tuple[FloatArray, FloatArray]:
 
 
 def _dual_value(problem: TransportProblem, columns: ColumnTree, guess: FloatArray) -> float:
-    """Dual value of a guess, which is left as the columns' duals."""
+    """Dual value of a guess; sets the columns' duals to it."""
     columns.v[:] = guess
     fit_bounds(columns)
     u = np.full(problem.supply.size, np.inf)
@@ -183,14 +186,14 @@ def _dual_value(problem: TransportProblem, columns: ColumnTree, guess: FloatArra
 
 
 def _listed_dual_value(state: SolverState, problem: TransportProblem) -> float:
-    """Dual value of the present duals, from lists that are fresh."""
+    """Dual value of the present duals, from lists searched at these duals."""
     return float(problem.supply @ _values_and_scales(state)[0] + problem.demand @ state.columns.v)
 
 
 def _sweep(state: SolverState, problem: TransportProblem, schedule: Sequence[Sequence[float]] = TEMPERATURES) -> float:
-    """Sinkhorn sweeps from the present duals, whose dual value is returned.
+    """Sinkhorn iterations from the present duals; returns the best dual value before them.
 
-    Before each set of temperatures every dual is raised until its column is some row's best: v_j = min_i c_ij - u_i.
+    Each search of pairs begins with the c-transform v_j = min_i c_ij - u_i, which raises the duals as far as possible.
     """
     rows, _ = column_tree(problem.x, problem.matrices, ordered=True)
     back = initial_state(problem.y, rows, problem.demand, problem.supply, NEIGHBOURS)
@@ -209,7 +212,7 @@ def _sweep(state: SolverState, problem: TransportProblem, schedule: Sequence[Seq
 
 
 def _coarse_duals(problem: TransportProblem, epsilon_scaling: Callable[[SolverState], int]) -> FloatArray:
-    """Duals of the problem between groups of GROUP neighbouring atoms, extended by c-transform."""
+    """Duals of the problem between groups of GROUP_SIZE neighbouring atoms, extended by c-transform."""
     count = min(problem.supply.size, problem.demand.size) // GROUP_SIZE
     ordered, state = _solved_groups(problem, count, epsilon_scaling)
     u = np.full(count, np.inf)
@@ -228,9 +231,9 @@ def _gaussian(problem: TransportProblem) -> FloatArray:
 
 
 def _is_gaussian(problem: TransportProblem, epsilon_scaling: Callable[[SolverState], int]) -> bool:
-    """Whether the clouds are so like Gaussians that the duals between those are a start as good as any, see PLANE.
+    """Whether the clouds are so close to Gaussian that the duals between Gaussians are as good as any, see PLANE.
 
-    Asked of a problem between few groups of atoms, whose solution takes little time.
+    Tested on a problem between few groups of atoms, which is solved quickly.
     """
     count = min(problem.supply.size, problem.demand.size)
     if problem.x.shape[1] <= PLANE or not GROUP_SIZE * 2 * PROBE_GROUPS <= count < LARGE:
@@ -245,7 +248,7 @@ def _is_gaussian(problem: TransportProblem, epsilon_scaling: Callable[[SolverSta
 def _solved_groups(
     problem: TransportProblem, count: int, epsilon_scaling: Callable[[SolverState], int]
 ) -> tuple[TransportProblem, SolverState]:
-    """The problem between so many groups of neighbouring atoms, in tree order, roughly solved."""
+    """The problem between ``count`` groups of neighbouring atoms, in tree order, solved approximately."""
     ones = np.ones(count, dtype=np.int64)
     x, y = _grouped(problem.x, problem.supply, count), _grouped(problem.y, problem.demand, count)
     ordered, state, _, _ = prepare(TransportProblem(x, y, ones, ones, problem.matrices))
@@ -255,7 +258,7 @@ def _solved_groups(
 
 
 def _grouped(atoms: FloatArray, units: IntArray, count: int) -> FloatArray:
-    """``count`` points for groups of neighbours of equal mass: means where masses are equal, otherwise quantiles."""
+    """``count`` representatives of groups of equal mass: means if masses are equal, otherwise quantiles."""
     if (units == units[0]).all():
         edges = np.arange(count + 1) * atoms.shape[0] // count
         means: FloatArray = np.add.reduceat(atoms, edges[:-1], axis=0) / np.diff(edges)[:, None]

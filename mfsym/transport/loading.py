@@ -1,4 +1,4 @@
-"""Compiled code and libraries of the solvers, loaded once before a clock starts: seconds then count the solve."""
+"""Load compiled code and libraries once before the clock starts, so that ``seconds`` measures the solve only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mfsym.transport.solver import LIST_LENGTH, SHARE, epsilon_scaling, solve
 
 @functools.cache
 def load_dense() -> None:
-    """Load what an assignment over a whole matrix calls."""
+    """Load the kernels of dense assignment."""
     if JIT_DISABLED:
         return
     costs, row, columns = np.empty((1, WIDTH)), np.full(1, -1), np.full((1, WIDTH), np.inf)
@@ -28,7 +28,7 @@ def load_dense() -> None:
 
 @functools.cache
 def load_simplex() -> None:
-    """Load POT and what makes cost matrices."""
+    """Load POT and the kernels for cost matrices."""
     import ot  # noqa: F401
 
     load_dense()
@@ -36,7 +36,7 @@ def load_simplex() -> None:
 
 @functools.cache
 def load_auction() -> None:
-    """Load every kernel that the own solver calls."""
+    """Load every kernel of our solver."""
     if JIT_DISABLED:
         return
     load_dense()

@@ -1,4 +1,4 @@
-"""Array packs of the compiled solver, made from atoms and masses."""
+"""Construction of the compiled solver's data (``kernels.packs``) from atoms and masses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mfsym.transport.results import FloatArray, IntArray
 NumberArray = NDArray[np.int32]
 
 LEAF_SIZE = 16
-"""Atoms in a leaf, at most."""
+"""Largest number of atoms in a leaf."""
 
 SPARE_CELLS = 4
-"""Spare cells per row and column of a problem whose masses may split."""
+"""Spare cells per row and column if masses may split."""
 
 LONGEST_SEARCH = 256
-"""Columns that one search of a shortest-path round finds at most."""
+"""Largest number of columns that one search of a Dijkstra phase finds."""
 
 
 def leaf_counts(count: int) -> tuple[int, int]:
-    """Number of leaves of a tree over so many atoms, and of those below a child of its root: a power of eight."""
+    """Number of leaves of a tree over ``count`` atoms, and of those below a child of the root: a power of eight."""
     least, queued = -(-count // LEAF_SIZE), 1
     while 8 * queued < least:
         queued *= 8
@@ -34,16 +34,16 @@ def leaf_counts(count: int) -> tuple[int, int]:
 
 
 def kd_order(atoms: FloatArray) -> IntArray:
-    """Atoms (N, p) in the order of a kd-tree: neighbours in space stand near each other."""
+    """Permutation of atoms (N, p) along a kd-tree: atoms near in space are near in the order."""
     order: IntArray = tree_order(atoms, *leaf_counts(atoms.shape[0]))
     return order
 
 
 def column_tree(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = False) -> tuple[ColumnTree, IntArray]:
-    """The columns' pack with duals of zero, numbered along a kd-tree, and the order in which they are numbered.
+    """The columns in kd-tree order with zero duals, and the permutation to that order.
 
     matrices : (K, p, p) group whose images M_g y_j all belong to column j, or None.
-    ordered : whether the atoms stand in a good order already, to be kept.
+    ordered : keep the given order.
     """
     order = np.arange(atoms.shape[0]) if ordered else kd_order(atoms)
     points, column, images = atoms[order], np.arange(atoms.shape[0]), 1
@@ -89,7 +89,7 @@ def column_tree(atoms: FloatArray, matrices: FloatArray | None, ordered: bool = 
 
 
 def _children(atoms: NumberArray, first: int) -> NumberArray:
-    """Children with atoms of every node, of a leaf its atoms."""
+    """Number of children with atoms of every node; of a leaf, number of atoms."""
     children = atoms.copy()
     for h in range(1, first):
         children[h - 1] = np.count_nonzero(atoms[8 * h : 8 * h + 8])
@@ -97,7 +97,7 @@ def _children(atoms: NumberArray, first: int) -> NumberArray:
 
 
 def initial_state(x: FloatArray, columns: ColumnTree, supply: IntArray, demand: IntArray, listed: int) -> SolverState:
-    """A problem at its start: empty lists with room for ``listed`` columns and more, every row waiting."""
+    """State before the solve: empty lists with room for at least ``listed`` columns, all rows unassigned."""
     n, m = supply.size, demand.size
     lists = empty_lists(supply, demand, listed)
     extra = SPARE_CELLS * (n + m) + 64 if _splits(supply, demand) else 0
@@ -119,18 +119,18 @@ def initial_state(x: FloatArray, columns: ColumnTree, supply: IntArray, demand: 
 
 
 def with_list_length(state: SolverState, listed: int) -> SolverState:
-    """A problem at its start with empty lists of another length."""
+    """State before the solve with empty lists of another length."""
     lists = empty_lists(state.coupling.excess, state.coupling.demand, listed)
     return state._replace(lists=lists, found=_buffers_for(lists, state.columns.v.size))
 
 
 def _splits(supply: IntArray, demand: IntArray) -> bool:
-    """Whether masses may split: not where all are one unit."""
+    """Whether masses may split: not if all are one unit."""
     return bool((supply > 1).any() or (demand > 1).any())
 
 
 def empty_lists(supply: IntArray, demand: IntArray, listed: int) -> CandidateLists:
-    """Empty lists with room for ``listed`` columns and all that a row may hold wholly."""
+    """Empty lists with room for ``listed`` columns, and for all columns that may be wholly assigned to one row."""
     n, m = supply.size, demand.size
     wholly = np.zeros(n, dtype=np.int64)
     if _splits(supply, demand):
@@ -150,7 +150,7 @@ def _buffers_for(lists: CandidateLists, m: int) -> SearchBuffers:
 
 
 def search_buffers(room: int) -> SearchBuffers:
-    """Room for searches of at most ``room`` columns."""
+    """Buffers for searches of at most ``room`` columns."""
     return SearchBuffers(
         value=np.zeros(room),
         cost=np.zeros(room),
@@ -162,7 +162,7 @@ def search_buffers(room: int) -> SearchBuffers:
 
 
 def empty_paths(n: int, m: int) -> ShortestPaths:
-    """The state of shortest-path rounds over n rows and m columns."""
+    """Labels of Dijkstra phases over n rows and m columns, all unset."""
     rows, columns = np.zeros((2, n), dtype=np.int32), np.zeros((4, m), dtype=np.int32)
     heap = Heap(
         np.zeros(n + m, dtype=np.int32),
@@ -200,7 +200,7 @@ def empty_paths(n: int, m: int) -> ShortestPaths:
 
 
 def listed_pairs(state: SolverState) -> NearPairs:
-    """All listed pairs of a problem."""
+    """All pairs of a row and a column on its candidate list."""
     lists = state.lists
     size = lists.size.astype(np.int64)
     row = np.repeat(np.arange(size.size, dtype=np.int32), size)
@@ -209,7 +209,7 @@ def listed_pairs(state: SolverState) -> NearPairs:
 
 
 def concatenated(forth: NearPairs, back: NearPairs) -> NearPairs:
-    """The pairs of both directions."""
+    """The pairs listed for rows, and those listed for columns with their ends exchanged."""
     return NearPairs(
         np.concatenate([forth.row, back.column]),
         np.concatenate([forth.column, back.row]),

@@ -1,7 +1,7 @@
-"""Exact transport in whole numbers: weights and coordinates as the fractions that float64 numbers are.
+"""Exact transport in integer arithmetic: float64 weights and coordinates are dyadic rationals.
 
-Python's integers have no rounding and no range, so that what is found here needs no further proof. It is slow: for
-small problems that float64 cannot prove, such as those with atoms of very different size or weight.
+Python's integers neither round nor overflow, so the result needs no certificate. Slow: for small problems that float64
+cannot certify, such as those whose atoms differ by many orders of magnitude in size or weight.
 """
 
 from __future__ import annotations
@@ -19,33 +19,32 @@ from mfsym.transport.atoms import PointCloud
 from mfsym.transport.results import FloatArray, Plan, W2Result
 
 PAIRS = 10**5
-"""Pairs of atoms, with all images under a group, up to which whole numbers take no more than some seconds."""
+"""Largest number of pairs of atoms and images under a group: more would take longer than seconds."""
 
 NORMAL = 2.0**-960
-"""Values below this, other than 0, have lost digits to underflow."""
+"""Positive values below this have lost digits to underflow."""
 
 TOO_SMALL = (
-    f"W2^2 must be 0 or at least {NORMAL:.1g} to keep its digits, got {{:.3g}}; scale the clouds up, "
-    "their squares underflow"
+    f"W2^2 must be 0 or at least {NORMAL:.1g}, got {{:.3g}}, which has lost digits to underflow; scale the clouds up"
 )
 
 
 class ScaledIntegers(NamedTuple):
-    """Numbers as integers times one power of two."""
+    """Integers times a common power of two."""
 
     numbers: list[int]
     exponent: int
 
 
 def as_integers(values: Sequence[float]) -> ScaledIntegers:
-    """Finite float64 numbers without rounding."""
+    """Finite float64 numbers as scaled integers, without rounding."""
     parts = [math.frexp(value) for value in values]
     exponent = min((power for part, power in parts if part), default=0) - 53
     return ScaledIntegers([int(part * 2.0**53) << max(power - 53 - exponent, 0) for part, power in parts], exponent)
 
 
 def integer_masses(a: PointCloud, b: PointCloud) -> tuple[list[int], list[int]]:
-    """Masses of both clouds as integers with equal totals, in the ratios of the weights as they were given."""
+    """Integer masses of both clouds with equal totals, in the exact ratios of the given weights."""
     first, second = (_counts(cloud) for cloud in (a, b))
     total, other = sum(first), sum(second)
     common = math.gcd(total, other)
@@ -61,7 +60,7 @@ def _counts(cloud: PointCloud) -> list[int]:
 
 
 def integer_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> tuple[list[list[int]], int]:
-    """Squared distances of x (N, p) and y (M, p), the smallest over the images M_g y_j, times 4 to the exponent."""
+    """Integer costs of x (N, p) and y (M, p), the smallest over the images M_g y_j, in units of 4^exponent."""
     (n, p), m = x.shape, y.shape[0]
     numbers, exponent = as_integers(np.concatenate([x.ravel(), y.ravel()]).tolist())
     points = [numbers[start : start + p] for start in range(0, len(numbers), p)]
@@ -87,7 +86,7 @@ def _dot(one: list[int], other: list[int]) -> int:
 def solve_integer(
     costs: list[list[int]], supply: list[int], demand: list[int]
 ) -> tuple[list[dict[int, int]], list[int], list[int]]:
-    """The best coupling of whole masses, by shortest augmenting paths: who holds each column, and duals u, v.
+    """The optimal coupling of integer masses by shortest augmenting paths: flows by column and row, duals u, v.
 
     Jonker & Volgenant 1987 (doi:10.1007/BF02278710), for masses that may split.
     """
@@ -111,7 +110,7 @@ def _augment(
     flow: list[dict[int, int]],
     residual: list[int],
 ) -> int:
-    """Move mass along a shortest path from a row to a column with free mass; returns how much."""
+    """Augment flow along a shortest path from a row to an unsaturated column; returns the amount."""
     u, v = duals
     m = len(v)
     predecessor, settled, labelled = [root] * m, {}, {root: (0, -1)}
@@ -158,10 +157,10 @@ def is_small(a: PointCloud, b: PointCloud, matrices: FloatArray | None = None) -
 
 
 def solve_rational(a: PointCloud, b: PointCloud, matrices: FloatArray | None = None) -> W2Result:
-    """Squared W2 without rounding but that of the answer to float64; the lower bound is the value itself.
+    """Squared W2 in exact arithmetic, rounded once to float64; the lower bound is the value itself.
 
     matrices : (K, p, p), the group of a quotient distance, or None.
-    Raises MfsymError for more than PAIRS pairs, TransportFailed where the value is too small for float64.
+    Raises MfsymError for more than PAIRS pairs, TransportFailed if the value is too small for float64.
     """
     if not is_small(a, b, matrices):
         n, m = a.z.shape[0], b.z.shape[0] * (1 if matrices is None else len(matrices))
@@ -193,6 +192,6 @@ def solve_rational(a: PointCloud, b: PointCloud, matrices: FloatArray | None = N
 
 
 def scaled(number: int, total: int, exponent: int) -> float:
-    """number / total times 4 to the exponent, as the nearest float64."""
+    """number / total times 4^exponent, rounded to the nearest float64."""
     shift = 2 * exponent
     return (number << shift) / total if shift >= 0 else number / (total << -shift)

@@ -1,4 +1,4 @@
-"""Plans in float64 given the exact ratios of the weights, along the pairs that they couple."""
+"""Corrections of the masses of a plan, on its own pairs, so that the marginals are the exact weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mfsym.transport.results import FloatArray, Plan
 
 
 def in_units(plan: Plan, a: PointCloud, b: PointCloud) -> tuple[Plan, bool]:
-    """A plan between uniform clouds in whole units of their common mass, and whether its sums are then exact.
+    """Round the masses of a plan between uniform clouds to multiples of 1 / lcm(N, M).
 
-    Masses of clouds with weights stay as they are, and so do those that rounding to units does not mend.
+    Returns the plan, and whether its marginals are now exact. Otherwise, or with weights, the plan is unchanged.
     """
     if a.weights is not None or b.weights is not None:
         return plan, False
@@ -30,9 +30,9 @@ def in_units(plan: Plan, a: PointCloud, b: PointCloud) -> tuple[Plan, bool]:
 
 
 def exact_masses(plan: Plan, a: PointCloud, b: PointCloud) -> FloatArray | None:
-    """Masses (E,) of the same pairs, whose sums are the weights exactly before each is rounded; None if there are none.
+    """Masses (E,) on the pairs of a plan whose marginals are exact before rounding; None if this finds none.
 
-    Masses change along a spanning forest of the pairs, from its leaves to its roots, in whole numbers.
+    Corrects the masses along a spanning forest of the pairs, from leaves to roots, in integers.
     """
     supply, demand = integer_masses(a, b)
     total, n = sum(supply), len(supply)
@@ -56,7 +56,7 @@ def exact_masses(plan: Plan, a: PointCloud, b: PointCloud) -> FloatArray | None:
 
 
 def _spanning_forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
-    """Every node of the graph of pairs with the edge to its parent and the parent, roots (edge -1) before others."""
+    """A spanning forest of the graph of pairs: (node, edge to parent, parent), parents first; roots have edge -1."""
     neighbours: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for edge, (i, j) in enumerate(zip(*ends, strict=True)):
         neighbours[i].append((edge, j))

@@ -1,13 +1,13 @@
-"""Exact transport between clouds in O(N k) memory: start, epsilon-scaling auction, exact finish, certificate.
+"""Exact transport between clouds in O(N k) memory: initial duals, epsilon-scaling, exact phase, certificate.
 
-1. A start for the duals (``starts``): Sinkhorn sweeps from zero or from a coarse problem, or an earlier solution.
-2. Auctions with falling epsilon, relative to the median local scale, and forests of shortest augmenting paths for the
-   few rows that an auction leaves because prices would have to fall far.
-3. An auction with epsilon = 0, and forests for the rows it leaves.
-4. The certificate: u = c-transform of v over all columns; each cell's slack c_ij - u_i - v_j >= 0 sums to the gap,
-   which is summed again in the coordinates given and for the weights given (``certificates``).
+1. Initial duals (``initialisers``): Sinkhorn iterations from zero, Gaussian or coarse duals, or a warm start.
+2. Auctions with decreasing epsilon, relative to the median local scale, and shortest augmenting paths for the few rows
+   that an auction suspends because v would have to fall far.
+3. An auction with epsilon = 0, and shortest augmenting paths for the rows it leaves unassigned.
+4. The certificate: u = c-transform of v over all columns. The slacks c_ij - u_i - v_j >= 0 of pairs with flow sum to
+   the duality gap, which is summed again in the original coordinates and for the given weights (``certificates``).
 
-Where costs tie everywhere, rough duals on the lattice of the costs replace step 2 (``lattices``).
+If many costs tie, duals rounded to the lattice of the costs replace step 2 (``lattices``).
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ from mfsym.transport.packs import column_tree, empty_paths, kd_order, search_buf
 from mfsym.transport.results import FloatArray, IntArray
 
 FIRST_EPSILON, LAST_EPSILON, REDUCTION = 0.1, 1e-3, 10.0
-"""Epsilon of the first and the last auction in local scales, and the factor by which it goes down.
+"""Epsilon of the first and the last auction in local scales, and the factor between consecutive ones.
 
-Where masses split ties are common, which small bids settle slowly: the first auction is the last one there.
+If masses split, ties are common and small increments resolve them slowly: the first auction is then the last.
 """
 
 DEFERRED = 8
-"""Rows that the first auction may leave to the next one, which shortens their ways to free columns: those lead through
-nearly all of a large cloud."""
+"""Rows that the first auction may leave unassigned for the next one: at the first epsilon their augmenting paths would
+pass through nearly all of a large cloud."""
 
 WARM_EPSILON = 1e-2
-"""The first epsilon after a warm start."""
+"""The first epsilon after a warm start, in local scales."""
 
 PATIENCE = 3.0
-"""Evictions per row that a chain may have at first, before it is left to the forests."""
+"""Initial patience of an auction: evictions per row that a chain may have before its row is suspended."""
 
 SHARE = 0.5
-"""Of the trees of a forest that end a round when they met free mass."""
+"""Share of the total excess that one Dijkstra phase must reach."""
 
 OFF_CENTRE = 4.0
-"""Common level of the duals, relative to their range (lengths are about 1), from which it is taken out."""
+"""Median of the duals, relative to their range (distances are about 1), above which it is subtracted."""
 
 CERTIFIED = 1e-12
-"""Relative gap that the exact finish is repeated for, if ever it leaves more."""
+"""Relative duality gap above which the exact phase is repeated."""
 
 TRIES = 3
-"""Exact finishes at most. Clouds that differ by no more than rounding have no relative gap that could be met."""
+"""Largest number of exact phases. For clouds that differ by rounding only, the relative gap cannot be reached."""
 
 
 class Solution(NamedTuple):
-    """Cells (rows, columns, flow), duals with u_i = min_j c_ij - v_j, and the number of bids.
+    """The coupling (rows, columns, flow), duals with u_i = min_j c_ij - v_j, and the number of bids.
 
-    turned : whether these costs are those between atoms turned in float64, see ``unrotated_row_duals``.
+    rotated : whether the costs are those between atoms rotated in float64, see ``unrotated_row_duals``.
     """
 
     rows: IntArray
@@ -83,10 +83,10 @@ class Solution(NamedTuple):
 
 
 def solve(problem: TransportProblem, start: FloatArray | None = None) -> Solution:
-    """The optimal coupling, with duals that prove it.
+    """The optimal coupling, with optimal duals.
 
-    start : duals v (M,) of a similar problem, or None; not used for clouds near to each other.
-    Raises TransportFailed where the cells run out.
+    start : duals v (M,) of a similar problem, or None; not used for clouds close to each other.
+    Raises TransportFailed if spare cells run out, or if path lengths are lost in rounding.
     """
     ordered, state, order_x, order_y = prepare(problem)
     share, iterations = nearest_share(state), 0
@@ -105,7 +105,7 @@ def solve(problem: TransportProblem, start: FloatArray | None = None) -> Solutio
             ordered, state, order_x, order_y = prepare(rotated(problem, axes))
         initialise_duals(state, ordered, None if start is None else start[order_y], epsilon_scaling)
         iterations = epsilon_scaling(state, FIRST_EPSILON if start is None else WARM_EPSILON)
-    u = _finish_at_zero(state)
+    u = _solve_exactly(state)
     cells = np.flatnonzero(state.coupling.flow > 0)
     solution_u, solution_v = np.empty(u.size), np.empty(state.columns.v.size)
     solution_u[order_x], solution_v[order_y] = u, state.columns.v
@@ -121,7 +121,7 @@ def solve(problem: TransportProblem, start: FloatArray | None = None) -> Solutio
 
 
 def unrotated_row_duals(problem: TransportProblem, v: FloatArray) -> FloatArray:
-    """Duals of the rows for duals v of the columns (M,), in coordinates that no turn has rounded."""
+    """Duals of the rows for duals v (M,) of the columns, in the coordinates before rotation."""
     columns, order = column_tree(problem.y, problem.matrices)
     columns.v[:] = v[order]
     fit_bounds(columns)
@@ -135,7 +135,7 @@ def unrotated_row_duals(problem: TransportProblem, v: FloatArray) -> FloatArray:
 def _initialise_tied(
     state: SolverState, problem: TransportProblem, unit: float, close: bool, start: FloatArray | None
 ) -> None:
-    """Duals on the lattice of costs that are multiples of a unit, and lists. close : whether zero ones will do."""
+    """Set duals on the lattice of costs (multiples of a unit), search the lists. close : whether zero duals will do."""
     if not close:
         initialise_duals(state, problem, start, epsilon_scaling, tied=True)
         round_duals(state, problem.y, unit)
@@ -143,7 +143,7 @@ def _initialise_tied(
 
 
 def epsilon_scaling(state: SolverState, epsilon: float = FIRST_EPSILON) -> int:
-    """Auctions from the first epsilon down to the last, each finished by forests; returns the number of bids."""
+    """Auctions from the first epsilon to the last, each completed by augmenting paths; returns the number of bids."""
     n, m = state.x.shape[0], state.columns.v.size
     scale, bids, patience = local_scale(state), 0, int(PATIENCE * n)
     last = FIRST_EPSILON if state.coupling.row.size > m else LAST_EPSILON
@@ -161,18 +161,17 @@ def epsilon_scaling(state: SolverState, epsilon: float = FIRST_EPSILON) -> int:
         epsilon = max(epsilon / REDUCTION, last)
 
 
-def _refuse_stalled(steps: int) -> int:
-    """The number of steps itself; negative ones tell that no more mass could be moved."""
-    if steps < 0:
+def _refuse_stalled(phases: int) -> None:
+    """Raise TransportFailed for the negative number of phases of a solve that stalled."""
+    if phases < 0:
         raise TransportFailed(
-            "all mass must be placed on pairs whose costs float64 tells apart, got some that could not; look for rows "
-            "that are far from all others, such as codes for missing values"
+            "float64 must tell the costs of the optimal pairs apart, got paths lost in rounding; look for rows that "
+            "are far from all others, such as codes for missing values"
         )
-    return steps
 
 
-def _finish_at_zero(state: SolverState) -> FloatArray:
-    """Close the last epsilon: every row placed on a tight column. Returns the rows' duals."""
+def _solve_exactly(state: SolverState) -> FloatArray:
+    """The exact phase, epsilon = 0: every row is assigned to tight columns. Returns the rows' duals."""
     n, m = state.x.shape[0], state.columns.v.size
     paths = empty_paths(n, m)
     _recentre(state)
@@ -192,7 +191,7 @@ def _finish_at_zero(state: SolverState) -> FloatArray:
 
 
 def _recentre(state: SolverState) -> None:
-    """Bring the duals back near 0 where auctions drove them so low that digits would be lost."""
+    """Subtract the median of the duals if it is so large that digits would be lost."""
     v = state.columns.v
     middle = float(np.median(v))
     if abs(middle) > OFF_CENTRE * (1.0 + float(np.ptp(v))):
@@ -201,7 +200,7 @@ def _recentre(state: SolverState) -> None:
 
 
 def _certificate(state: SolverState) -> tuple[FloatArray, float, float]:
-    """Duals of the rows by c-transform over all columns, the total slack of the cells, and their total cost."""
+    """Duals of the rows by c-transform over all columns, the duality gap, and the primal cost."""
     coupling = state.coupling
     fit_bounds(state.columns)
     u = _assigned_values(state)
@@ -213,7 +212,7 @@ def _certificate(state: SolverState) -> tuple[FloatArray, float, float]:
 
 
 def _assigned_values(state: SolverState) -> FloatArray:
-    """c_ij - v_j of some column that row i holds, for every row: an upper bound on its dual."""
+    """c_ij - v_j of some column assigned to row i, for every row: an upper bound on its dual."""
     cells = np.flatnonzero(state.coupling.flow > 0)
     values = np.full(state.x.shape[0], np.inf)
     v = state.columns.v[_columns_of_cells(state)[cells]]
@@ -222,7 +221,7 @@ def _assigned_values(state: SolverState) -> FloatArray:
 
 
 def _columns_of_cells(state: SolverState) -> IntArray:
-    """Column of every cell in use."""
+    """Column of every cell with flow."""
     m = state.columns.v.size
     column = np.arange(state.coupling.row.size)
     front = np.flatnonzero(state.coupling.chain[:m] >= 0)
