@@ -25,6 +25,11 @@ MOVED: dict[str, str] = {
     "representations.irreps": "representations.harmonics",
     "studies": "discovery.frequencies",
     "transport.clouds": "transport.atoms",
+    "transport.memory": "transport.exact",
+    "transport.pairs": "transport.packs",
+    "transport.starts": "transport.initialisers",
+    "transport.trajectories": "transport.distances",
+    "transport.turns": "transport.axes",
 }
 """Former place to present place, both below the package."""
 

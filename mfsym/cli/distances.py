@@ -16,7 +16,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
-from mfsym.transport.memory import dense_estimate, memory_estimate
+from mfsym.transport.exact import dense_estimate, memory_estimate
 from mfsym.units import Unit
 
 Record = dict[str, Any]
