@@ -34,6 +34,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
+    "Quotient": "quotients",
     **dict.fromkeys(("Search", "discover"), "discovery"),
     **dict.fromkeys(("flow", "phase_portrait"), "limits"),
     **dict.fromkeys(("Study", "converge", "fit_slope"), "convergence"),

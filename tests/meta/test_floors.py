@@ -14,7 +14,7 @@ FLOORS = {
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "nets", "inputs", "losses", "residuals"),
     4: ("teachers", "datasets", "schemes", "expectations", "metrics", "precision", "orbit_laws", "nulls"),
-    5: ("dynamics", "resnets", "flows", "problems", "controls"),
+    5: ("dynamics", "resnets", "flows", "problems", "controls", "quotients"),
     6: ("discovery", "searches"),
     7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),
     8: ("sweeps", "warmups"),
