@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
-from mfsym.quotients.algebras import AlgebraGeometry, Ranks
-from mfsym.quotients.alignments import Aligner, aligner_of
-from mfsym.quotients.shapes import centres, copies_of_vector, without_centre
+from mfsym.quotients.algebras import Geometry, Ranks
+from mfsym.quotients.alignments import Aligner, aligner_of, least_distances
+from mfsym.quotients.shapes import centres, copies_of_vector, geometry_of, without_centre
 from mfsym.representations import Representation
 
 Floats = NDArray[np.float64]
@@ -61,8 +61,8 @@ class Quotient:
         return None if self.copies is None else self.rep.group.degree
 
     @cached_property
-    def _geometry(self) -> AlgebraGeometry:
-        return AlgebraGeometry(self.rep.algebra_matrices)
+    def _geometry(self) -> Geometry:
+        return geometry_of(self.rep, self.copies)
 
     @cached_property
     def _aligner(self) -> Aligner:
@@ -116,11 +116,7 @@ class Quotient:
     def distances(self, a: ArrayLike, b: ArrayLike) -> Floats:
         """Distances (S, T) on the quotient between the points a (S, p) and b (T, p): min_g |a - rho(g) b|."""
         first, second = self._points(a, "a")[0], self._points(b, "b")[0]
-        table = np.empty((len(first), len(second)))
-        for row, point in zip(table, first, strict=True):
-            targets = np.broadcast_to(point, second.shape)
-            row[:] = np.linalg.norm(self._aligner.align(second, targets) - targets, axis=1)
-        return table
+        return least_distances(self._aligner, first, second)
 
     def _points(self, x: ArrayLike, name: str) -> tuple[Floats, tuple[int, ...]]:
         """Rows (S, p), centred where asked for, and the shape they came in."""
