@@ -20,7 +20,7 @@ SPACE = 3
 """Dimension of the clouds that have compiled code; the plane has formulas."""
 
 NEAR_SINGULAR = 1e-8
-"""Share 1 / (tr K tr K^-1) of an inertia tensor below which singular values take over: they lose half as many digits."""
+"""Share 1 / (tr K tr K^-1) of an inertia tensor below which singular values take over; they lose half the digits."""
 
 
 def copies_of_vector(rep: Representation) -> int | None:
@@ -133,12 +133,44 @@ class SpatialShapes:
         return out, volume[: len(x)], share[: len(x)] < NEAR_SINGULAR
 
 
+def fast_dimension(rep: Representation, copies: int | None) -> int:
+    """d where rep is copies of the vector representation of SO(d) with d = 2 or 3, else 0."""
+    group = rep.group
+    known = copies is not None and isinstance(group, Orthogonal) and group.special and group.degree <= SPACE
+    return group.degree if known else 0
+
+
 def geometry_of(rep: Representation, copies: int | None) -> Geometry:
     """The geometry of the orbits of a representation: by a fast path for copies of vectors of SO(2) and SO(3)."""
     algebra = AlgebraGeometry(rep.algebra_matrices)
     if copies is None or not isinstance(rep.group, Orthogonal) or rep.group.degree > SPACE:
         return algebra
     return PlanarShapes() if rep.group.degree < SPACE else SpatialShapes(algebra)
+
+
+def singular_codimension(rep: Representation, copies: int | None, generic: int, centred: bool) -> float | None:
+    """Codimension in the quotient of the orbits of less than the ``generic`` dimension; None where it is not known.
+
+    n points of R^d that span r dimensions: codimension (d - r)(n - r) in R^p, orbits of the dimension of
+    SO(d) / SO(d - r); singular up to r = min(n - 1, d - 2). With one parameter: the dimension that the group moves,
+    less 1. For SO(3) with finite stabilisers, singular points are fixed by the rotations about some axis, codimension
+    p - dim ker A_z - 2 with 1 dimension lost, or by all, with 3 lost.
+    """
+    group = rep.group
+    if generic == 0:
+        return float("inf")
+    if copies is not None and isinstance(group, Orthogonal):
+        n, d = copies - int(centred), group.degree
+        stabilised = [(d - r) * (d - r - 1) // 2 for r in range(min(n, d) + 1)]
+        found = [(d - r) * (n - r) - stabilised[r] + stabilised[-1] for r in range(min(n - 1, d - 2) + 1)]
+        return float(min(found))
+    moved = [int(np.linalg.matrix_rank(matrix)) for matrix in rep.algebra_matrices]
+    if group.dimension == 1:
+        return float(moved[0] - 1)
+    if isinstance(group, Orthogonal) and group.degree == SPACE == generic:
+        by_any = int(np.linalg.matrix_rank(rep.algebra_matrices.reshape(-1, rep.dim)))
+        return float(min(moved[-1] - 3, by_any - 3))
+    return None
 
 
 def _room() -> Floats:

@@ -16,7 +16,7 @@ from mfsym.quotients.kernels.rotations import WIDE
 
 @kernel
 def inertias(x: Any, v: Any, first: Any, count: Any, size: Any, k: Any) -> None:
-    """k <- inertia tensors of the clouds first, ... of x, and torques sum_n x_n x v_n. Flat, ``size`` numbers a cloud."""
+    """k <- inertia tensors of the clouds first, ... of x, and torques sum_n x_n x v_n. Clouds of ``size`` numbers."""
     for c in range(count):
         o = (first + c) * size
         a, b, d, e, f, g = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
