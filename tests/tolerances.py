@@ -59,3 +59,6 @@ INTEGRATED = 1e-6
 
 EXACT_GEOMETRY = 1e-14
 """Projections and curvatures of single points, whose formulas are a few operations; absolute, on points of size one."""
+
+STATIONARY = 3.0
+"""Largest |score| of a stationary moment at a fixed seed, in standard errors."""
