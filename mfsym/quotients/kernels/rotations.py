@@ -28,6 +28,9 @@ ROOT_STEPS = 12
 SWEEPS = 12
 """Jacobi sweeps; 4 x 4 matrices need 4 or 5."""
 
+NOTHING = 1e-40
+"""Entries of a matrix of size one that count as zero."""
+
 
 @kernel
 def cross_covariances(x: Any, to: Any, first: Any, count: Any, size: Any, m: Any) -> None:
@@ -200,7 +203,7 @@ def _jacobi(a: Any, q: Any) -> None:
     for _ in range(SWEEPS):
         for i in range(3):
             for j in range(i + 1, 4):
-                if a[i, j] != 0.0:
+                if abs(a[i, j]) > NOTHING:
                     theta = 0.5 * (a[j, j] - a[i, i]) / a[i, j]
                     t = 1.0 / (abs(theta) + np.sqrt(theta * theta + 1.0))
                     t = t if theta >= 0.0 else -t
