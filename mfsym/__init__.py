@@ -38,6 +38,8 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
+    **dict.fromkeys(("Quotient", "Langevin", "Confinement"), "quotients"),
+    **dict.fromkeys(("orbit_w2", "coverage", "populations"), "quotients"),
     **dict.fromkeys(("Search", "discover"), "discovery"),
     **dict.fromkeys(("flow", "phase_portrait"), "experiments.limits"),
     **dict.fromkeys(("Study", "converge", "fit_slope"), "experiments.convergence"),

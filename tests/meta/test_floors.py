@@ -14,7 +14,7 @@ FLOORS = {
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
-    5: ("dynamics", "flows", "problems"),
+    5: ("dynamics", "flows", "problems", "quotients"),
     6: ("discovery",),
     7: ("experiments",),
     8: ("sweeps",),
