@@ -28,6 +28,8 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "teachers"),
     **dict.fromkeys(("NullLevel", "null_level"), "nulls"),
     **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
+    "symmetrise": "schemes.symmetrisers",
+    **dict.fromkeys(("fit_weights", "NetworkFit", "EnsembleFit"), "fitting"),
     **dict.fromkeys(("FunctionData",), "teachers"),
     **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "inputs"),
     **dict.fromkeys(("SampleData",), "datasets"),

@@ -14,7 +14,7 @@ FLOORS = {
     2: ("representations", "transport"),
     3: ("units", "engines", "ensembles", "nets", "inputs", "losses", "residuals"),
     4: ("teachers", "datasets", "schemes", "expectations", "metrics", "precision", "orbit_laws", "nulls"),
-    5: ("dynamics", "resnets", "flows", "problems", "controls"),
+    5: ("dynamics", "resnets", "flows", "problems", "controls", "fitting"),
     6: ("discovery", "searches"),
     7: ("experiments", "limits", "convergence", "traces", "studies", "movies", "counterexample"),
     8: ("sweeps", "warmups"),
@@ -45,6 +45,7 @@ DOORS = {
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("progress",),
+    "array_api_compat": ("schemes",),
 }
 """Third party to the modules that may import it."""
 
