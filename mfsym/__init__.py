@@ -31,6 +31,8 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "data.teachers"),
     **dict.fromkeys(("NullLevel", "null_level"), "metrics.nulls"),
     **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
+    "symmetrise": "schemes.readouts",
+    **dict.fromkeys(("fit_weights", "NetworkFit", "EnsembleFit"), "dynamics.fitting"),
     **dict.fromkeys(("FunctionData",), "data.teachers"),
     **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "data.inputs"),
     **dict.fromkeys(("SampleData",), "data.datasets"),

@@ -6,6 +6,12 @@ ALGEBRA = 1e-10
 ROUNDOFF = 1e-12
 """A float64 kernel against its slow twin, relative."""
 
+FLAT = 1e-9
+"""Means over a quadrature that are whole numbers or 0, absolute."""
+
+SINGLE = 1e-6
+"""One float32 computation by two libraries, relative."""
+
 ROUNDOFF32 = 2e-5
 """A float32 kernel against its float64 twin, relative."""
 

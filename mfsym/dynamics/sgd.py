@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
-from mfsym.data.losses import get_loss
+from mfsym.data.losses import Loss, get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import has_left, starts_in
 from mfsym.dynamics.states import State
@@ -55,7 +55,7 @@ class NoisySGD:
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
     which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
-    loss : a name in LOSSES; it must be invariant under the unit's rho_y.
+    loss : a name in LOSSES, or a Loss; it must be invariant under the unit's rho_y.
 
     >>> from mfsym.data.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -78,14 +78,15 @@ class NoisySGD:
         projected_noise: bool | None = None,
         dtype: str = "float32",
         threads: int = 1,
-        loss: str = "quadratic",
+        loss: str | Loss = "quadratic",
     ) -> None:
         self.unit, self.data = unit, data
-        self.loss = get_loss(loss)
+        self.loss = loss if isinstance(loss, Loss) else get_loss(loss)
         self.loss.check(unit.rho_y)
         self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
-        if (data.d, data.c) != (unit.d, unit.c):
-            raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
+        d, c = self.scheme.widths
+        if (data.d, data.c) != (d, c):
+            raise MfsymError(f"data must be on R^{d} x R^{c}, got R^{data.d} x R^{data.c}")
         self.alpha = as_number(alpha, "alpha", above=0.0)
         self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
         self.batch_size = as_whole(batch_size, "batch_size", 1)
@@ -199,19 +200,19 @@ class NoisySGD:
 
         scheme : another one, instead of the dynamics' own.
         """
-        batch, unit = self.batch_size, self.unit
+        batch, (d, c) = self.batch_size, self.scheme.widths
         count = steps * batch
         x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, count)
-        if (x.shape, y.shape) != ((count, unit.d), (count, unit.c)):
+        if (x.shape, y.shape) != ((count, d), (count, c)):
             raise MfsymError(
-                f"{count} samples of {self.data.name} must be x ({count}, {unit.d}) and y ({count}, {unit.c}), "
+                f"{count} samples of {self.data.name} must be x ({count}, {d}) and y ({count}, {c}), "
                 f"got {x.shape} and {y.shape}"
             )
         if self.loss.name != "quadratic":
             self.loss.check_targets(y)
         haar = stream_key(state.seed, "haar", state.replicate)
         chosen = self.scheme if scheme is None else scheme
-        return chosen.lift(x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step)
+        return chosen.lift(x.reshape(steps, batch, d), y.reshape(steps, batch, c), haar, first_step)
 
     def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
         """What the steps from first_step on need beside their batches, in float64."""

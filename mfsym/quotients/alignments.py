@@ -174,7 +174,7 @@ class Cosets:
         return best
 
 
-class Search:
+class RotationSearch:
     """Any compact group: Newton's method on the group from the best of many elements. Not certain to be the nearest.
 
     Starts are the nodes of the group's quadrature, or HAAR draws where it has none; the KEPT best of them climb
@@ -241,7 +241,7 @@ def _elements(rep: Representation, count: int) -> Elements:
 
 def aligner_of(rep: Representation, copies: int | None) -> Aligner:
     """The aligner of a representation: exact for finite groups, copies of vectors, one parameter, and products with
-    one continuous factor of these; a ``Search`` otherwise.
+    one continuous factor of these; a ``RotationSearch`` otherwise.
 
     copies : of the vector representation, see ``shapes.copies_of_vector``.
     """
@@ -259,7 +259,7 @@ def aligner_of(rep: Representation, copies: int | None) -> Aligner:
         whole = np.concatenate([np.eye(rep.dim)[None], rep.generator_matrices])
         circle = Circle(rep.algebra_matrices[0])
         return circle if len(whole) == 1 else Cosets(whole, circle)
-    return Search(rep)
+    return RotationSearch(rep)
 
 
 def _product_aligner(rep: Representation, group: ProductGroup, index: int) -> Cosets:

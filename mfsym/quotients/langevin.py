@@ -27,7 +27,7 @@ from mfsym.quotients.kernels.steps import (
     SINGULAR,
     Clouds,
     Room,
-    Rule,
+    StepRule,
     advance,
 )
 from mfsym.quotients.orbits import Quotient
@@ -225,14 +225,14 @@ class Langevin:
 
         run_threads(threads, part)
 
-    def _rule(self) -> Rule:
+    def _rule(self) -> StepRule:
         h, beta = self.time_step, self.temperature
         shrink = 2.0 * h * self.force.strength if isinstance(self.force, Confinement) else 0.0
         dim, centred = self.quotient.point_dim or 1, int(self.quotient.centred)
         sigma, drift = float(np.sqrt(2.0 * beta * h)), h * beta * self.curvature
-        return Rule(self.quotient.dim, dim, self._kind, centred, shrink, h, sigma, drift)
+        return StepRule(self.quotient.dim, dim, self._kind, centred, shrink, h, sigma, drift)
 
-    def _advance_slowly(self, clouds: Clouds, key: NDArray[np.uint32], step: int, rule: Rule) -> None:
+    def _advance_slowly(self, clouds: Clouds, key: NDArray[np.uint32], step: int, rule: StepRule) -> None:
         """One step of any quotient, by its methods."""
         moving = np.flatnonzero(clouds.codes == OK)
         x = clouds.x.reshape(len(clouds.codes), -1)[moving]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.quotients.algebras import Geometry, Ranks
-from mfsym.quotients.alignments import Aligner, Search, aligner_of, least_distances
+from mfsym.quotients.alignments import Aligner, RotationSearch, aligner_of, least_distances
 from mfsym.quotients.shapes import (
     centres,
     copies_of_vector,
@@ -79,7 +79,7 @@ class Quotient:
     @property
     def is_exact(self) -> bool:
         """Whether ``align`` finds the nearest point for certain, not by a search."""
-        return not isinstance(self._aligner, Search)
+        return not isinstance(self._aligner, RotationSearch)
 
     @cached_property
     def generic_rank(self) -> int:

@@ -73,6 +73,11 @@ class Scheme:
         return None
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """Numbers in the x and in the y of one sample of the data: d and c, unless ``lift`` takes more than that."""
+        return self.unit.d, self.unit.c
+
+    @property
     def preserves_fixed(self) -> bool:
         """Whether particles in E^G stay there, up to rounding, as long as the noise does."""
         return self.projector is not None

@@ -45,6 +45,8 @@ DOORS = {
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
+    "array_api_compat": ("schemes",),
+    "jax": ("schemes",),
 }
 """Third party to the modules, or folders of modules, that may import it."""
 

@@ -9,7 +9,7 @@ import mfsym as mf
 from mfsym.errors import MfsymError
 from mfsym.groups import o, so, symmetric, u1
 from mfsym.quotients import Confinement, Langevin, Quotient
-from mfsym.quotients.alignments import Search
+from mfsym.quotients.alignments import RotationSearch
 from mfsym.quotients.kernels.inertia import horizontal_clouds, volume_clouds
 from mfsym.quotients.kernels.rotations import WIDE, align_clouds, distance_table, turn_hard
 from mfsym.quotients.kernels.steps import DIVERGED, SINGULAR, advance
@@ -230,11 +230,11 @@ def test_the_search_says_how_many_of_its_climbs_agree():
     rep = so(3).irrep(2)
     quotient = Quotient(rep)
     x, to = normals(KEY, 1, 4, 5), normals(KEY, 2, 4, 5)
-    search = Search(rep)
+    search = RotationSearch(rep)
     shares = search.agreement(x, to)
     assert not quotient.is_exact
     assert Quotient(so(3).vector()).is_exact
-    assert ((shares >= 1.0 / Search.KEPT) & (shares <= 1.0)).all()
+    assert ((shares >= 1.0 / RotationSearch.KEPT) & (shares <= 1.0)).all()
     rule = so(3).quadrature(24)
     brute = np.einsum("kij,sj,si->sk", rep(rule.elements), x, to).max(axis=1)
     assert ((search.align(x, to) * to).sum(axis=1) >= brute).all()

@@ -35,7 +35,7 @@ class Clouds(NamedTuple):
     ended: Any
 
 
-class Rule(NamedTuple):
+class StepRule(NamedTuple):
     """How a step is made; ``size`` numbers a cloud, ``dim`` a point."""
 
     size: int
