@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
 from mfsym.callables import as_factors, check_schedule
+from mfsym.configurations.names import AUTO, DTYPES
 from mfsym.data.losses import get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import has_left, starts_in
@@ -27,12 +28,6 @@ from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 Schedule = Callable[[Floats], Floats]
-
-DTYPES = ("float32", "float64")
-"""Precisions of the engine."""
-
-AUTO = "auto"
-"""Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
 
 NOISES = ("isotropic", "projected")
 """What noise may be: xi, or P xi with P onto E^G."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.single import as_schemes
+from mfsym.configurations.loading import as_schemes
 from mfsym.data.teachers import Teacher
 from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all

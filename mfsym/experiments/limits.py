@@ -13,6 +13,7 @@ import numpy as np
 
 from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
+from mfsym.configurations.parameters import named
 from mfsym.data.teachers import Data, Teacher
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import problem_of, scenery, stated, told
@@ -29,7 +30,7 @@ from mfsym.variables import annotate
 if TYPE_CHECKING:
     import xarray as xr
 
-SAMPLED = ("batch_size", "dtype", "replicate")
+SAMPLED = (*named(dynamics=True, limit=False), "replicate")
 """Parameters of a training that its limit does not have."""
 
 

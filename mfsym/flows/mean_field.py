@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.callables import as_factors, check_schedule
+from mfsym.configurations.names import INTEGRATORS
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import starts_in
 from mfsym.errors import MfsymError
@@ -38,9 +39,6 @@ from mfsym.streams import normals, stream_key
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
-
-METHODS = ("RK23", "RK45", "DOP853")
-"""Embedded Runge-Kutta pairs, by their names in scipy; of orders 3, 5 and 8."""
 
 MAX_LEVEL = 16
 """Most halvings of the noisy step, before the first computation and after it."""
@@ -80,7 +78,7 @@ class Accuracy:
     order : of the data's quadrature, or None to refine it until the gradient changes by less than ``force_tolerance``
     (relative to its size at the start), at the start and at every time that is asked for (with noise: at the ends of
     the intervals of its grid).
-    method : a name in METHODS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
+    method : a name in INTEGRATORS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
     max_step : its largest step, and its first.
     time_tolerance : with noise, the steps are halved until E|z|^2 and F change by less than this share of their size.
     halvings : how many times at most after the first; a flow that needs more says so by its ``time_error``.
@@ -101,7 +99,7 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         if self.method is not None:
-            as_choice(self.method, "method", METHODS)
+            as_choice(self.method, "method", INTEGRATORS)
         found: dict[str, float] = {
             name: as_whole(getattr(self, name), name, 0, MAX_LEVEL) for name in ("level", "halvings")
         }

@@ -9,7 +9,7 @@ import pytest
 
 import mfsym as mf
 from mfsym.configurations import Cell
-from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.names import SCHEMES
 from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.errors import MfsymError
 from mfsym.experiments import (
