@@ -13,6 +13,7 @@ from typing import Any
 
 from mfsym.arguments import as_plain
 from mfsym.configurations.layers import Resolved
+from mfsym.configurations.names import SCHEMES, in_order
 from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
 SCHEMA_VERSION = 2
@@ -140,10 +141,13 @@ def count(resolved: Resolved) -> int:
 
 
 def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
-    """(index along each dimension of ``axes``, cell) for every point of the grid."""
+    """(index along each dimension of ``axes``, cell) for every point of the grid.
+
+    Cells hold their schemes in the order of the registry, so that the order in which a file lists them names no others.
+    """
     dimensions, values = axes(resolved), resolved.values
     common = {key: values[key] for key in (*named(axis="list"), *named(axis="")) if key not in dimensions}
-    common["schemes"] = tuple(values["scheme"])
+    common["schemes"] = in_order(values["scheme"], SCHEMES)
     if values["problem"]:
         common |= {"unit": "problem", "activation": "problem"}
     names = list(dimensions)

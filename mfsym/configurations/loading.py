@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def _cell(*layers: tuple[str, Mapping[str, Any]], schemes: Sequence[str] | None)
         command = "mf.sweep" if origin == ARGUMENTS else "mfsym sweep"
         raise MfsymError(f"{key}{at(resolved.origins[key])} must be one value here; use {command} for lists")
     _, cell = next(expand(resolved))
-    return cell, values["replicates"]
+    return replace(cell, schemes=tuple(values["scheme"])), values["replicates"]
 
 
 def as_schemes(schemes: Any) -> tuple[str, ...] | None:
