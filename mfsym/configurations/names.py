@@ -1,4 +1,4 @@
-"""Names that options, files and arguments take: of schemes, units, activations, teachers, start laws and rules.
+"""Names that options, files and arguments take: of schemes, units, activations, teachers, start laws, rules and noises.
 
 The names stand here, below everything, so that reading a configuration or printing a help text loads no code that
 computes. The registry of each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names
@@ -14,7 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 AUTO = "auto"
-"""Stands beside the names of precisions for "as the run needs it"."""
+"""Stands beside the names of precisions and of noises for "as the run needs it"."""
 
 SCHEMES = ("vanilla", "da", "da-sampled", "fa", "ea")
 """Training schemes, in the order in which tables and cells hold them."""
@@ -36,6 +36,9 @@ INITS = ("wi", "si")
 
 DTYPES = ("float32", "float64")
 """Precisions of a training."""
+
+NOISES = ("isotropic", "fixed")
+"""Kinds of noise."""
 
 RULES = ("paper", "robust", "oracle", "paper-oracle")
 """Rules by which a discovery decides."""

@@ -18,6 +18,7 @@ from mfsym.configurations.names import (
     AUTO,
     DTYPES,
     INITS,
+    NOISES,
     REFERENCE_UNITS,
     SCHEMES,
     TEACHERS,
@@ -205,6 +206,7 @@ class Parameters:
     problem: str = _sweep("", Text(), "problem file, .toml, instead of teacher, unit and activation")
     problem_digest: str = _sweep("", Text(), "digest of what the problem file says (filled in)")
     null: int = _sweep(0, DRAWS, "moved clouds behind the null level of rmd2_symmetrised, 0 for none")
+    noise: str = _training(AUTO, OneOf((AUTO, *NOISES)), "noise; fixed: in E^G; auto: fixed from starts in E^G")
 
 
 def declared(owner: type[Parameters]) -> Mapping[str, Parameter]:

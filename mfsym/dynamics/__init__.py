@@ -1,6 +1,8 @@
 """How the law moves: noisy SGD of one layer or of a residual network, in mean-field time t = k / N."""
 
-from mfsym.dynamics.sgd import AUTO, DTYPES, NOISES, NoisySGD, Schedule
+from mfsym.configurations.names import AUTO, DTYPES
+from mfsym.dynamics.noises import NOISES, Noise
+from mfsym.dynamics.sgd import NoisySGD, Schedule
 from mfsym.dynamics.states import State
 
-__all__ = ["AUTO", "DTYPES", "NOISES", "NoisySGD", "Schedule", "State"]
+__all__ = ["AUTO", "DTYPES", "NOISES", "Noise", "NoisySGD", "Schedule", "State"]

@@ -238,7 +238,7 @@ def _dataset(
         "param": np.arange(unit.p),
     }
     times = time_attributes(target.states, target.accuracy)
-    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise) | times
+    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise_felt) | times
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

@@ -126,7 +126,7 @@ def phase_portrait(
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
     config = _config(replace(cell, horizon=float(times[-1])), inside.shape[1], Problem(data.name, unit, data))
-    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise) | time_attributes(states, flow.accuracy)
+    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise_felt) | time_attributes(states, flow.accuracy)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -173,7 +173,7 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     dataset = xr.Dataset(
         variables,
         coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
-        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed, noise=limit.cell.noise),
+        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed, noise=limit.cell.noise_felt),
     )
     dataset.attrs |= time_attributes(limit.states, limit.accuracy)
     dataset.attrs["status"] = "ok"

@@ -26,8 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.callables import as_factors, check_schedule
-from mfsym.configurations.names import INTEGRATORS
+from mfsym.configurations.names import AUTO, INTEGRATORS
 from mfsym.data.teachers import Data
+from mfsym.dynamics.noises import noise_name
 from mfsym.dynamics.precision import starts_in
 from mfsym.errors import MfsymError
 from mfsym.flows.paths import BrownianPath
@@ -118,7 +119,7 @@ class Accuracy:
 class MeanFieldFlow:
     """The N -> infinity limit of ``NoisySGD``: same names, no samples and no batch.
 
-    unit, scheme, data, alpha, tau, beta, schedule, projected_noise : as there.
+    unit, scheme, data, alpha, tau, beta, schedule, noise, projected_noise : as there.
     accuracy : of quadrature and time.  seed, replicate : of the noise.
 
     >>> from mfsym.data.teachers import reference_teacher
@@ -142,6 +143,7 @@ class MeanFieldFlow:
         accuracy: Accuracy | None = None,
         seed: int = 0,
         replicate: int = 0,
+        noise: str = AUTO,
     ) -> None:
         tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
@@ -150,7 +152,8 @@ class MeanFieldFlow:
         if schedule is not None:
             check_schedule(schedule)
         self.key = stream_key(seed, "noise", replicate)
-        self.projected_noise = True if self.population.projector is not None else projected_noise
+        named = noise_name(noise, projected_noise)
+        self.noise_name = named if self.population.projector is None else "fixed"
         self.noise_projector: Floats | None = None
         self.closure: Floats = np.eye(unit.p)[None]
         self.scale: float | None = None
@@ -166,8 +169,8 @@ class MeanFieldFlow:
         self.closure = np.eye(p)[None] if cloud is None else cloud.matrices
         z = self.population.scheme.particles(z)
         subspace = self.population.unit.fixed_subspace
-        inside = starts_in(z, subspace) if self.projected_noise is None else self.projected_noise
-        self.noise_projector = subspace.projector if inside else None
+        fixed = starts_in(z, subspace) if self.noise_name == AUTO else self.noise_name == "fixed"
+        self.noise_projector = subspace.projector if fixed else None
         error = self.population.resolve(z, self.accuracy.force_tolerance)
         slope, energy = self.population.gradient(z)
         self.scale = float(np.abs(slope).max())

@@ -122,7 +122,8 @@ def _loss(resolved: Resolved, told: set[str | None]) -> str:
 def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
     """Attributes that say how a Dataset was made; loss : what its risks are means of."""
     values = resolved.values
-    noise = noise_of(values["init"], values["scheme"])
+    kinds = values["noise"] if isinstance(values["noise"], list) else [values["noise"]]
+    noise = noise_of(values["init"], values["scheme"], kinds)
     return {
         **attributes("mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise),
         "schema_version": SCHEMA_VERSION,
