@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mfsym.arguments import as_choice, as_whole
-from mfsym.configurations.parameters import PARAMETERS, Key, Kind, OneOf, Real, named
-from mfsym.configurations.parameters import Whole as WholeRange
+from mfsym.configurations.parameters import PARAMETERS, Key, Kind, OneOf, RealRange, WholeRange, named
 from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
 
@@ -92,7 +91,7 @@ def _type_of(kind: Kind) -> click.ParamType | None:
     """The type of an option that takes one value of a kind; None for any text."""
     if isinstance(kind, WholeRange):
         return Whole(kind.least, kind.most)
-    if isinstance(kind, Real):
+    if isinstance(kind, RealRange):
         return Number(0.0, open_low=kind.positive)
     return Name(kind.names) if isinstance(kind, OneOf) else None
 

@@ -12,7 +12,18 @@ import msgspec
 from msgspec import Meta
 
 from mfsym.configurations.names import ACTIVATIONS, RULES
-from mfsym.configurations.parameters import BATCH, COUNT, LARGEST, PARAMETERS, SEED, Kind, OneOf, Parameter, Real, Whole
+from mfsym.configurations.parameters import (
+    BATCH,
+    COUNT,
+    LARGEST,
+    PARAMETERS,
+    SEED,
+    Kind,
+    OneOf,
+    Parameter,
+    RealRange,
+    WholeRange,
+)
 
 Count = Annotated[int, Meta(ge=COUNT.least, le=COUNT.most)]
 Batch = Annotated[int, Meta(ge=BATCH.least, le=BATCH.most)]
@@ -29,9 +40,9 @@ else:
 
 def _type_of(kind: Kind) -> Any:
     """The type of values of a kind, as msgspec reads it."""
-    if isinstance(kind, Whole):
+    if isinstance(kind, WholeRange):
         return Annotated[int, Meta(ge=kind.least, le=kind.most)]
-    if isinstance(kind, Real):
+    if isinstance(kind, RealRange):
         return Positive if kind.positive else NonNegative
     return Literal[kind.names] if isinstance(kind, OneOf) else str
 

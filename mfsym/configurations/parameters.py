@@ -30,7 +30,7 @@ LARGEST = 1e300
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeRange:
     """A whole number from ``least`` to ``most``, ends included."""
 
     variable: ClassVar[str] = "int"
@@ -43,7 +43,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Real:
+class RealRange:
     """A finite number, at least 0, or above 0 if ``positive``; at most LARGEST."""
 
     variable: ClassVar[str] = "float"
@@ -70,7 +70,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class Text:
+class AnyText:
     """Any text."""
 
     variable: ClassVar[str] = "text"
@@ -80,10 +80,10 @@ class Text:
         return value
 
 
-Kind = Whole | Real | OneOf | Text
+Kind = WholeRange | RealRange | OneOf | AnyText
 
-COUNT, BATCH, DRAWS, SEED = Whole(1, 10**12), Whole(1, 10**6), Whole(0, 10**6), Whole(0, 2**63 - 1)
-POSITIVE, NONNEGATIVE = Real(positive=True), Real()
+COUNT, BATCH, DRAWS, SEED = WholeRange(1, 10**12), WholeRange(1, 10**6), WholeRange(0, 10**6), WholeRange(0, 2**63 - 1)
+POSITIVE, NONNEGATIVE = RealRange(positive=True), RealRange()
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Parameters:
     n: int = _sweep(100, COUNT, "number N of particles", axis="always", option=True)
     replicate: int = _sweep(
         0,
-        Whole(0, 10**12),
+        WholeRange(0, 10**12),
         "replicate: a start, data and noise, shared by all schemes; seed's offset in a study",
         axis="count",
         file_key=Key("replicates", 1, COUNT, "replicates of every cell"),
@@ -203,8 +203,8 @@ class Parameters:
         more="arithmetic of the training",
         limit=False,
     )
-    problem: str = _sweep("", Text(), "problem file, .toml, instead of teacher, unit and activation")
-    problem_digest: str = _sweep("", Text(), "digest of what the problem file says (filled in)")
+    problem: str = _sweep("", AnyText(), "problem file, .toml, instead of teacher, unit and activation")
+    problem_digest: str = _sweep("", AnyText(), "digest of what the problem file says (filled in)")
     null: int = _sweep(0, DRAWS, "moved clouds behind the null level of rmd2_symmetrised, 0 for none")
     noise: str = _training(AUTO, OneOf((AUTO, *NOISES)), "noise; fixed: in E^G; auto: fixed from starts in E^G")
 

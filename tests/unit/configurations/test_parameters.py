@@ -18,7 +18,7 @@ import mfsym as mf
 from mfsym.cli.options import parameter_option, problem_options
 from mfsym.configurations import Cell, names
 from mfsym.configurations.names import bound, in_order
-from mfsym.configurations.parameters import PARAMETERS, Key, OneOf, Parameter, Real
+from mfsym.configurations.parameters import PARAMETERS, Key, OneOf, Parameter, RealRange
 from mfsym.data.teachers import TEACHERS
 from mfsym.discovery import RULES
 from mfsym.dynamics import DTYPES, NOISES
@@ -242,8 +242,8 @@ def test_options_are_made_of_the_declarations() -> None:
 
 
 def test_the_key_of_a_file_may_differ_from_the_field() -> None:
-    plain = Parameter("x", Real(), 2.0, "a number")
-    assert plain.key == Key("x", 2.0, Real(), "a number")
+    plain = Parameter("x", RealRange(), 2.0, "a number")
+    assert plain.key == Key("x", 2.0, RealRange(), "a number")
     assert Parameter("x", OneOf(("a",)), "a", "a name", axis="always").key.default == ["a"]
     assert (PARAMETERS["replicate"].key.name, PARAMETERS["schemes"].key.name) == ("replicates", "scheme")
     assert (PARAMETERS["replicate"].dimension, PARAMETERS["schemes"].dimension) == ("replicate", "scheme")
