@@ -43,7 +43,7 @@ class NoisySGD:
     noise : a name in NOISES: "isotropic" for xi, "fixed" for its projection P xi on E^G; or "auto": fixed where the
     particles handed to ``init`` lie in E^G to rounding (``precision.starts_in``), else isotropic. The equivariant
     architecture always projects. The method ``noise`` says which it is.
-    projected_noise : the older way to say "fixed" (True) or "isotropic" (False).
+    former : ``projected_noise``, the former way to say "fixed" (True) or "isotropic" (False).
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
     which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
@@ -67,11 +67,11 @@ class NoisySGD:
         beta: float = 1e-6,
         batch_size: int = 20,
         schedule: Schedule | None = None,
-        projected_noise: bool | None = None,
         dtype: str = "float32",
         threads: int = 1,
         loss: str = "quadratic",
         noise: str = AUTO,
+        **former: bool | None,
     ) -> None:
         self.unit, self.data = unit, data
         self.loss = get_loss(loss)
@@ -90,7 +90,9 @@ class NoisySGD:
         self.dtype = np.dtype("float64" if self.auto else precision)
         self.threads = as_whole(threads, "threads", 1)
         self.projector = self.scheme.projector
-        named = noise_name(noise, projected_noise)
+        named = noise_name(noise, former.pop("projected_noise", None))
+        if former:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
         self.noise_name = named if self.projector is None else "fixed"
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:

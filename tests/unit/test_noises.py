@@ -62,6 +62,8 @@ def test_other_names_and_contradictions_are_refused(make: Any) -> None:
     with pytest.raises(MfsymError, match="noise must be one of auto, fixed, isotropic, got 'quotient'"):
         mf.compare("wi", noise="quotient", **QUICK)
     assert noise_name(AUTO, True) == "fixed"
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nose'"):
+        make(UNIT, "vanilla", TEACHER, nose="fixed")
 
 
 def test_a_named_noise_goes_from_the_argument_to_the_dataset(tmp_path: Path) -> None:
