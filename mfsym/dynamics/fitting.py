@@ -127,8 +127,8 @@ def fit_weights(
         raise MfsymError(f"weights are fitted over a whole orbit: hand over an equitune read-out, got {reader.how}")
     if backbone is not None and (not isinstance(reader.model, ScoreNetwork) or probabilities):
         raise MfsymError(
-            "backbone needs a ScoreNetwork of logits, whose gradient is known; train PyTorch and JAX models by "
-            " their own optimisers through symmetrise(..., how='lambda'), which passes gradients"
+            "backbone needs a model that is a ScoreNetwork of logits, whose gradient is known; train PyTorch and JAX "
+            "models by their own optimisers through symmetrise(..., how='lambda'), which passes gradients"
         )
     views, outputs, seen = _collected(reader, x, features)
     targets = targets_of(outputs, y, loss, probabilities)

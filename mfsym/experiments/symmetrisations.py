@@ -23,7 +23,7 @@ from mfsym.groups import cyclic, trivial
 from mfsym.problems.symmetries import pixels
 from mfsym.schemes.mixtures import relative_exp
 from mfsym.schemes.networks import AdamTraining, ScoreNetwork
-from mfsym.schemes.symmetrisers import symmetrise
+from mfsym.schemes.readouts import symmetrise
 from mfsym.streams import stream_key
 from mfsym.units import UVUnit
 

@@ -9,8 +9,8 @@ import pytest
 from tests.meta.sources import PACKAGE, imports, module_name, package_files, tree
 
 FLOORS = {
-    0: ("errors", "version", "typing", "paths", "arguments", "streams", "variables"),
-    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations"),
+    0: ("errors", "version", "typing", "paths", "arguments", "streams"),
+    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations", "variables"),
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
