@@ -26,7 +26,7 @@ from mfsym.engines.layers import CpuLayers, network_of
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
-from mfsym.schemes import Scheme
+from mfsym.schemes import AnyScheme, Scheme
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,7 @@ class ResNetSGD(NoisySGD):
     0.5
     """
 
-    def __init__(self, unit: Unit, scheme: Scheme | str, data: Data, *, depth: int, **options: Any) -> None:
+    def __init__(self, unit: Unit, scheme: AnyScheme, data: Data, *, depth: int, **options: Any) -> None:
         super().__init__(unit, scheme, data, **options)
         depth = as_whole(depth, "depth", 1)
         moves = [(rep.generator_matrices, rep.algebra_matrices) for rep in (unit.rho_x, unit.rho_y)]

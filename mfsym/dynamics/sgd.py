@@ -21,7 +21,7 @@ from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
-from mfsym.schemes import Scheme, get_scheme
+from mfsym.schemes import AnyScheme, Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.units import Unit
 
@@ -47,7 +47,7 @@ CHUNK_SAMPLES = 1 << 14
 class NoisySGD:
     """Noisy SGD of one scheme on one data law.
 
-    unit, scheme (a Scheme or its name), data : what is trained, how, on what.
+    unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
     projected_noise : whether noise is P xi, in E^G, instead of xi. None: where the particles handed to ``init`` lie in
@@ -67,7 +67,7 @@ class NoisySGD:
     def __init__(
         self,
         unit: Unit,
-        scheme: Scheme | str,
+        scheme: AnyScheme,
         data: Data,
         *,
         alpha: float = 50.0,
@@ -83,7 +83,7 @@ class NoisySGD:
         self.unit, self.data = unit, data
         self.loss = get_loss(loss)
         self.loss.check(unit.rho_y)
-        self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
+        self.scheme = get_scheme(scheme, unit)
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
         self.alpha = as_number(alpha, "alpha", above=0.0)
@@ -187,9 +187,8 @@ class NoisySGD:
         engine, count = self._loaded(z), len(batches.x)
         for k in range(count - 1):
             one = slice(k, k + 1)
-            now = replace(batches, x=batches.x[one], y=batches.y[one])
             told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
-            engine.advance(now, told)
+            engine.advance(batches.at(k), told)
             if has_left(engine.particles(), self.unit.fixed_subspace):
                 return k + 1
         return count

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.schemes import marks_of
 from mfsym.sweeps.tables import RECORD, sweep_rows
 
 if TYPE_CHECKING:
     import xarray as xr
-
-COLOURS = {"vanilla": "#D55E00", "da": "#0072B2", "da-sampled": "#56B4E9", "fa": "#009E73", "ea": "#CC79A7"}
-"""One colour per scheme: those of ``mfsym.plotting``, which this page does without."""
 
 WIDTH, HEIGHT, MARGIN = 330, 230, 44
 FLOOR = 1e-16
@@ -70,8 +68,9 @@ def plot(sizes: NDArray[np.int64], series: dict[str, NDArray[np.float64]], title
     across, up = _decades(sizes.astype(float)), _decades(np.maximum(values, FLOOR))
     width, height = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 24
     parts = [frame, *_axis(up, height, upright=True), *_axis(across, width, upright=False)]
+    marks = marks_of(series)
     for name, rows in series.items():
-        colour, points = COLOURS[name], []
+        colour, points = marks[name].colour, []
         for n, row in zip(sizes, rows, strict=True):
             good = row[np.isfinite(row)]
             if good.size:
@@ -107,7 +106,8 @@ def _table(rows: list[list[str]]) -> str:
 
 def _legend(dataset: xr.Dataset) -> str:
     names = [str(scheme) for scheme in dataset["scheme"].values]
-    return " ".join(f'<span style="color:{COLOURS[name]}">&#9679; {html.escape(name)}</span>' for name in names)
+    marks = marks_of(names)
+    return " ".join(f'<span style="color:{marks[name].colour}">&#9679; {html.escape(name)}</span>' for name in names)
 
 
 def _pretty(value: Any) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mfsym.units.base import ACTIVATIONS, EQUIVARIANCE_TOLERANCE, Unit
+from mfsym.units.activations import ACTIVATIONS, Activation, AnyActivation
+from mfsym.units.base import EQUIVARIANCE_TOLERANCE, Unit
 from mfsym.units.mlp import Gated, MLPUnit, Normed
 from mfsym.units.shallow import MatrixUnit, UVUnit
 from mfsym.units.user import UserUnit
@@ -22,6 +23,8 @@ __all__ = [
     "ACTIVATIONS",
     "EQUIVARIANCE_TOLERANCE",
     "UNITS",
+    "Activation",
+    "AnyActivation",
     "Gated",
     "MLPUnit",
     "MatrixUnit",
