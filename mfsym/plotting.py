@@ -5,6 +5,7 @@ The scripts of ``figures/`` and ``mfsym animate`` share this file; nothing else 
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ RC: dict[Any, Any] = {
 
 SCHEMES: dict[str, Mark] = marks_of(REGISTERED)
 """The marks of the package's schemes: the colour-blind safe palette of Okabe and Ito."""
+
+
+def marks_of_result(result: Any) -> dict[str, Mark]:
+    """A mark for each scheme of a Dataset: the package's, those that it records of others, or the next that is free."""
+    recorded = json.loads(result.attrs.get("marks", "{}"))
+    names = result["scheme"].values.tolist() if "scheme" in result else json.loads(result.attrs["config"])["schemes"]
+    return marks_of(names, {name: Mark(*mark) for name, mark in recorded.items()})
+
 
 TEACHER = Mark("teacher", "#000000", "s")
 PLANE_COLOUR = "0.55"

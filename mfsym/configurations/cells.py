@@ -76,11 +76,6 @@ class Cell:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
-    def noise(self) -> str:
-        """What noise its trainings feel; see ``noise_of``."""
-        return noise_of((self.init,), self.schemes)
-
-    @property
     def label(self) -> str:
         """A short name for people; see ``label_of`` for the cells of a grid."""
         return self.label_of(())
@@ -112,23 +107,6 @@ class Cell:
         known = {field.name for field in fields(cls)}
         picked = {key: value for key, value in values.items() if key in known}
         return cls(**{**picked, "schemes": tuple(picked["schemes"])})
-
-
-def noise_of(inits: Iterable[str], schemes: Iterable[str]) -> str:
-    """What noise trainings feel: "projected" on E^G from starts in it ("si", "zero") and for ea, else "isotropic".
-
-    >>> noise_of(["si"], ["fa", "ea"])
-    'projected'
-    >>> noise_of(["si", "wi"], ["fa", "ea"])
-    'si: projected; wi: isotropic, projected for ea'
-    """
-    names, phrases = set(schemes), {}
-    for init in inits:
-        inside = init in ("si", "zero") or names == {"ea"}
-        phrases[init] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
-    if len(phrases) == 1:
-        return next(iter(phrases.values()))
-    return "; ".join(f"{init}: {phrase}" for init, phrase in phrases.items())
 
 
 def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:

@@ -1,7 +1,7 @@
 """The time loop of any unit in NumPy: its own ``predict`` and ``pullback`` around the compiled update.
 
-For units that no kernel knows: one's own classes, and built-in units with an activation of one's own. Noise, penalty and
-projection are those of ``kernels.sgd``, so that common random numbers hold between all units.
+For units that no kernel knows: one's own classes, and built-in units with an activation of one's own. Noise, penalty
+and projection are those of ``kernels.sgd``, so that common random numbers hold between all units.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ SURE, DOUBT = 5.0, 3.0
 class Population:
     """F(mu) = R(mu) + tau E|z|^2 for the scheme's population risk R, and its gradient D_z dF/dmu.
 
-    unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.  tau >= 0 : weight of the penalty.
+    unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
+    tau >= 0 : weight of the penalty.
     order : of the data's quadrature; None leaves it to ``resolve``, which refines it from coarse to fine.
     A scheme that draws at random is replaced by the one whose population risk it minimises (``Scheme.population``).
     Maass Martínez & Fontbona 2024, sections 2.1 and 2.2.

@@ -45,8 +45,8 @@ class Scheme:
     unit : the Unit, with its group.  order : of the Haar quadrature where the group is infinite.
     A scheme is asked by property, never by its name: a subclass changes the hooks, and all dynamics, flows and measures
     follow. A subclass states a ``name`` of its own, by which results know it, and may state the other attributes:
-    needs_quadrature : whether training needs a quadrature of the group.  projects : whether particles live in E^G, so
-    that there is a ``projector``.  mark : how figures show the scheme; None leaves it to ``marks_for``.
+    needs_quadrature : whether training needs a quadrature of the group.  mark : how figures show the scheme; None
+    leaves it to ``marks_for``.  projects : whether the class has a ``projector`` of its own; found, not stated.
     """
 
     name: str = "vanilla"
@@ -75,9 +75,10 @@ class Scheme:
         return tuple(Orbit(rho_x, rho_y, rule=judging_rule(group, number)) for number in range(2))
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """A subclass looks like its base in nothing: without a mark of its own it has none."""
+        """Find whether the subclass projects; without a mark of its own it has none."""
         super().__init_subclass__(**options)
         cls.mark = cls.__dict__.get("mark")
+        cls.projects = cls.projector is not Scheme.projector
 
     @property
     def readout(self) -> Orbit | None:
@@ -208,7 +209,6 @@ class EquivariantArchitecture(Scheme):
     """Equivariant architecture: particles live in E^G; start, force and noise are projected."""
 
     name = "ea"
-    projects = True
     mark = Mark("EA", "#CC79A7", "v")
 
     @property
@@ -272,15 +272,15 @@ def get_scheme(scheme: AnyScheme, unit: Unit, order: int | None = None) -> Schem
     return scheme
 
 
-def name_of(scheme: AnyScheme) -> str:
-    """The name by which results know a scheme.
+def name_of(scheme: AnyScheme, what: str = "scheme") -> str:
+    """The name by which results know a scheme.  what : the first word of a refusal.
 
     A subclass without a name of its own goes by its class's; MfsymError for what is no scheme, and for another scheme
     under the name of one in the package.
     """
     own = scheme if isinstance(scheme, type) else type(scheme)
     if not issubclass(own, Scheme):
-        return as_choice(scheme, "scheme", SCHEMES)
+        return as_choice(scheme, what, SCHEMES)
     stated = "name" in own.__dict__ or "name" in getattr(scheme, "__dict__", {})
     name = scheme.name if stated else own.__name__  # type: ignore[union-attr]
     if SCHEMES.get(name, own) is not own:

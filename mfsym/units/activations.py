@@ -106,25 +106,22 @@ class Activation:
         error = float(np.abs(slopes - (above - below) / (2.0 * _STEP)).max())
         if not error <= SLOPE_TOLERANCE * max(1.0, float(np.abs(slopes).max()), float(np.abs(values).max())):
             raise MfsymError(
-                f"the slope of the activation {self.name!r} must be its derivative: it differs from central differences "
-                f"by {error:.1e}; correct it"
+                f"the slope of the activation {self.name!r} must be its derivative: "
+                f"it differs from central differences by {error:.1e}; correct it"
             )
 
     def _values(self, what: str, x: Floats) -> Floats:
-        """One of the two functions at x (Q,), tried on rows and alone."""
-        function = getattr(self, what)
+        """One of the two functions at x (16,), which must give the same for x as a square."""
+        function, label = getattr(self, what), f"the {what} of the activation {self.name!r}"
         try:
-            together = as_floats(function(x.copy()), f"the {what} of the activation {self.name!r}")
-            square = as_floats(function(x.reshape(4, 4).copy()), f"the {what} of the activation {self.name!r}")
+            together = as_floats(function(x.copy()), label)
+            square = as_floats(function(x.reshape(4, 4).copy()), label)
         except (TypeError, ValueError, IndexError, ArithmeticError, AttributeError) as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-            raise MfsymError(
-                f"the {what} of the activation {self.name!r} must take arrays: it raised {reason}"
-            ) from error
+            raise MfsymError(f"{label} must take arrays: it raised {reason}") from error
         if together.shape != x.shape or not np.isfinite(together).all() or not _same(square, together):
             raise MfsymError(
-                f"the {what} of the activation {self.name!r} must map arrays entry by entry to finite numbers, "
-                f"got shape {together.shape} for shape {x.shape}"
+                f"{label} must map arrays entry by entry to finite numbers, got shape {together.shape} for {x.shape}"
             )
         return together
 
