@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -149,7 +149,8 @@ def converge(
     if isinstance(problem, Cell):
         data, unit = former if former else (parameters["data"], parameters["unit"])
         setup = Setup.of(problem, Problem(data.name, unit, data))
-        return converge_setup(setup, study or scheme, accuracy=accuracy, jobs=jobs, verbosity=verbosity)
+        asked = study if isinstance(scheme, str) else scheme
+        return converge_setup(setup, cast(Study, asked), accuracy=accuracy, jobs=jobs, verbosity=verbosity)
     if former:
         raise MfsymError("converge takes a problem and a scheme; give sizes, replicates and times by name")
     fields = {key: parameters.pop(key) for key in STUDIED if key in parameters}

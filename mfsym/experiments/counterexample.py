@@ -5,6 +5,7 @@ Maass Martínez & Fontbona 2024, proposition 4: quarter turns of R^2, y = |x|^2 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -91,12 +92,8 @@ def counterexample_setup(
             f"{problem.name} are not; compare its schemes with mfsym.compare"
         )
     setup = setup.varied(schemes=tuple(names))
-    cells = [
-        replace(setup.cell, schemes=(name,), n=n, replicate=r)
-        for name in names
-        for n in sizes
-        for r in range(replicates)
-    ]
+    grid = itertools.product(names, sizes, range(replicates))
+    cells = [replace(setup.cell, schemes=(name,), n=n, replicate=r) for name, n, r in grid]
     train = partial(_train, problem=setup.carried, own=setup.own)
     found = run_all(train, cells, jobs, title=setup.cell.teacher, verbosity=verbosity, unit="training")
     shape = (len(LAWS), len(sizes), replicates)

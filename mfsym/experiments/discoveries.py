@@ -40,7 +40,7 @@ def discover(problem: Any = None, *former: Any, **parameters: Any) -> Any:
     """
     if isinstance(problem, Unit):
         return find(problem, *former, **parameters)
-    asked = {"rule": former[0] if former else "robust", "search": None, "known": None}
+    asked: dict[str, Any] = {"rule": former[0] if former else "robust", "search": None, "known": None}
     asked |= {key: parameters.pop(key) for key in asked if key in parameters}
     names = tuple(each.name for each in fields(Search))
     sought = {key: parameters.pop(key) for key in names if key in parameters}

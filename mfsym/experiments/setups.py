@@ -21,7 +21,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import TRAINING_KEYS
 from mfsym.configurations.problems import STATED
 from mfsym.configurations.single import stated_cell
-from mfsym.data.teachers import Teacher, reference_teacher
+from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.dynamics import NoisySGD, State
 from mfsym.dynamics.noises import noise_of
 from mfsym.dynamics.own import NOTHING, Own
@@ -34,15 +34,16 @@ from mfsym.problems import Problem, load_problem
 from mfsym.problems.expressions import TimeFormula
 from mfsym.runtime.provenance import attributes
 from mfsym.schemes import SCHEMES, AnyScheme, Scheme, name_of
-from mfsym.stores.clouds import FORMATS, load_cloud
-from mfsym.units import Activation, Unit
+from mfsym.stores.clouds import is_cloud_file, load_cloud
+from mfsym.units import Activation, AnyActivation, Unit
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:
     import xarray as xr
 
 AnyProblem = str | Path | Teacher | Problem
-"""What stands for a problem: "arbitrary", "wi", "si", the path of a problem file, a Teacher or a Problem."""
+"""What stands for a problem: "arbitrary", "wi", "si", the path of a problem file .toml, a Teacher or a Problem; or the
+path of a file of particles, which are a teacher of the reference unit."""
 
 PARAMETERS = ("init", "n", "seed", "null", "schedule", *TRAINING_KEYS)
 """What a training takes as keyword arguments, beside its problem and schemes."""
@@ -105,7 +106,7 @@ class Setup:
     def noise(self) -> str:
         """What noise the trainings feel; see ``noise_of``."""
         cell, start = self.cell, self.own.start
-        inside = INSIDE
+        inside: tuple[str, ...] = INSIDE
         if start is not None:
             inside = (cell.init,) if starts_in(start, self.unit.fixed_subspace) else ()
         return noise_of((cell.init,), [self.own.scheme(name) for name in cell.schemes], inside)
@@ -166,8 +167,9 @@ def setup_of(
             raise MfsymError(f"unknown parameter {key!r}{suggestions(key, known)}")
     names, own_schemes = named_schemes(schemes, what)
     schedule = as_schedule(values.pop("schedule", None))
-    if isinstance(given, str) and isinstance(values.get("activation"), Activation):
-        given = reference_teacher(given, values.pop("unit", None) or "matrix", values.pop("activation"))
+    if is_cloud_file(given) or (isinstance(given, str) and isinstance(values.get("activation"), Activation)):
+        make = teacher_from_file if is_cloud_file(given) else reference_teacher
+        given = make(given, values.pop("unit", None) or "matrix", values.pop("activation", None) or "sigmoid")
     found = None if isinstance(given, str) else Problem.of(given)
     for key in () if found is None else STATED:
         if values.get(key) is not None:
@@ -175,12 +177,25 @@ def setup_of(
     start, label = _start(values)
     training = {"teacher": given} if found is None else dict(found.training)
     cell = stated_cell({**training, **values})
-    changes = {} if label is None else {"init": label}
-    cell = replace(cell, **changes, **({} if names is None else {"schemes": names}))
-    own = Own(own_schemes, start, schedule) if own_schemes or start is not None or schedule is not None else NOTHING
-    setup = Setup.of(cell, found, own)
-    _check_start(start, setup.unit)
-    return setup
+    cell = replace(cell, init=label or cell.init, schemes=names or cell.schemes)
+    return _checked(Setup.of(cell, found, Own(own_schemes, start, schedule)))
+
+
+def setup_from_files(cell: Cell, teacher: str | None, init: str | None, schedule: str | None) -> Setup:
+    """The setup of a cell whose teacher and start are files of particles and whose schedule is a formula.
+
+    None leaves each to the cell. The teacher is one of the reference unit of the cell's unit and activation.
+    """
+    given = None if teacher is None else Problem.of(teacher_from_file(teacher, cell.unit, cell.activation))
+    start, label = _start({"init": init})
+    if start is not None:
+        cell = replace(cell, init=str(label), n=len(start))
+    return _checked(Setup.of(cell, given, Own(start=start, schedule=as_schedule(schedule))))
+
+
+def teacher_from_file(path: Path | str, unit: str = "matrix", activation: AnyActivation = "sigmoid") -> Teacher:
+    """The reference problem with the particles (n, 4) of a file for its teacher's."""
+    return Teacher(reference_unit(unit, activation), load_cloud(os.fspath(path)), name=Path(path).stem)
 
 
 def _problem(problem: Any, values: dict[str, Any]) -> Any:
@@ -193,9 +208,9 @@ def _problem(problem: Any, values: dict[str, Any]) -> Any:
         values.pop(key, None)
     if problem is None:
         return "wi"
-    if isinstance(problem, Path) or (isinstance(problem, str) and problem.lower().endswith(".toml")):
+    if isinstance(problem, str | Path) and str(problem).lower().endswith(".toml"):
         return load_problem(problem)
-    if not isinstance(problem, str | Teacher | Problem):
+    if not isinstance(problem, str | Path | Teacher | Problem):
         raise MfsymError(f"a problem must be a name, a Teacher or a Problem, got {shown(problem)}")
     return problem
 
@@ -221,13 +236,6 @@ def as_schedule(schedule: str | Callable[[Floats], Any] | None) -> Schedule | No
     return TimeFormula(schedule) if isinstance(schedule, str) else schedule
 
 
-def is_cloud_file(value: Any) -> bool:
-    """Whether a value is the name of a file of particles, and not that of a start law."""
-    if isinstance(value, Path):
-        return True
-    return isinstance(value, str) and Path(value.rpartition("@")[0] or value).suffix.lower() in FORMATS
-
-
 def _start(values: dict[str, Any]) -> tuple[Floats | None, str | None]:
     """Start particles and what stands for them in the cell; taken out of the values, where n becomes their number."""
     init = values.get("init")
@@ -249,7 +257,9 @@ def _is_text(init: Any) -> bool:
     return isinstance(init, str) or any(isinstance(each, str) for each in init)
 
 
-def _check_start(start: Floats | None, unit: Unit) -> None:
-    """Refuse start particles that are not the unit's, or not finite."""
+def _checked(setup: Setup) -> Setup:
+    """The setup; MfsymError for start particles that are not the unit's, or not finite."""
+    start, unit = setup.own.start, setup.unit
     if start is not None and (start.shape[1] != unit.p or not np.isfinite(start).all()):
         raise MfsymError(f"init must be finite particles (N, {unit.p}), got shape {start.shape}")
+    return setup
