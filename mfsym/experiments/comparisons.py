@@ -13,7 +13,7 @@ from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
-from mfsym.experiments.setups import AnyProblem, Setup, setup_of
+from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.schemes import AnyScheme
 from mfsym.variables import TIMINGS
@@ -30,17 +30,21 @@ def compare(
     schemes: Sequence[AnyScheme] | AnyScheme | None = None,
     jobs: int = 1,
     null: int = 0,
+    init: AnyStart | None = None,
+    schedule: AnySchedule | None = None,
     **parameters: Any,
 ) -> xr.Dataset:
     """Train all schemes under common random numbers, over replicates: what ``mfsym compare`` tabulates.
 
-    problem, parameters : as ``simulate``.  schemes : names, subclasses of Scheme and Schemes; None for the package's.
+    problem, init, schedule, parameters : as ``simulate``.
+    schemes : names, subclasses of Scheme and Schemes; None for the package's.
     jobs : worker processes; a script that asks for more than one keeps its calls under
     ``if __name__ == "__main__":``, and objects of its own at the top of a module.
     null : moved clouds behind the null level of rmd2_symmetrised (``null_level``), 0 for none.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
-    setup = setup_of(problem, schemes, {**parameters, "null": null}, what="schemes")
+    given = {**parameters, "null": null, "init": init, "schedule": schedule}
+    setup = setup_of(problem, schemes, given, what="schemes")
     return compare_setup(setup, replicates=replicates, jobs=jobs)
 
 

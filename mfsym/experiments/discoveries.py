@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
 from mfsym.configurations.discoveries import SEARCHED
-from mfsym.data.teachers import Data
-from mfsym.discovery.rules import Discovery
 from mfsym.discovery.rules import discover as find
 from mfsym.discovery.searches import Search
 from mfsym.discovery.traces import symmetric_as_stated, trace
 from mfsym.errors import MfsymError
-from mfsym.experiments.setups import AnyProblem, setup_of
+from mfsym.experiments.setups import setup_of
 from mfsym.units import Unit
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 NAMED = ("unit", "activation")
 """What a reference problem takes beside its name; a Search takes the rest."""
-
-
-@overload
-def discover(problem: Unit, data: Data, rule: str = ..., search: Search | None = ...) -> Discovery: ...
-@overload
-def discover(problem: AnyProblem | None = ..., **parameters: Any) -> xr.Dataset: ...
 
 
 def discover(problem: Any = None, *former: Any, **parameters: Any) -> Any:

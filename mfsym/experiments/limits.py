@@ -16,7 +16,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.data.teachers import Data, Teacher
 from mfsym.errors import MfsymError
 from mfsym.experiments.measures import FLOWING, Judged, row_of
-from mfsym.experiments.setups import AnyProblem, Setup, setup_of
+from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.flows import Accuracy, FlowState, Limit, cloud_of, flow_of, limit_of, refined_limit, time_attributes
 from mfsym.metrics import risks
 from mfsym.problems import Problem
@@ -39,6 +39,8 @@ def flow(
     /,
     scheme: AnyScheme = "vanilla",
     *,
+    init: AnyStart | None = None,
+    schedule: AnySchedule | None = None,
     snapshots: int = 21,
     accuracy: Accuracy | None = None,
     tolerance: float | None = None,
@@ -46,8 +48,8 @@ def flow(
 ) -> xr.Dataset:
     """The limit N -> infinity of ``simulate``, as the same Dataset with an error estimate.
 
-    problem, scheme : as ``simulate``; of quadratic loss.
-    parameters : as ``simulate``; n counts the particles of the cloud. Particles given as init are that cloud.
+    problem, scheme, schedule : as ``simulate``; of quadratic loss.  init : as there; particles are the cloud.
+    parameters : as there; n counts the particles of the cloud.
     tolerance : refine the cloud to this relative W2 error.  accuracy : of quadrature and time.
     Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
     error_force, error_time, error_w2, error_risk, all over time. Errors are differences to a flow of half as many
@@ -56,7 +58,7 @@ def flow(
     scatters over small clouds on Brownian paths of their own. The attribute time_error is what the steps
     reached of the attribute time_tolerance; it is larger where ``accuracy.halvings`` were too few.
     """
-    setup = setup_of(problem, (scheme,), parameters)
+    setup = setup_of(problem, (scheme,), {**parameters, "init": init, "schedule": schedule})
     return flow_setup(setup, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats, as_plain, as_whole, shown, suggestions
 from mfsym.configurations.cells import Cell
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
 AnyProblem = str | Path | Teacher | Problem
 """What stands for a problem: "arbitrary", "wi", "si", the path of a problem file .toml, a Teacher or a Problem; or the
 path of a file of particles, which are a teacher of the reference unit."""
+
+AnyStart = str | Path | ArrayLike
+"""What stands for a start: the name of a start law, particles (N, p), or the path of a file of them."""
+
+AnySchedule = str | Schedule
+"""What stands for a step schedule: a function of times, or a formula in t."""
 
 PARAMETERS = ("init", "n", "seed", "null", "schedule", *TRAINING_KEYS)
 """What a training takes as keyword arguments, beside its problem and schemes."""
@@ -231,7 +238,7 @@ def named_schemes(schemes: Any, what: str = "schemes") -> tuple[tuple[str, ...] 
     return names, {name: each for name, each in found if not isinstance(each, str) and SCHEMES.get(name) is not each}
 
 
-def as_schedule(schedule: str | Callable[[Floats], Any] | None) -> Schedule | None:
+def as_schedule(schedule: AnySchedule | None) -> Schedule | None:
     """A step schedule from a function of times, or from a formula in t such as "1/(1+t)"; None stays None."""
     return TimeFormula(schedule) if isinstance(schedule, str) else schedule
 

@@ -11,7 +11,7 @@ from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
 from mfsym.experiments.measures import SNAPSHOT, row_of_state
-from mfsym.experiments.setups import AnyProblem, Setup, setup_of
+from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.runtime.progress import Progress
 from mfsym.schemes import AnyScheme
@@ -25,6 +25,8 @@ def simulate(
     /,
     scheme: AnyScheme = "vanilla",
     *,
+    init: AnyStart | None = None,
+    schedule: AnySchedule | None = None,
     snapshots: int = 21,
     replicate: int = 0,
     **parameters: Any,
@@ -32,10 +34,12 @@ def simulate(
     """Train one scheme and keep its particles and its distances over time: what ``mfsym simulate`` writes.
 
     problem : "arbitrary", "wi" (the default), "si", a problem file .toml, a Teacher or a Problem.
-    scheme : a name, a subclass of Scheme, or a Scheme.  snapshots : number of times from 0 to the horizon.
-    parameters : init, n, horizon, alpha, tau, beta, batch_size, unit, activation, dtype, seed; the paper's by default.
-    init : "wi", "si", particles (N, p) or a file of them.  activation : a name, or an Activation.
-    schedule : t (S,) -> factors (S,) of alpha, or a formula in t such as "1/(1+t)".
+    scheme : a name, a subclass of Scheme, or a Scheme.
+    init : "wi", "si" (the default), particles (N, p), or the path of a file of them.
+    schedule : t (S,) -> factors (S,) of alpha, or a formula in t such as "1/(1+t)"; None for 1.
+    snapshots : number of times from 0 to the horizon.
+    parameters : n, horizon, alpha, tau, beta, batch_size, unit, activation (a name, or an Activation), dtype, seed; the
+    paper's by default.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
     (time); fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param); in the
     attributes how the run ended: status, diverged_step, drifted_step, precision.
@@ -43,7 +47,8 @@ def simulate(
     """
     if "null" in parameters:
         raise MfsymError("null is for compare and sweeps; of one run take null_level(run.particles[-1], unit.action)")
-    return simulate_setup(setup_of(problem, (scheme,), parameters).varied(replicate=replicate), snapshots=snapshots)
+    setup = setup_of(problem, (scheme,), {**parameters, "init": init, "schedule": schedule})
+    return simulate_setup(setup.varied(replicate=replicate), snapshots=snapshots)
 
 
 def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
