@@ -13,7 +13,7 @@ from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
-from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
+from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.schemes import AnyScheme
 from mfsym.variables import TIMINGS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    problem: AnyProblem | None = None,
+    problem: AnyProblem = UNSTATED,
     /,
     *,
     replicates: int = 1,

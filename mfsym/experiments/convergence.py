@@ -22,7 +22,7 @@ from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, start_of
 from mfsym.experiments.measures import CONVERGING, row_of_state
 from mfsym.experiments.parallel import run_all
-from mfsym.experiments.setups import AnyProblem, Setup, setup_of
+from mfsym.experiments.setups import UNSTATED, AnyProblem, Setup, setup_of
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
@@ -127,7 +127,7 @@ SIZES = (50, 200, 1000)
 
 
 def converge(
-    problem: AnyProblem | Cell | None = None,
+    problem: AnyProblem | Cell = UNSTATED,
     scheme: AnyScheme | Study = "vanilla",
     *former: Any,
     study: Study | None = None,

@@ -10,14 +10,14 @@ from mfsym.discovery.rules import discover as find
 from mfsym.discovery.searches import Search
 from mfsym.discovery.traces import symmetric_as_stated, trace
 from mfsym.errors import MfsymError
-from mfsym.experiments.setups import setup_of
+from mfsym.experiments.setups import UNSTATED, setup_of
 from mfsym.units import Unit
 
 NAMED = ("unit", "activation")
 """What a reference problem takes beside its name; a Search takes the rest."""
 
 
-def discover(problem: Any = None, *former: Any, **parameters: Any) -> Any:
+def discover(problem: Any = UNSTATED, *former: Any, **parameters: Any) -> Any:
     """Find E^G from data without using the group, and keep the whole trace: what ``mfsym discover`` writes.
 
     problem : as ``simulate``; of quadratic loss.  parameters : rule ("robust", "paper", "oracle" or "paper-oracle"),

@@ -16,7 +16,7 @@ from mfsym.configurations.cells import Cell
 from mfsym.data.teachers import Data, Teacher
 from mfsym.errors import MfsymError
 from mfsym.experiments.measures import FLOWING, Judged, row_of
-from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
+from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.flows import Accuracy, FlowState, Limit, cloud_of, flow_of, limit_of, refined_limit, time_attributes
 from mfsym.metrics import risks
 from mfsym.problems import Problem
@@ -35,7 +35,7 @@ PORTRAITS = (0.0, 0.05, 0.25, 1.0)
 
 
 def flow(
-    problem: AnyProblem | None = None,
+    problem: AnyProblem = UNSTATED,
     /,
     scheme: AnyScheme = "vanilla",
     *,
@@ -106,7 +106,7 @@ def unit_of(data: Data) -> Unit:
 
 
 def phase_portrait(
-    problem: AnyProblem | Cell | None = None,
+    problem: AnyProblem | Cell = UNSTATED,
     scheme: AnyScheme | Sequence[float] = "vanilla",
     *former: Any,
     times: ArrayLike | None = None,

@@ -46,6 +46,14 @@ AnyProblem = str | Path | Teacher | Problem
 """What stands for a problem: "arbitrary", "wi", "si", the path of a problem file .toml, a Teacher or a Problem; or the
 path of a file of particles, which are a teacher of the reference unit."""
 
+
+class _Unstated(str):
+    """The name of the default problem, told from the same name when stated."""
+
+
+UNSTATED: AnyProblem = _Unstated("wi")
+"""The problem of a study where none is given."""
+
 AnyStart = str | Path | ArrayLike
 """What stands for a start: the name of a start law, particles (N, p), or the path of a file of them."""
 
@@ -162,7 +170,7 @@ def setup_of(
 ) -> Setup:
     """The checked setup of a study from its arguments.
 
-    problem : an AnyProblem, None for the parameter ``teacher`` or ``problem``, else "wi".
+    problem : an AnyProblem; where it is UNSTATED, the parameter ``teacher`` or ``problem``, else "wi".
     schemes : AnySchemes, or one; None for all of the package.  what : the word for them in a refusal.
     parameters : keyword arguments, names in ``known``.
     Raises MfsymError for anything unknown, out of range, or stated twice.
@@ -208,13 +216,11 @@ def teacher_from_file(path: Path | str, unit: str = "matrix", activation: AnyAct
 def _problem(problem: Any, values: dict[str, Any]) -> Any:
     """The name, Teacher or Problem of a study, taken out of the parameters where it is one of them."""
     for key in ("teacher", "problem"):
-        if values.get(key) is not None and problem is not None:
+        stated = values.pop(key, None)
+        if stated is not None and not isinstance(problem, _Unstated):
             hint = "hand over mf.load_problem(path) alone" if key == "problem" else "leave one out"
             raise MfsymError(f"the problem is given twice, once as {key}; {hint}")
-        problem = values.pop(key, None) if problem is None else problem
-        values.pop(key, None)
-    if problem is None:
-        return "wi"
+        problem = problem if stated is None else stated
     if isinstance(problem, str | Path) and str(problem).lower().endswith(".toml"):
         return load_problem(problem)
     if not isinstance(problem, str | Path | Teacher | Problem):

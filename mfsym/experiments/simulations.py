@@ -11,7 +11,7 @@ from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
 from mfsym.experiments.measures import SNAPSHOT, row_of_state
-from mfsym.experiments.setups import AnyProblem, AnySchedule, AnyStart, Setup, setup_of
+from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.runtime.progress import Progress
 from mfsym.schemes import AnyScheme
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    problem: AnyProblem | None = None,
+    problem: AnyProblem = UNSTATED,
     /,
     scheme: AnyScheme = "vanilla",
     *,
