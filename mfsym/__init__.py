@@ -38,6 +38,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("SampleData",), "data.datasets"),
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
+    "stream_key": "streams",
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
     "Search": "discovery",
     "ResNetSGD": "dynamics.resnets",
