@@ -24,7 +24,7 @@ from mfsym.configurations.problems import STATED
 from mfsym.configurations.single import stated_cell
 from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.dynamics import NoisySGD, State
-from mfsym.dynamics.noises import noise_of
+from mfsym.dynamics.noise_words import noise_of
 from mfsym.dynamics.own import NOTHING, Own
 from mfsym.dynamics.precision import starts_in
 from mfsym.dynamics.sgd import Floats, Schedule
@@ -124,7 +124,7 @@ class Setup:
         inside: tuple[str, ...] = INSIDE
         if start is not None:
             inside = (cell.init,) if starts_in(start, self.unit.fixed_subspace) else ()
-        return noise_of((cell.init,), [self.own.scheme(name) for name in cell.schemes], inside)
+        return noise_of((cell.init,), [self.own.scheme(name) for name in cell.schemes], inside=inside)
 
     def attributes(self, title: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes of a result.  title : what made it.  config : the values it depends on."""

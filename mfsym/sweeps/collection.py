@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
-from mfsym.dynamics.noises import noise_of
+from mfsym.dynamics.noise_words import noise_of
 from mfsym.errors import StoreError
 from mfsym.runtime.provenance import attributes
 from mfsym.stores.archives import Archive

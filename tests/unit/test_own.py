@@ -229,6 +229,22 @@ def test_a_random_subset_of_the_group_each_step_is_right_for_every_output() -> N
     assert np.abs(wrong.step(wrong.init(START, seed=3), steps).z - z).max() > SPLIT
 
 
+def test_a_random_element_each_step_is_read_layer_by_layer_in_a_network() -> None:
+    """One layer of depth one is h = x + Phi: its slopes by hand, step by step."""
+    options: dict[str, Any] = {"alpha": 5.0, "batch_size": 4, "beta": 0.0, "dtype": "float64"}
+    net = ResNetSGD(UNIT, Subset, TEACHER, depth=1, **options)
+    end = net.step(net.init(START[None], seed=3), 4)
+    z, drawn = START.copy(), np.asarray(Subset(UNIT).picks(stream_key(3, "haar"), 0, 4))
+    for k in range(4):
+        x, y = TEACHER.draw(stream_key(3, "data"), 4 * k, 4)
+        rho = UNIT.rho_x(drawn[k])
+        error = x + UNIT.predict(x @ rho.T, z) @ rho - y
+        z = z - net.alpha / len(z) * (UNIT.pullback(x @ rho.T, z, 2.0 * error @ rho.T / 4.0) + 2.0 * net.tau * z)
+    assert np.abs(end.z[0] - z).max() < ALGEBRA
+    plain = ResNetSGD(UNIT, "vanilla", TEACHER, depth=1, **options)
+    assert np.abs(plain.step(plain.init(START[None], seed=3), 4).z[0] - z).max() > SPLIT
+
+
 # units and activations
 
 
