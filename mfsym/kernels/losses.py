@@ -146,7 +146,7 @@ def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATI
     for b in range(1, shape.blocks):
         total += work.phi[b]
     total *= one / like(one, shape.n)
-    rho, w = batches.rho, batches.node_weights
+    rho, w = batches.rho[s % batches.rho.shape[0]], batches.node_weights[s % batches.node_weights.shape[0]]
     if loss >= LIKELIHOOD:
         check = _slopes_of_mixtures(batches.y[s], w, batches.sample_weights, total, r, loss)
     elif _is_plain(rho, w):
