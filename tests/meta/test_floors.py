@@ -11,7 +11,7 @@ from tests.meta.sources import PACKAGE, imports, module_name, package_files, tre
 FLOORS = {
     0: ("errors", "version", "paths", "arguments", "callables", "streams", "variables"),
     1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations"),
-    2: ("groups", "kernels", "transport"),
+    2: ("groups", "kernels", "transport", "figures"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
     5: ("dynamics", "flows", "problems"),
@@ -28,6 +28,7 @@ LAZY = {
     "mfsym": "public names on first use",
     "mfsym.paths": "former paths of modules",
     "mfsym.cli": "commands on first use",
+    "mfsym.figures": "figures on first use",
 }
 """Modules that import others by a name made at run time, and why. Nothing else may."""
 
@@ -41,7 +42,7 @@ DOORS = {
     "click": ("cli",),
     "distributed": ("runtime.executors",),
     "mpi4py": ("runtime.executors",),
-    "matplotlib": ("plotting",),
+    "matplotlib": ("plotting", "figures"),
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
