@@ -14,6 +14,7 @@ from mfsym.arguments import shown, suggestions
 from mfsym.configurations.fields import TABLES, defaults, key_tables
 from mfsym.configurations.values import checked, parse_toml, parse_value
 from mfsym.errors import MfsymError
+from mfsym.stores.shipped import problem_file
 
 MAX_FILE_BYTES = 1_000_000
 ENVIRONMENT_PREFIX = "MFSYM_"
@@ -67,7 +68,7 @@ def file_layer(path: Path) -> dict[str, Any]:
     """Keys and values of a sweep file; MfsymError for anything that is not one. A problem lies relative to the file."""
     values = _flatten(read_toml(path, "a sweep file"), path)
     if isinstance(values.get("problem"), str) and values["problem"]:
-        values["problem"] = str(path.parent / values["problem"])
+        values["problem"] = str(problem_file(values["problem"], path.parent))
     return values
 
 

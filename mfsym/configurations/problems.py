@@ -12,6 +12,7 @@ from mfsym.arguments import suggestions
 from mfsym.configurations.fields import Training
 from mfsym.configurations.layers import Resolved, at, read_toml, resolve
 from mfsym.errors import MfsymError
+from mfsym.stores.shipped import problem_file
 
 STATED = ("teacher", "unit", "activation")
 """Keys that a problem states itself: refused beside one."""
@@ -65,7 +66,7 @@ def resolve_stated(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
     name = next((layer["problem"] for _, layer in given if "problem" in layer), "")
     if not name or not isinstance(name, str):
         return resolve(*layers)
-    path = Path(name).absolute()
+    path = problem_file(name).absolute()
     for origin, layer in given:
         for key in STATED:
             if key in layer:

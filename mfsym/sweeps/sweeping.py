@@ -17,6 +17,7 @@ from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
 from mfsym.stores.folders import Folder, adopt_config, discard, folder_of, locked, refuse_change
 from mfsym.stores.publishing import require_writable
+from mfsym.stores.shipped import sim_file
 from mfsym.sweeps.collection import collect
 from mfsym.sweeps.plans import Shard, State, cells_of, inspect, parameters_of
 from mfsym.sweeps.runs import Ended, How, Summary, run
@@ -124,7 +125,8 @@ def sweep(
 ) -> xr.Dataset:
     """Run a sweep, or resume it, and return its Dataset: the same numbers as ``mfsym sweep``.
 
-    source : a TOML file, or a mapping of keys to values, for example {"n": [5, 10], "alpha": [5.0, 50.0]}.
+    source : a TOML file, the name of a sim that comes with mfsym, or a mapping of keys to values, for example
+    {"n": [5, 10], "alpha": [5.0, 50.0]}.
     out : the result file (``.nc``); its cells go to the folder beside it, and a grid whose lists change finds the cells
     that it shares with the one before.
     jobs : worker processes, 1 for this one; a script that asks for more keeps its calls under
@@ -133,7 +135,7 @@ def sweep(
     Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is written all the same).
     """
     jobs = checked_jobs(jobs)
-    resolved = load(arguments=source) if isinstance(source, Mapping) else load(Path(source))
+    resolved = load(arguments=source) if isinstance(source, Mapping) else load(sim_file(source))
     how = How(jobs=jobs, verbosity=-1 if quiet else 0)
     execute(resolved, out, Options(overwrite, retry_failed, allow_large=allow_large, how=how)).check()
     return open_result(folder_of(out).result)
