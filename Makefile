@@ -1,6 +1,7 @@
 # mfsym: every target that makes a file has its real dependencies; `make help` lists what there is.
 PYTHON ?= python3
 JOBS ?= 2
+PYTHONS ?= 3.11 3.12 3.13 3.14
 VENV := .venv
 BIN := $(VENV)/bin
 MFSYM := $(BIN)/mfsym
@@ -15,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -38,6 +39,17 @@ test: $(VENV)/.test ## the tests, under 10 minutes
 test-all: $(VENV)/.test ## also the tests marked slow
 	$(BIN)/python -m pytest -q -m "not torture" $(PYTEST_ARGS)
 
+test-wheel: wheel ## the commands of README with the wheel alone, in a fresh environment outside the checkout
+	@unset PYTHONPATH; folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" \
+	  && "$$folder/bin/python" -m pip --disable-pip-version-check install -qq -c constraints.txt dist/*.whl \
+	  && MFSYM_CACHE_DIR="$$folder/cache" "$$folder/bin/python" .ci/readme_commands.py README.md
+
+test-pythons: ## the quick tests under each Python 3.11 to 3.14 that is present, each in an environment of its own
+	@for version in $(PYTHONS); do \
+	  command -v "python$$version" > /dev/null || { echo "python$$version is not present: left out"; continue; }; \
+	  $(MAKE) --no-print-directory PYTHON="python$$version" VENV=".venv-$$version" test || exit 1; \
+	done
+
 coverage: $(VENV)/.test ## line coverage of the unit tests with the JIT off, at least 90 %: a quarter of an hour
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS) tests/unit
 
@@ -58,6 +70,11 @@ paper-all: $(call all_of,paper any long) ## also convergence to N = 20,000: two 
 discovery: results/discover.nc ## how often each rule finds E^G, 20 seeds, an hour or two; resumes case by case
 	@$(MFSYM) discover sims/discover.toml -o $< -j $(JOBS)
 
+wheel: $(VENV)/.build ## dist/mfsym-*.whl and the source distribution
+	rm -rf dist
+	$(BIN)/python -m build -o dist . > /dev/null
+	@ls dist/*
+
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
 
@@ -66,7 +83,7 @@ clean: ## remove results, figures and caches of the tools
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 
 distclean: clean ## also remove the environment
-	rm -rf $(VENV) mfsym.egg-info
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) mfsym.egg-info
 
 # Environments: one stamp per set of packages, made again when the pins change.
 $(VENV)/bin/python:
@@ -88,6 +105,10 @@ $(VENV)/.torture: $(VENV)/.test
 
 $(VENV)/.lint: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[lint]'
+	@touch $@
+
+$(VENV)/.build: | $(VENV)/bin/python
+	$(PIP) install -qq 'build>=1.2'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.base

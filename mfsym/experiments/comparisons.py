@@ -17,6 +17,7 @@ from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
 from mfsym.problems import Problem
+from mfsym.runtime.progress import with_progress
 from mfsym.runtime.provenance import attributes
 from mfsym.variables import TIMINGS, annotate
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@with_progress
 def compare(
     teacher: str | Teacher | Problem = "wi",
     *,

@@ -28,6 +28,7 @@ from mfsym.experiments.parallel import run_all
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
+from mfsym.runtime.progress import with_progress
 from mfsym.runtime.provenance import attributes
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.streams import stream_key, uniforms
@@ -160,6 +161,7 @@ class Study:
             object.__setattr__(self, name, as_whole(getattr(self, name), name, 1))
 
 
+@with_progress
 def converge(
     cell: Cell,
     study: Study,

@@ -15,7 +15,7 @@ from mfsym.errors import MfsymError
 from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
 from mfsym.experiments.measures import snapshot
 from mfsym.problems import Problem
-from mfsym.runtime.progress import Progress
+from mfsym.runtime.progress import Progress, with_progress
 from mfsym.runtime.provenance import attributes
 from mfsym.variables import annotate
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@with_progress
 def simulate(
     teacher: str | Teacher | Problem = "wi",
     scheme: str = "vanilla",

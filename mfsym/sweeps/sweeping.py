@@ -122,6 +122,7 @@ def sweep(
     retry_failed: bool = False,
     allow_large: bool = False,
     quiet: bool = True,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Run a sweep, or resume it, and return its Dataset: the same numbers as ``mfsym sweep``.
 
@@ -132,10 +133,11 @@ def sweep(
     jobs : worker processes, 1 for this one; a script that asks for more keeps its calls under
     ``if __name__ == "__main__":``.  overwrite : start anew.  retry_failed : run cells that failed before again.
     allow_large : run what the check of memory and disk would refuse.
+    progress : True shows how far the sweep is, a bar on a terminal and in a notebook; quiet=False is the same.
     Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is written all the same).
     """
     jobs = checked_jobs(jobs)
     resolved = load(arguments=source) if isinstance(source, Mapping) else load(sim_file(source))
-    how = How(jobs=jobs, verbosity=-1 if quiet else 0)
+    how = How(jobs=jobs, verbosity=-1 if quiet and not progress else 0)
     execute(resolved, out, Options(overwrite, retry_failed, allow_large=allow_large, how=how)).check()
     return open_result(folder_of(out).result)
