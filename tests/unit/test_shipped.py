@@ -1,4 +1,4 @@
-"""What comes along with the package: sims and problems by name, copies to edit, what to cite, where results are from."""
+"""What comes along with the package: sims and problems by name, copies to edit, citations, origins of results."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from click.testing import Result
@@ -249,7 +250,7 @@ def test_a_function_with_progress_keeps_its_own_arguments() -> None:
 
 def test_a_notebook_is_known_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     class Shell:
-        config: dict[str, dict[str, str]] = {}
+        config: Mapping[str, object] = MappingProxyType({})
 
     class IPython:
         get_ipython = staticmethod(Shell)
