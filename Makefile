@@ -46,7 +46,7 @@ test-wheel: wheel ## the commands of README with the wheel alone, in a fresh env
 
 test-pythons: ## the quick tests under each Python 3.11 to 3.14 that is present, each in an environment of its own
 	@for version in $(PYTHONS); do \
-	  command -v "python$$version" > /dev/null || { echo "python$$version is not present: left out"; continue; }; \
+	  "python$$version" -c "" 2> /dev/null || { echo "python$$version is not present: left out"; continue; }; \
 	  $(MAKE) --no-print-directory PYTHON="python$$version" VENV=".venv-$$version" test || exit 1; \
 	done
 
