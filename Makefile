@@ -1,21 +1,30 @@
 # mfsym: every target that makes a file has its real dependencies; `make help` lists what there is.
 PYTHON ?= python3
 JOBS ?= 2
+PYTHONS ?= 3.11 3.12 3.13 3.14
 VENV := .venv
 BIN := $(VENV)/bin
 MFSYM := $(BIN)/mfsym
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo$(if $(MFSYM_DEMO_SIZE),-$(MFSYM_DEMO_SIZE))
 
-STUDIES := 1 3 6 7 8 9
-CLOUDS := fig2 fig4 fig5 fig10 counterexample phase
-LAPTOP := $(addsuffix -laptop.pdf,$(addprefix figures/out/fig,$(STUDIES)) figures/out/convergence)
-PAPER := $(addsuffix .pdf,$(addprefix figures/out/fig,$(STUDIES)))
-BOTH := $(addsuffix .pdf,$(addprefix figures/out/,$(CLOUDS)))
+# Rules of results and figures, made from the table of figures/README.md.
+RULES := build/figures.mk
+DRAWING = $(filter-out $(MODULES),$(wildcard mfsym/figures/*.py)) mfsym/plotting.py
+all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 
+.DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
+
+$(RULES): figures/README.md figures/rules.awk
+	@mkdir -p $(@D)
+	@awk -f figures/rules.awk $< > $@
+
+ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
+include $(RULES)
+endif
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +39,17 @@ test: $(VENV)/.test ## the tests, under 10 minutes
 test-all: $(VENV)/.test ## also the tests marked slow
 	$(BIN)/python -m pytest -q -m "not torture" $(PYTEST_ARGS)
 
+test-wheel: wheel ## the commands of README with the wheel alone, in a fresh environment outside the checkout
+	@unset PYTHONPATH; folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" \
+	  && "$$folder/bin/python" -m pip --disable-pip-version-check install -qq -c constraints.txt dist/*.whl \
+	  && MFSYM_CACHE_DIR="$$folder/cache" "$$folder/bin/python" .ci/readme_commands.py README.md
+
+test-pythons: ## the quick tests under each Python 3.11 to 3.14 that is present, each in an environment of its own
+	@for version in $(PYTHONS); do \
+	  "python$$version" -c "" 2> /dev/null || { echo "python$$version is not present: left out"; continue; }; \
+	  $(MAKE) --no-print-directory PYTHON="python$$version" VENV=".venv-$$version" test || exit 1; \
+	done
+
 coverage: $(VENV)/.test ## line coverage of the unit tests with the JIT off, at least 90 %: a quarter of an hour
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q --cov=mfsym --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS) tests/unit
 
@@ -41,14 +61,19 @@ lint: $(VENV)/.lint ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mfsym
 
-figures: $(LAPTOP) $(BOTH) ## every figure at laptop size, under 15 minutes
+figures: $(call all_of,laptop any) ## every figure at laptop size, under 15 minutes
 
-paper: $(PAPER) ## figures 3 and 6 and what is drawn from their data at the paper's full size, about an hour on 2 cores
+paper: $(call all_of,paper) ## figures 3 and 6 and what is drawn from their data at the paper's full size, about an hour on 2 cores
 
-paper-all: $(PAPER) $(BOTH) figures/out/convergence.pdf ## also convergence to N = 20,000: two hours more
+paper-all: $(call all_of,paper any long) ## also convergence to N = 20,000: two hours more
 
 discovery: results/discover.nc ## how often each rule finds E^G, 20 seeds, an hour or two; resumes case by case
 	@$(MFSYM) discover sims/discover.toml -o $< -j $(JOBS)
+
+wheel: $(VENV)/.build ## dist/mfsym-*.whl and the source distribution
+	rm -rf dist
+	$(BIN)/python -m build -o dist . > /dev/null
+	@ls dist/*
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -58,7 +83,7 @@ clean: ## remove results, figures and caches of the tools
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 
 distclean: clean ## also remove the environment
-	rm -rf $(VENV) mfsym.egg-info
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) mfsym.egg-info
 
 # Environments: one stamp per set of packages, made again when the pins change.
 $(VENV)/bin/python:
@@ -82,6 +107,10 @@ $(VENV)/.lint: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[lint]'
 	@touch $@
 
+$(VENV)/.build: | $(VENV)/bin/python
+	$(PIP) install -qq 'build>=1.2'
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[bench]'
 	@touch $@
@@ -91,61 +120,6 @@ results/%.nc: sims/%.toml | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) sweep $< -o $@ -j $(JOBS)
 
-results/compare-%.nc: | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) compare --teacher $* --init si -n 1000 -j $(JOBS) -o $@
-
-results/discovery.nc: | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) discover --teacher wi --rule paper -n 1000 --horizon 6 --trainings 32 --snapshots 10 -o $@
-
-results/counterexample.nc: | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) counterexample --sizes 50,200,800 --horizon 40 -o $@
-
-results/converge-laptop.nc: sims/converge-laptop.toml | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) converge $< --times 1,2 -j $(JOBS) -o $@
-
-results/converge.nc: sims/converge.toml | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) converge $< --times 1,2,5 -j $(JOBS) -o $@
-
-results/phase.nc: | $(VENV)/.base
-	@mkdir -p results
-	$(MFSYM) phase --teacher wi --init si -n 256 --beta 0 -o $@
-
 results/discover.nc: sims/discover.toml | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) discover $< -j $(JOBS) -o $@
-
-# Figures: a script reads results and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
-SHARED := figures/style.py figures/boxes.py figures/scales.py mfsym/plotting.py
-CLOUD := figures/style.py figures/clouds.py mfsym/plotting.py
-DRAW = @mkdir -p figures/out && echo "figures/$(1).py $(filter %.nc,$^)" && $(BIN)/python figures/$(1).py $(filter %.nc,$^) $@
-
-$(addprefix figures/out/fig,$(addsuffix -laptop.pdf,1 7 8 9)): results/fig3-laptop.nc results/fig6-laptop.nc
-$(addprefix figures/out/fig,$(addsuffix .pdf,1 7 8 9)): results/fig3.nc results/fig6.nc
-figures/out/fig3-laptop.pdf: results/fig3-laptop.nc
-figures/out/fig6-laptop.pdf: results/fig6-laptop.nc
-figures/out/fig3.pdf: results/fig3.nc
-figures/out/fig6.pdf: results/fig6.nc
-figures/out/demo.pdf: results/demo.nc figures/fig3.py
-figures/out/demo-small.pdf: results/demo-small.nc figures/fig3.py
-figures/out/fig4.pdf: results/compare-wi.nc $(CLOUD)
-figures/out/fig5.pdf: results/compare-arbitrary.nc $(CLOUD)
-figures/out/fig2.pdf: results/discovery.nc $(CLOUD)
-figures/out/fig10.pdf: results/discovery.nc $(SHARED)
-figures/out/counterexample.pdf: results/counterexample.nc
-figures/out/convergence-laptop.pdf: results/converge-laptop.nc
-figures/out/convergence.pdf: results/converge.nc $(SHARED)
-figures/out/phase.pdf: results/phase.nc
-
-figures/out/%-laptop.pdf: figures/%.py $(SHARED)
-	$(call DRAW,$*)
-
-figures/out/%-small.pdf: figures/%.py $(SHARED)
-	$(call DRAW,$*)
-
-figures/out/%.pdf: figures/%.py figures/style.py mfsym/plotting.py
-	$(call DRAW,$*)

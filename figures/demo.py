@@ -1,12 +1,6 @@
-"""The demonstration: figure 3 on a small grid.
+"""Draws RESULT... as OUT.pdf and OUT.png: the same code as ``mfsym figure demo``."""
 
-Reads what figure 3 reads, from ``sims/demo.toml``.
-"""
-
-from __future__ import annotations
-
-from fig3 import draw
-from style import main
+from mfsym.figures import main
 
 if __name__ == "__main__":
-    main(draw)
+    main("demo")

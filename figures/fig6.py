@@ -1,25 +1,6 @@
-"""Figure 6 of Maass Martínez & Fontbona 2024: laws trained from a weakly invariant start, against N.
+"""Draws RESULT... as OUT.pdf and OUT.png: the same code as ``mfsym figure fig6``."""
 
-Reads a sweep with init "wi": rmd2_symmetrised, rmd2_pair, status over (teacher, init, scheme, n, replicate).
-Rows: RMD² to the symmetrised law; vanilla, DA and FA pair by pair; each scheme against EA. Columns: teachers.
-"""
-
-from __future__ import annotations
-
-from typing import Any
-
-from boxes import start_figure
-from matplotlib.figure import Figure
-from style import main
-
-
-def draw(dataset: Any) -> Figure:
-    """figure 6: distances of the final laws from a WI start."""
-    opening = (
-        "Gaussian start (WI), full noise; EA has its start and noise projected on $E^G$; distances of the final laws."
-    )
-    return start_figure(dataset, "wi", "rmd2_symmetrised", "RMD$^2$ to symmetrised law", opening)
-
+from mfsym.figures import main
 
 if __name__ == "__main__":
-    main(draw)
+    main("fig6")

@@ -1,22 +1,6 @@
-"""Figure 8 of Maass Martínez & Fontbona 2024: L² distance of the trained model to the target f_*.
+"""Draws RESULT... as OUT.pdf and OUT.png: the same code as ``mfsym figure fig8``."""
 
-Reads one sweep with inits "si" and "wi", or two sweeps with one each (the results of figures 3 and 6):
-l2_target, status over (teacher, init, scheme, n, replicate). Rows: SI and WI start. Columns: teachers.
-"""
-
-from __future__ import annotations
-
-from typing import Any
-
-from boxes import model_figure
-from matplotlib.figure import Figure
-from style import main
-
-
-def draw(*datasets: Any) -> Figure:
-    """figure 8: L² distance of the final models to the target f_*."""
-    return model_figure(datasets, "l2_target", r"$\Vert \Phi - f_* \Vert$", "the target $f_*$")
-
+from mfsym.figures import main
 
 if __name__ == "__main__":
-    main(draw)
+    main("fig8")

@@ -13,31 +13,51 @@ import click
 from mfsym.cli.guards import GuardedGroup, guarded_exit
 from mfsym.version import __version__
 
-COMMANDS = {
-    "simulate": ("training", "Train one scheme; keep its particles and distances over time."),
-    "compare": ("training", "Train all schemes under common random numbers and tabulate them."),
-    "flow": ("flowing", "Compute the limit N -> infinity of one scheme, with an error estimate."),
-    "phase": ("flowing", "Compute the velocity field of the limit inside E^G, where E^G is a plane."),
-    "converge": ("converging", "Train over N with replicates against the limit; fit the rates."),
-    "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
-    "animate": ("animating", "Write a run as a moving picture, .gif or .mp4."),
-    "sweep": ("sweeping", "Run a grid of cells from a TOML file; resumes by default."),
-    "table": ("sweeping", "Tabulate a sweep's result."),
-    "status": ("sweeping", "Count the cells of a sweep: done, failed, missing."),
-    "collect": ("sweeping", "Build the result of a sweep from its cells."),
-    "verify": ("sweeping", "Check every byte of a result and print its content digest."),
-    "report": ("sweeping", "Write one self-contained HTML page about a sweep."),
-    "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
-    "check": ("problems", "Check a problem file: symmetry, sizes, data, cost."),
-    "list": ("problems", "List groups, units, schemes or problems."),
-    "counterexample": ("problems", "Train SI and WI laws where SI laws can only be constant."),
-    "config": ("configuring", "Show the resolved configuration and where each value comes from."),
-    "info": ("machines", "Show versions, processor and threads."),
-    "warmup": ("machines", "Compile every kernel now, so that the first run does not wait."),
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Train": {
+        "simulate": ("training", "Train one scheme; keep its particles and distances over time."),
+        "compare": ("training", "Train all schemes under common random numbers and tabulate them."),
+        "counterexample": ("problems", "Train SI and WI laws where SI laws can only be constant."),
+    },
+    "Limit N -> infinity": {
+        "flow": ("flowing", "Compute the limit N -> infinity of one scheme, with an error estimate."),
+        "converge": ("converging", "Train over N with replicates against the limit; fit the rates."),
+        "phase": ("flowing", "Compute the velocity field of the limit inside E^G, where E^G is a plane."),
+    },
+    "Discover": {
+        "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
+    },
+    "Measure, draw, cite": {
+        "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
+        "figure": ("drawing", "Draw a figure of the papers from results, .pdf, .png or .svg."),
+        "animate": ("animating", "Write a run as a moving picture, .gif or .mp4."),
+        "cite": ("citing", "Print what to cite, as BibTeX."),
+    },
+    "Sweeps": {
+        "sweep": ("sweeping", "Run a grid of cells from a TOML file; resumes by default."),
+        "status": ("sweeping", "Count the cells of a sweep: done, failed, missing."),
+        "collect": ("sweeping", "Build the result of a sweep from its cells."),
+        "verify": ("sweeping", "Check every byte of a result and print its content digest."),
+        "table": ("sweeping", "Tabulate a sweep's result."),
+        "report": ("sweeping", "Write one self-contained HTML page about a sweep."),
+    },
+    "Problems": {
+        "list": ("listing", "List groups, units, schemes, problems, sims or figures."),
+        "init": ("shipping", "Copy a sim or a problem that comes with mfsym, to edit."),
+        "check": ("problems", "Check a problem file: symmetry, sizes, data, cost."),
+        "config": ("configuring", "Show the resolved configuration and where each value comes from."),
+    },
+    "Machine and shell": {
+        "info": ("machines", "Show versions, processor and threads."),
+        "warmup": ("machines", "Compile every kernel now, so that the first run does not wait."),
+        "completion": ("shells", "Print the script that completes commands in a shell."),
+    },
 }
-"""Command to its module and its one line of help."""
+"""Heading to its commands; a command to its module and its one line of help."""
 
-FUNCTIONS = {"list": "list_command"}
+COMMANDS = {name: place for commands in GROUPS.values() for name, place in commands.items()}
+
+FUNCTIONS = {"list": "list_command", "init": "init_command"}
 """Functions that are not named after their command."""
 
 
@@ -57,9 +77,11 @@ class LazyGroup(GuardedGroup):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands from the table above."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """The commands under their headings, all in line."""
+        width = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.options import format_option
 from mfsym.cli.sweeping import override_options
 
@@ -17,12 +18,12 @@ def config() -> None:
 
     \b
     Example:
-      mfsym config show sims/demo.toml --set alpha=5
+      mfsym config show demo --set alpha=5
     """
 
 
 @config.command()
-@click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("sim", required=False, type=SIM)
 @override_options
 @format_option("text", "json")
 def show(sim: Path | None, assignments: tuple[str, ...], form: str, **given: int | str | None) -> None:
@@ -30,7 +31,7 @@ def show(sim: Path | None, assignments: tuple[str, ...], form: str, **given: int
 
     \b
     Example:
-      MFSYM_ALPHA=5 mfsym config show sims/demo.toml
+      MFSYM_ALPHA=5 mfsym config show demo
     """
     from mfsym.configurations.fields import TABLES
     from mfsym.configurations.loading import load

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, say_shortfall, sizes_of
 from mfsym.cli.options import (
     COUNT,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("sim", required=False, type=SIM)
 @own_options
 @problem_options
 @click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.options import (
     COUNT,
     Name,
@@ -26,6 +27,7 @@ from mfsym.cli.options import (
 from mfsym.configurations.names import RULES
 from mfsym.configurations.parameters import named
 from mfsym.errors import MfsymError
+from mfsym.runtime.origins import problem_text
 
 search_options = with_options(
     problem_option,
@@ -49,7 +51,7 @@ search_options = with_options(
 
 
 @click.command()
-@click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("sim", required=False, type=SIM)
 @search_options
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @jobs_option
@@ -64,7 +66,7 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
     \b
     Example:
       mfsym discover --teacher wi --rule robust -n 200 --batch-size 100 --format json
-      mfsym discover sims/discover.toml -o results/discover.nc -j 2
+      mfsym discover discover -o discover.nc -j 2
     """
     path = output_file(out)
     stated = {key: value for key, value in given.items() if value is not None}
@@ -85,6 +87,7 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
     found = problem_of(cell).quadratic("discover")
     search = Search(**{**preferred(cell.problem), **stated})
     dataset = trace(found.unit, found.data, rule, search, known=symmetric_as_stated(found.data))
+    dataset.attrs["problem_text"] = problem_text(cell.to_dict())
     keep_and_print(dataset, path, json.dumps(trace_record(dataset)) if form == "json" else trace_table(dataset))
 
 

@@ -15,6 +15,7 @@ import click
 
 from mfsym.cli.outputs import prepare_streams
 from mfsym.errors import MfsymError, MfsymWarning
+from mfsym.runtime.origins import command
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -89,8 +90,10 @@ class GuardedGroup(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line and exit."""
         extra["standalone_mode"] = False
+        words = args[0] if args else extra.get("args")
         try:
-            code = super().main(*args, **extra)
+            with command(["mfsym", *map(str, sys.argv[1:] if words is None else words)]):
+                code = super().main(*args, **extra)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:

@@ -1,4 +1,4 @@
-"""Commands on problems: check, list, counterexample."""
+"""Commands on problems: check, counterexample."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from mfsym.cli.files import PROBLEM
 from mfsym.cli.flowing import sizes_of
 from mfsym.cli.options import (
     COUNT,
     SEED,
-    Name,
     format_option,
     output_file,
     parameter_option,
@@ -20,27 +20,29 @@ from mfsym.cli.options import (
     verbosity,
     verbosity_options,
 )
+from mfsym.configurations.shipped import problems
 from mfsym.errors import NotSymmetric
 
-SHIPPED = Path(__file__).resolve().parents[2] / "sims" / "problems"
+COUNTEREXAMPLE = "c4-counterexample"
+"""The problem of the command counterexample where no other is named."""
 
 
 @click.command()
-@click.argument("problem", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("problem", type=PROBLEM)
 @click.option("-n", "n", type=COUNT, default=100, show_default=True, help="Particles that the cost is estimated for.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the samples of the symmetry test.")
 @click.option("--basis", is_flag=True, help="Also print the basis of E^G.")
 @click.option("--strict", is_flag=True, help="Exit with code 1 if the data are not symmetric under the group.")
 @format_option("text", "json")
 def check(problem: Path, n: int, seed: int, basis: bool, strict: bool, form: str) -> None:
-    """Check a problem file: its group and actions, its unit, E^G, whether its data are symmetric, what it will cost.
+    """Check a problem: its group and actions, its unit, E^G, whether its data are symmetric, what it will cost.
 
-    Formulas and teachers are compared with their images at random inputs; data sets by a test that states what it
-    would have found.
+    PROBLEM is a file or a name of `mfsym list problems`. Formulas and teachers are compared with their images at
+    random inputs; data sets by a test that states what it would have found.
 
     \b
     Example:
-      mfsym check sims/problems/d4-plane.toml --format json
+      mfsym check d4-plane --format json
     """
     from mfsym.problems import load_problem
     from mfsym.problems.checking import check as examine
@@ -98,56 +100,6 @@ def _power(record: dict[str, Any]) -> str:
     return f"{samples} samples against as many show a shift of {shift:.2g} root mean squares in 80 % of cases"
 
 
-@click.command(name="list")
-@click.argument("what", type=Name(("groups", "units", "schemes", "problems")))
-@format_option("text", "json")
-def list_command(what: str, form: str) -> None:
-    """List what there is: groups and representations, units, schemes, or the problems that come with mfsym.
-
-    \b
-    Example:
-      mfsym list problems
-    """
-    rows = {"groups": _groups, "units": _units, "schemes": _schemes, "problems": _problems}[what]()
-    if form == "json":
-        click.echo(json.dumps(rows))
-        return
-    width = max((len(name) for name in rows), default=0)
-    for name, meaning in rows.items():
-        click.echo(f"{name:{width}s}  {meaning}")
-
-
-def _groups() -> dict[str, str]:
-    from mfsym.problems import FAMILIES, REPRESENTATIONS
-
-    sized = {f"{name}(n)": f"{family.meaning}; n <= {family.largest}" for name, family in FAMILIES.items()}
-    special = {"trivial": "the group of one element", "product(a, b, ...)": "the direct product"}
-    return sized | special | {f"  {name}": meaning for name, meaning in REPRESENTATIONS.items()}
-
-
-def _units() -> dict[str, str]:
-    from mfsym.units import UNITS
-
-    return {name: _first_line(unit) for name, unit in UNITS.items()}
-
-
-def _schemes() -> dict[str, str]:
-    from mfsym.schemes import SCHEMES
-
-    return {name: _first_line(scheme) for name, scheme in SCHEMES.items()}
-
-
-def _problems() -> dict[str, str]:
-    from mfsym.configurations.loading import read_problem_tables
-
-    files = sorted(SHIPPED.glob("*.toml"))
-    return {str(path): str(read_problem_tables(path).get("description", "")) for path in files}
-
-
-def _first_line(thing: type) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
-
-
 @click.command()
 @click.option("--sizes", default="50,200,1000", show_default=True, metavar="N,N,...", help="Numbers N of particles.")
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
@@ -170,7 +122,7 @@ def counterexample(
 
     path = output_file(out)
     numbers = sizes_of(sizes, "--sizes")
-    stated = {"problem": problem or str(SHIPPED / "c4-counterexample.toml"), "n": max(numbers)}
+    stated = {"problem": problem or str(problems()[COUNTEREXAMPLE]), "n": max(numbers)}
     cell, _ = single_cell({**given, **stated})
     from mfsym.experiments.counterexample import si_against_wi
     from mfsym.stores.datasets import save

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.options import (
     format_option,
     jobs_option,
@@ -24,7 +25,7 @@ from mfsym.errors import StoreError, SweepIncomplete
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key; repeatable."
 )
-sim_argument = click.argument("sim", type=click.Path(path_type=Path, dir_okay=False))
+sim_argument = click.argument("sim", type=SIM)
 
 override_options = with_options(
     set_option,
@@ -53,11 +54,11 @@ run_options = with_options(
 @run_options
 @format_option("text", "json")
 def sweep(sim: Path, out: Path, form: str, dry_run: bool, **given: Any) -> None:
-    """Run the grid of SIM.toml and write one Dataset; an interrupted sweep goes on where it stopped.
+    """Run the grid of SIM, a file or a name of `mfsym list sims`, and write one Dataset; resumes where it stopped.
 
     \b
     Example:
-      mfsym sweep sims/demo.toml -o results/demo.nc -j 2 --set n=5,10,50
+      mfsym sweep demo -o demo.nc -j 2 --set n=5,10,50
     """
     from mfsym.configurations.loading import load
     from mfsym.sweeps import How, Options, Shard, execute, preview

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mfsym.cli.estimates import dry_run_option, print_estimate
 from mfsym.cli.options import (
     COUNT,
     Name,
@@ -32,10 +33,11 @@ from mfsym.errors import Diverged, SweepIncomplete
 @click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
+@dry_run_option
 @large_option
 @verbosity_options
 def simulate(
-    out: str, scheme: str, snapshots: int, allow_large: bool, quiet: bool, verbose: bool, **given: Any
+    out: str, scheme: str, snapshots: int, dry_run: bool, allow_large: bool, quiet: bool, verbose: bool, **given: Any
 ) -> None:
     """Train one scheme and keep its particles, risks and distances at several times.
 
@@ -50,9 +52,12 @@ def simulate(
     path = output_file(out)
     own = OwnInputs.taken(given)
     cell = own.sized(single_cell(given, schemes=(scheme,))[0])
-    check_cell(
+    needs = check_cell(
         cell, parameters=parameters_of(cell.problem, cell.problem_digest), snapshots=snapshots, allow_large=allow_large
     )
+    if dry_run:
+        print_estimate(needs, 1)
+        return
     from mfsym.experiments.simulations import simulate_setup
     from mfsym.stores.datasets import save
 
@@ -84,6 +89,7 @@ def simulate(
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @jobs_option
 @format_option("table", "json", "csv")
+@dry_run_option
 @large_option
 @verbosity_options
 def compare(
@@ -91,6 +97,7 @@ def compare(
     out: str | None,
     jobs: int,
     form: str,
+    dry_run: bool,
     allow_large: bool,
     quiet: bool,
     verbose: bool,
@@ -110,13 +117,16 @@ def compare(
     own = OwnInputs.taken(given)
     cell, replicates = single_cell(given, schemes=parse_schemes(schemes))
     cell = own.sized(cell)
-    check_cell(
+    needs = check_cell(
         cell,
         parameters=parameters_of(cell.problem, cell.problem_digest),
         replicates=replicates,
         jobs=min(jobs, replicates),
         allow_large=allow_large,
     )
+    if dry_run:
+        print_estimate(needs, len(cell.schemes), form)
+        return
     from mfsym.experiments.comparisons import compare_setup
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
 

@@ -10,6 +10,7 @@ import msgspec
 from mfsym.arguments import suggestions
 from mfsym.configurations.fields import Batch, Count, NonNegative, Positive, RuleName, Seed
 from mfsym.configurations.loading import training_layer
+from mfsym.configurations.shipped import problem_file
 from mfsym.configurations.texts import read_toml
 from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
@@ -79,7 +80,7 @@ def read_study(path: Path) -> DiscoveryStudy:
     if not names or len(set(names)) < len(names):
         raise MfsymError(f"{path}: needs one [[case]] at least, each with a name of its own")
     found = [
-        msgspec.structs.replace(case, problem=str((path.parent / case.problem).absolute()) if case.problem else "")
+        msgspec.structs.replace(case, problem=_place(case.problem, path.parent) if case.problem else "")
         for case in study.case
     ]
     return msgspec.structs.replace(study, case=found)
@@ -93,3 +94,8 @@ def _checked(case: Any, place: str) -> Any:
         if key not in Case.__struct_fields__:
             raise MfsymError(f"unknown key {key[:80]!r}{place}{suggestions(key, Case.__struct_fields__)}")
     return {key: checked(key, value, Case, place) for key, value in case.items()}
+
+
+def _place(problem: str, folder: Path) -> str:
+    """The absolute path of a problem that a file of this folder names."""
+    return str(problem_file(problem, folder).absolute())

@@ -12,6 +12,7 @@ import msgspec
 
 from mfsym.arguments import shown, suggestions
 from mfsym.configurations.fields import TABLES, defaults, key_tables
+from mfsym.configurations.shipped import problem_file
 from mfsym.configurations.texts import read_toml
 from mfsym.configurations.values import checked, parse_value
 from mfsym.errors import MfsymError
@@ -47,7 +48,7 @@ def file_layer(path: Path) -> dict[str, Any]:
     """Keys and values of a sweep file; MfsymError for anything that is not one. A problem lies relative to the file."""
     values = _flatten(read_toml(path, "a sweep file"), path)
     if isinstance(values.get("problem"), str) and values["problem"]:
-        values["problem"] = str(path.parent / values["problem"])
+        values["problem"] = str(problem_file(values["problem"], path.parent))
     return values
 
 

@@ -24,6 +24,7 @@ from mfsym.configurations.layers import (
 )
 from mfsym.configurations.names import SCHEMES
 from mfsym.configurations.parameters import named
+from mfsym.configurations.shipped import problem_file
 from mfsym.configurations.texts import read_toml
 from mfsym.errors import MfsymError
 
@@ -79,7 +80,7 @@ def resolve_stated(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
     name = next((layer["problem"] for _, layer in given if "problem" in layer), "")
     if not name or not isinstance(name, str):
         return resolve(*layers)
-    path = Path(name).absolute()
+    path = problem_file(name).absolute()
     for origin, layer in given:
         for key in STATED:
             if key in layer:

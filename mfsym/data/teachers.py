@@ -81,6 +81,10 @@ class FunctionData(Data):
         key = stream_key(0, "data")
         check_rows(function, inputs.draw(key, 0, max(self.d, self.c) + 2, self.d), self.c, f"the target of {name}")
 
+    def __repr__(self) -> str:
+        law = type(self.inputs).__name__
+        return f"<{type(self).__name__} {self.name!r}, R^{self.d} -> R^{self.c}, {law} inputs>"
+
     def _state(self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str) -> None:
         """Keep what the law is made of, unchecked."""
         self.inputs, self.function, self.name = inputs, function, name
@@ -121,6 +125,9 @@ class Teacher(FunctionData):
         law = Gaussian(scale) if inputs is None else inputs
         check_law(law, unit.d)
         self._state(law, self._predict, unit.d, unit.c, name)
+
+    def __repr__(self) -> str:
+        return f"<Teacher {self.name!r}, {len(self.particles)} particles of {self.unit!r}>"
 
     @property
     def scale(self) -> float:

@@ -21,6 +21,7 @@ from mfsym.discovery.searches import Search
 from mfsym.discovery.traces import FOUND, symmetric_as_stated, trace
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
+from mfsym.runtime.origins import NOT_RECORDED, file_text, problem_text
 from mfsym.runtime.parallel import run_tasks
 from mfsym.runtime.provenance import attributes
 from mfsym.runtime.scripts import checked_jobs
@@ -35,6 +36,9 @@ Arrays = dict[str, NDArray[Any]]
 
 NUMBERS = ("rmd2_before", "rmd2", "statistic", "threshold", "resolution", "control")
 
+REFERENCE = "wi"
+"""The teacher of the reference problem, which is the problem of a case that names none."""
+
 PADDING: dict[str, float | str] = {
     **dict.fromkeys((*NUMBERS, "angle", "mean_share"), float("nan")),
     **{"dimension": -1, "left": 0, "verdict": "", "reason": ""},
@@ -47,7 +51,7 @@ ANSWERS = ("answer_dimension", "answer_angle", "answer_verdict", "answer_reason"
 
 def problem_of_case(case: Case) -> Problem:
     """The problem that a case names, the reference problem with its WI teacher if none."""
-    problem = load_problem(case.problem) if case.problem else Problem.of(reference_teacher("wi"))
+    problem = load_problem(case.problem) if case.problem else Problem.of(reference_teacher(REFERENCE))
     if not symmetric_as_stated(problem.data):
         raise MfsymError(
             f"a study counts how often E^G is found, which the samples of {problem.name} need not have; "
@@ -97,6 +101,8 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     coords = {"replicate": np.arange(seeds), "step": np.arange(longest)}
     config = {**case.to_dict(), "seeds": seeds}
     attrs = attributes("mfsym discover", config, case.seed, noise=FREE_NOISE)
+    stated = case.problem
+    attrs["problem_text"] = file_text(Path(stated)) if stated else problem_text({"teacher": REFERENCE})
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -148,6 +154,7 @@ def run_study(study: DiscoveryStudy, kept: Path | None = None, *, jobs: int = 1,
     config = {"cases": [json.loads(part.attrs["config"]) for part in parts], "seeds": study.seeds}
     seeds = [case.seed for case in study.case]
     attrs = attributes("mfsym discover", config, seeds[0], noise=FREE_NOISE)
+    attrs["problem_text"] = "\n\n".join(dict.fromkeys(part.attrs.get("problem_text", NOT_RECORDED) for part in parts))
     if len(set(seeds)) > 1:
         attrs["seed"] = json.dumps(seeds)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))

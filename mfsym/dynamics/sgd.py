@@ -96,6 +96,10 @@ class NoisySGD:
             raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
         self.noise_name = named if self.projector is None else "fixed"
 
+    def __repr__(self) -> str:
+        rates = f"alpha = {self.alpha:g}, tau = {self.tau:g}, beta = {self.beta:g}, B = {self.batch_size}"
+        return f"<{type(self).__name__} {self.scheme.name!r}, {rates}, on {self.data!r}>"
+
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
         seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")

@@ -67,6 +67,11 @@ class State:
     projected: bool = False
     watched: bool = False
 
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.z.shape))
+        run = f"seed {self.seed}, replicate {self.replicate}"
+        return f"<State t = {self.time:g}, z {shape} {self.z.dtype}, {self.status}, {run}>"
+
     @property
     def time(self) -> float:
         """Mean-field time t = step / N."""

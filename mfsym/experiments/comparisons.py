@@ -15,6 +15,7 @@ from mfsym.experiments.parallel import run_all
 from mfsym.experiments.runs import run_cell
 from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
+from mfsym.runtime.progress import with_progress
 from mfsym.schemes import AnyScheme
 from mfsym.variables import TIMINGS
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+@with_progress
 def compare(
     problem: AnyProblem = UNSTATED,
     /,

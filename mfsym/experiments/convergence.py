@@ -26,6 +26,7 @@ from mfsym.experiments.setups import UNSTATED, AnyProblem, Setup, setup_of
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
+from mfsym.runtime.progress import with_progress
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.schemes import AnyScheme, get_scheme
 from mfsym.streams import stream_key, uniforms
@@ -126,6 +127,7 @@ SIZES = (50, 200, 1000)
 """Numbers of particles where none are given."""
 
 
+@with_progress
 def converge(
     problem: AnyProblem | Cell = UNSTATED,
     scheme: AnyScheme | Study = "vanilla",

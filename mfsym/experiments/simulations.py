@@ -13,13 +13,14 @@ from mfsym.errors import MfsymError
 from mfsym.experiments.measures import SNAPSHOT, row_of_state
 from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
-from mfsym.runtime.progress import Progress
+from mfsym.runtime.progress import Progress, with_progress
 from mfsym.schemes import AnyScheme
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@with_progress
 def simulate(
     problem: AnyProblem = UNSTATED,
     /,

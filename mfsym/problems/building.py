@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mfsym.arguments import as_choice
 from mfsym.configurations.layers import resolve
 from mfsym.configurations.loading import digest_of, read_problem_tables, training_layer
+from mfsym.configurations.shipped import problem_file
 from mfsym.configurations.values import parse_toml
 from mfsym.data.datasets import NAMED, SampleData, one_hot, read, split
 from mfsym.data.inputs import INPUT_LAWS, Gaussian, InputLaw
@@ -25,6 +26,7 @@ from mfsym.problems.expressions import Formula
 from mfsym.problems.fields import DatasetTable, InputsTable, ProblemFile, TargetTable, UnitTable, parse
 from mfsym.problems.symmetries import build_group, build_part, build_representation
 from mfsym.representations import Representation
+from mfsym.runtime.origins import remember
 from mfsym.stores.clouds import load_cloud
 from mfsym.streams import normals, stream_key
 from mfsym.units import UNITS, MLPUnit, Unit
@@ -72,12 +74,13 @@ class Problem:
 
 
 def load_problem(path: Path | str, digest: str | None = None) -> Problem:
-    """The Problem that a TOML file states.
+    """The Problem that a TOML file states, or the one of a bare name that comes with mfsym, such as "d4-plane".
 
     digest : the content it must have, as ``mfsym.configurations.loading.digest_of`` tells; None for any.
     Raises MfsymError (one line, naming file, table and key) for anything unknown, out of range or inconsistent.
     """
-    found = digest_of(Path(path))
+    path = problem_file(path)
+    found = digest_of(path)
     if digest is not None and found != digest:
         raise MfsymError(f"{path}: the problem has changed since the run was planned; restore it, or start anew")
     return _load(str(path), found)
@@ -86,6 +89,7 @@ def load_problem(path: Path | str, digest: str | None = None) -> Problem:
 @lru_cache(maxsize=8)
 def _load(text: str, digest: str) -> Problem:
     path = Path(text)
+    remember(digest, path)
     tables = parse(read_problem_tables(path), path)
     resolve((f"{path}: [training]", training_layer(path)))
     try:

@@ -1,16 +1,57 @@
-"""Progress on standard error: a bar on a terminal, a plain line every 30 seconds elsewhere. No colours."""
+"""Progress: a bar on a terminal and in a notebook, a plain line every 30 seconds on standard error elsewhere."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, ParamSpec, Self, TextIO, TypeVar, cast
 
 INTERVAL = 30.0
 """Seconds between two plain lines."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ASKED: ContextVar[bool] = ContextVar("progress", default=False)
+
+_SAID = """
+    progress : True shows how far the work is, with the time to go: a bar on a terminal and in a notebook, lines
+    elsewhere.
+    """
+
+
+def with_progress(function: Callable[P, T]) -> Callable[P, T]:
+    """Give a function the keyword ``progress``, False unless stated: whether it says how far it is."""
+
+    @functools.wraps(function)
+    def watched(*args: Any, progress: bool = False, **given: Any) -> T:
+        token = _ASKED.set(bool(progress))
+        try:
+            return function(*args, **given)
+        finally:
+            _ASKED.reset(token)
+
+    signature = inspect.signature(function)
+    asked = inspect.Parameter("progress", inspect.Parameter.KEYWORD_ONLY, default=False, annotation="bool")
+    places = [*signature.parameters.values(), asked]
+    watched.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=sorted(places, key=lambda place: place.kind)
+    )
+    watched.__doc__ = f"{(function.__doc__ or '').rstrip()}{_SAID}"
+    return cast("Callable[P, T]", watched)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
 class Listener:
@@ -61,11 +102,12 @@ class Progress:
     """Cells done, failed and left, with the time to go.
 
     total : number of units of work.  label : what is running.
-    verbosity : -1 nothing, 0 as above, 1 also a line per unit.
+    verbosity : -1 nothing, unless ``with_progress`` was asked for it, 0 as above, 1 also a line per unit.
     """
 
     def __init__(self, total: int, label: str, *, verbosity: int = 0, unit: str = "cell") -> None:
-        self.total, self.label, self.verbosity, self.unit = total, label, verbosity, unit
+        self.total, self.label, self.unit = total, label, unit
+        self.verbosity = max(verbosity, 0) if _ASKED.get() else verbosity
         self.stream = Listener(sys.stderr)
         self.done = self.failed = 0
         self.started = time.monotonic()
@@ -74,8 +116,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self.verbosity >= 0 and self.total:
-            if self.stream.isatty():
-                from tqdm import tqdm
+            if self.stream.isatty() or in_notebook():
+                from tqdm.auto import tqdm
 
                 self._bar = tqdm(
                     total=self.total, desc=self.label, unit=self.unit, file=self.stream, dynamic_ncols=True

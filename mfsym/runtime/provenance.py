@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mfsym.runtime.origins import commit, history, problem_text
+from mfsym.runtime.references import references
 from mfsym.version import __version__
 
 PACKAGES = (
@@ -74,7 +76,9 @@ def machine() -> dict[str, str | int]:
 def attributes(
     title: str, config: dict[str, Any], seed: int, loss: str = "quadratic", *, noise: str
 ) -> dict[str, str | int]:
-    """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where.
+    """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where and when.
+
+    The content digest is of values alone: none of these changes it.
 
     loss : what its risks are means of, a name of ``mfsym.data.losses``.
     noise : what noise the particles felt, "projected" on E^G or "isotropic".
@@ -88,4 +92,8 @@ def attributes(
         "config": json.dumps(config, sort_keys=True),
         "machine": json.dumps(machine(), sort_keys=True),
         "packages": json.dumps(packages(), sort_keys=True),
+        "references": references(),
+        "history": history(),
+        "mfsym_commit": commit(),
+        "problem_text": problem_text(config),
     }

@@ -60,6 +60,9 @@ class Scheme:
         self.unit = unit
         self.order = order
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} of {self.unit!r}>"
+
     @cached_property
     def orbit(self) -> Orbit:
         """Quadrature nodes of the group, on the unit's inputs and outputs."""

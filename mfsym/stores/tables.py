@@ -36,7 +36,7 @@ class NumberTable(NamedTuple):
     values: NDArray[np.float64]
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One record: the line it starts on (from 1), its cells without quotes, and the positions that had quotes."""
 
     line: int
@@ -88,7 +88,7 @@ def _place(data: bytes, at: int) -> tuple[int, int]:
     return before.count(b"\n") + 1, before.rpartition(b"\n")[2].count(b",") + 1
 
 
-def _rows(text: str) -> Iterator[Row]:
+def _rows(text: str) -> Iterator[TableRow]:
     """The records of a text in order."""
     start, line = 0, 1
     while start < len(text):
@@ -100,11 +100,11 @@ def _rows(text: str) -> Iterator[Row]:
             yield row
             line += text.count("\n", start, end)
         else:
-            yield Row(line, [cell.strip(" ") for cell in record.split(",")])
+            yield TableRow(line, [cell.strip(" ") for cell in record.split(",")])
         start, line = end + 1, line + 1
 
 
-def _quoted_row(text: str, start: int, line: int) -> tuple[Row, int]:
+def _quoted_row(text: str, start: int, line: int) -> tuple[TableRow, int]:
     """A record that holds quotes, and where it ends. A cell in quotes may hold commas, line ends and doubled quotes."""
     cells: list[str] = []
     quoted: list[int] = []
@@ -123,7 +123,7 @@ def _quoted_row(text: str, start: int, line: int) -> tuple[Row, int]:
         cells.append(found[1].replace('""', '"') if found else rest[0].strip(" "))
         at = rest.end()
         if not text.startswith(",", at):
-            return Row(line, cells, tuple(quoted)), at
+            return TableRow(line, cells, tuple(quoted)), at
         at += 1
 
 
@@ -131,7 +131,7 @@ def _parsed(text: str, choose: Choose | None) -> NumberTable:
     """Names and numbers of a text."""
     rows = _rows(text)
     first = next(rows, None)
-    if first is None or first == Row(1, [""]):
+    if first is None or first == TableRow(1, [""]):
         raise _Refusal(1, 1, f"the {'file' if first is None else 'line'} is empty; {ACCEPTED}")
     names = _names(first, choose is not None)
     columns = list(range(len(first.cells))) if choose is None else list(choose(names))
@@ -148,7 +148,7 @@ def _parsed(text: str, choose: Choose | None) -> NumberTable:
     return NumberTable(tuple(names[k] for k in columns) if names else (), values)
 
 
-def _names(first: Row, needed: bool) -> Names:
+def _names(first: TableRow, needed: bool) -> Names:
     """The names in the first line, if it is a header: if and only if no cell of it is a number."""
     number = next((k for k, cell in enumerate(first.cells) if is_number(cell)), None)
     if number is not None:
@@ -166,7 +166,7 @@ def _names(first: Row, needed: bool) -> Names:
     return tuple(first.cells)
 
 
-def _refuse_counting(first: Row, values: NDArray[np.float64]) -> None:
+def _refuse_counting(first: TableRow, values: NDArray[np.float64]) -> None:
     """Refuse a first line 0,1,2,... over fractions: pandas writes it over columns that have no names."""
     counted = [str(k) for k in range(len(first.cells))]
     if len(counted) > 1 and first.cells == counted and (values != np.rint(values)).any():
@@ -181,16 +181,16 @@ class _Body:
     in_quotes : whether the numbers of this file stand in quotes; None before the first row.
     """
 
-    def __init__(self, first: Row, names: Names, columns: list[int]) -> None:
+    def __init__(self, first: TableRow, names: Names, columns: list[int]) -> None:
         self.names, self.columns, self.width = names, columns, len(first.cells)
         self.whole = columns == list(range(self.width))
         self.in_quotes: bool | None = None
         self.numbers = array("d")
 
-    def add(self, row: Row) -> None:
+    def add(self, row: TableRow) -> None:
         """Take a row; _Refusal where it leaves the grammar."""
         if len(row.cells) != self.width:
-            if row == Row(row.line, [""]):
+            if row == TableRow(row.line, [""]):
                 raise _Refusal(row.line, 1, f"the line is empty; remove it, or fill it; {ACCEPTED}")
             raise _Refusal(row.line, min(len(row.cells), self.width) + 1, self._length_fault(row))
         texts = row.cells if self.whole else [row.cells[k] for k in self.columns]
@@ -204,14 +204,14 @@ class _Body:
             self._check_quotes(row)
         self.numbers.extend(numbers)
 
-    def _length_fault(self, row: Row) -> str:
+    def _length_fault(self, row: TableRow) -> str:
         """Words for a row that is shorter or longer than the first line."""
         words = f"{len(row.cells)} cells, where line 1 has {self.width}"
         if len(row.cells) > self.width:
             words += "; is there a column of row numbers, a decimal comma, or a comma at the end?"
         return f"{words}; {ACCEPTED}"
 
-    def _refuse_cell(self, row: Row, column: int) -> NoReturn:
+    def _refuse_cell(self, row: TableRow, column: int) -> NoReturn:
         text = row.cells[column]
         words = cell_fault(text)
         if not text and column == self.width - 1:
@@ -222,7 +222,7 @@ class _Body:
             words = f"in {self.names[column][:40]!r}, {words}"
         raise _Refusal(row.line, column + 1, words)
 
-    def _check_quotes(self, row: Row) -> None:
+    def _check_quotes(self, row: TableRow) -> None:
         """All numbers of a file stand in quotes or none: one in quotes beside plain ones may be a name."""
         for column in self.columns:
             if self.in_quotes is None:

@@ -43,7 +43,7 @@ def _outline(mark: Mark) -> str:
     return SHAPES.get(mark.marker, SHAPES["o"])
 
 
-class Scale(NamedTuple):
+class LogAxis(NamedTuple):
     """A logarithmic axis: ``low`` and ``high`` powers of ten at pixels ``start`` and ``end``."""
 
     low: float
@@ -57,21 +57,21 @@ class Scale(NamedTuple):
         return self.start + share * (self.end - self.start)
 
 
-def _across(sizes: NDArray[np.int64]) -> Scale:
+def _across(sizes: NDArray[np.int64]) -> LogAxis:
     """N from left to right, with room for the dodged marks at both ends."""
     low, high = math.log10(sizes.min()), math.log10(sizes.max())
     room = 0.5 if low == high else 0.08 * (high - low)
-    return Scale(low - room, high + room, LEFT, WIDTH - RIGHT)
+    return LogAxis(low - room, high + room, LEFT, WIDTH - RIGHT)
 
 
-def _up(values: Floats) -> Scale:
+def _up(values: Floats) -> LogAxis:
     """Whole decades around positive values, from bottom to top."""
     logs = np.log10(values)
     low, high = math.floor(float(logs.min())), math.ceil(float(logs.max()))
-    return Scale(low, max(high, low + 1), HEIGHT - BOTTOM, TOP)
+    return LogAxis(low, max(high, low + 1), HEIGHT - BOTTOM, TOP)
 
 
-def _frame(across: Scale, up: Scale, sizes: NDArray[np.int64]) -> list[str]:
+def _frame(across: LogAxis, up: LogAxis, sizes: NDArray[np.int64]) -> list[str]:
     """Grid lines with powers of ten at the left, and a tick at each N below."""
     parts, base = [], HEIGHT - BOTTOM
     step = max(1, math.ceil((up.high - up.low) / MOST_TICKS))
@@ -98,7 +98,7 @@ def quartiles(row: Floats) -> tuple[float, float, float] | None:
     return None if not good.size else tuple(map(float, np.quantile(good, [0.25, 0.5, 0.75])))  # type: ignore[return-value]
 
 
-def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[Scale, Scale], mark: Mark, shift: float) -> str:
+def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[LogAxis, LogAxis], mark: Mark, shift: float) -> str:
     """Line, quartile bars and marks of one scheme."""
     across, up = scales
     points, bars, marks = [], [], []

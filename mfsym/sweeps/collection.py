@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
+from mfsym.configurations.loading import digest_of
 from mfsym.dynamics.noise_words import noise_of
 from mfsym.errors import StoreError
+from mfsym.runtime.origins import remember
 from mfsym.runtime.provenance import attributes
 from mfsym.stores.archives import Archive
 from mfsym.stores.datasets import content_digest, open_result
@@ -125,11 +127,19 @@ def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
     values = resolved.values
     kinds = values["noise"] if isinstance(values["noise"], list) else [values["noise"]]
     noise = noise_of(values["init"], values["scheme"], kinds)
+    _recall(values["problem"], values["problem_digest"])
     return {
         **attributes("mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise),
         "schema_version": SCHEMA_VERSION,
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
     }
+
+
+def _recall(problem: str, digest: str) -> None:
+    """Read the text of the problem for the attributes, if its file is still the one that the cells were trained on."""
+    path = Path(problem)
+    if problem and path.is_file() and digest_of(path) == digest:
+        remember(digest, path)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved
 from mfsym.configurations.loading import load
 from mfsym.configurations.preflight import ResourceEstimate, check
+from mfsym.configurations.shipped import sim_file
 from mfsym.errors import StoreError
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
@@ -122,19 +123,22 @@ def sweep(
     retry_failed: bool = False,
     allow_large: bool = False,
     quiet: bool = True,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Run a sweep, or resume it, and return its Dataset: the same numbers as ``mfsym sweep``.
 
-    source : a TOML file, or a mapping of keys to values, for example {"n": [5, 10], "alpha": [5.0, 50.0]}.
+    source : a TOML file, the name of a sim that comes with mfsym, or a mapping of keys to values, for example
+    {"n": [5, 10], "alpha": [5.0, 50.0]}.
     out : the result file (``.nc``); its cells go to the folder beside it, and a grid whose lists change finds the cells
     that it shares with the one before.
     jobs : worker processes, 1 for this one; a script that asks for more keeps its calls under
     ``if __name__ == "__main__":``.  overwrite : start anew.  retry_failed : run cells that failed before again.
     allow_large : run what the check of memory and disk would refuse.
+    progress : True shows how far the sweep is, a bar on a terminal and in a notebook; quiet=False is the same.
     Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is written all the same).
     """
     jobs = checked_jobs(jobs)
-    resolved = load(arguments=source) if isinstance(source, Mapping) else load(Path(source))
-    how = How(jobs=jobs, verbosity=-1 if quiet else 0)
+    resolved = load(arguments=source) if isinstance(source, Mapping) else load(sim_file(source))
+    how = How(jobs=jobs, verbosity=-1 if quiet and not progress else 0)
     execute(resolved, out, Options(overwrite, retry_failed, allow_large=allow_large, how=how)).check()
     return open_result(folder_of(out).result)

@@ -1,8 +1,10 @@
-"""The scripts of figures/ on toy Datasets: they draw, repeat byte for byte, leave out what is not a number."""
+"""The figures on toy Datasets: they draw, repeat byte for byte, leave out what is not a number."""
 
 import ast
 import importlib
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,17 @@ import pytest
 import xarray as xr
 
 from mfsym.errors import MfsymError
+from mfsym.figures import FIGURES as FIGURES_BY_NAME
+from mfsym.figures import drawn as drawn_files
+from mfsym.figures import figure, main, markdown
+from mfsym.figures.drawing import render
+from mfsym.figures.looks import WIDTH, Look, read_palette
 from mfsym.plotting import Movie, animate, frame_of
 from mfsym.stores.datasets import save
 from tests.tolerances import ALGEBRA
 
-FIGURES = Path(__file__).parents[2] / "figures"
+ROOT = Path(__file__).parents[2]
+FIGURES = ROOT / "mfsym" / "figures"
 SCHEMES = ["vanilla", "da", "da-sampled", "fa", "ea"]
 LAWS = ("rmd2_si", "rmd2_symmetrised")
 MODELS = ("l2_symmetrisation", "l2_target", "l2_symmetrised_target")
@@ -23,11 +31,9 @@ BASIS = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]]).T / 2.0**0.5
 TEACHER_PARTICLES = np.array([[0.5, 0.0, 0.2, -0.5], [0.1, 0.4, -0.3, 0.2]])
 
 
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script of figures/ by name."""
-    monkeypatch.syspath_prepend(str(FIGURES))
-    return importlib.import_module
+def script(name):
+    """A module of mfsym.figures by name."""
+    return importlib.import_module(f"mfsym.figures.{name}")
 
 
 def sweep(*inits, teachers=("wi",)):
@@ -91,16 +97,16 @@ def drawn(figure):
 
 
 @pytest.mark.parametrize(("name", "init"), [("fig3", "si"), ("demo", "si"), ("fig6", "wi")])
-def test_a_script_writes_pdf_and_png_from_a_sweeps_file(name, init, script, tmp_path):
+def test_a_script_writes_pdf_and_png_from_a_sweeps_file(name, init, tmp_path):
     save(sweep(init), tmp_path / "toy.nc")
     out = tmp_path / "out" / f"{name}.pdf"
-    script("style").main(script(name).draw, [str(tmp_path / "toy.nc"), str(out)])
+    main(name, [str(tmp_path / "toy.nc"), str(out)])
     assert out.read_bytes().startswith(b"%PDF")
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", ["fig1", "fig7", "fig8", "fig9"])
-def test_a_script_reads_both_starts_from_one_file_or_two(name, script):
+def test_a_script_reads_both_starts_from_one_file_or_two(name):
     draw = script(name).draw
     teachers = ("arbitrary", "wi")
     both = draw(sweep("si", "wi", teachers=teachers))
@@ -124,7 +130,7 @@ def grey_bands(figure):
 @pytest.mark.parametrize(
     ("name", "inits", "panels"), [("fig6", ("wi",), 2), ("fig1", ("si", "wi"), 2), ("fig3", ("si",), 0)]
 )
-def test_null_levels_are_grey_bands_where_they_were_measured(name, inits, panels, script):
+def test_null_levels_are_grey_bands_where_they_were_measured(name, inits, panels):
     plain = sweep(*inits, teachers=("arbitrary", "wi"))
     level = xr.where(plain["scheme"] == "ea", 1e-33, 0.01) * xr.ones_like(plain["rmd2_symmetrised"])
     told = plain.assign(null_symmetrised_lower=level, null_symmetrised_upper=4.0 * level)
@@ -137,12 +143,13 @@ def test_null_levels_are_grey_bands_where_they_were_measured(name, inits, panels
 
 
 @pytest.mark.parametrize(("name", "teacher"), [("fig4", "wi"), ("fig5", "arbitrary")])
-def test_clouds_have_one_column_per_scheme_that_did_not_diverge(name, teacher, script, tmp_path):
+def test_clouds_have_one_column_per_scheme_that_did_not_diverge(name, teacher, tmp_path):
     dataset = comparison(teacher)
     figure = script(name).draw(dataset)
     assert len(figure.axes) == 2 * (len(SCHEMES) - 1)
     assert "Left out of 5 trainings: 1 diverged." in texts(figure)
-    paths = script("style").render(script(name).draw, [dataset], tmp_path / name)
+    paths = [tmp_path / f"{name}{suffix}" for suffix in (".pdf", ".png", ".svg")]
+    render(script(name).draw, [dataset], paths)
     assert all(0 < path.stat().st_size < 2_000_000 for path in paths)
     with pytest.raises(MfsymError, match="shows the"):
         script(name).draw(comparison("si"))
@@ -151,7 +158,7 @@ def test_clouds_have_one_column_per_scheme_that_did_not_diverge(name, teacher, s
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_discovery_is_drawn_step_by_step(known, script):
+def test_the_discovery_is_drawn_step_by_step(known):
     dataset = discovery()
     figure = script("fig2").draw(dataset if known else dataset.drop_vars(["fixed_basis", "teacher_particles"]))
     assert len(figure.axes) == 2 * dataset.sizes["step"]
@@ -161,7 +168,7 @@ def test_the_discovery_is_drawn_step_by_step(known, script):
     assert words.count(", kept") == 1
 
 
-def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
+def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions():
     dataset = discovery()
     figure = script("fig10").draw(dataset)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -172,7 +179,7 @@ def test_the_threshold_of_the_discovery_is_drawn_with_its_decisions(script):
     assert np.isclose(drawn(figure), 1e-3).any()
 
 
-def test_a_discovery_that_is_undecided_says_so_and_why(script):
+def test_a_discovery_that_is_undecided_says_so_and_why():
     dataset = discovery().assign(verdict=("step", ["left", "left", "undecided"]))
     dataset.attrs |= {"verdict": "undecided", "reason": "a stationary start"}
     figure = script("fig10").draw(dataset)
@@ -183,7 +190,7 @@ def test_a_discovery_that_is_undecided_says_so_and_why(script):
     assert texts(script("fig2").draw(dataset)).count(", undecided") == 1
 
 
-def test_convergence_shows_the_fitted_and_the_expected_slope(script):
+def test_convergence_shows_the_fitted_and_the_expected_slope():
     n = np.array([50, 500, 5000])
     gap = n[:, None] ** -0.5 * np.array([1.0, 2.0])
     variables = {"error_mean": (("n", "replicate"), gap), "rmd2_si": (("n", "replicate"), gap**2)}
@@ -196,7 +203,7 @@ def test_convergence_shows_the_fitted_and_the_expected_slope(script):
         assert [[text.get_text() for text in each.get_legend().get_texts()] for each in axes] == expected
 
 
-def test_the_counterexample_shows_the_least_risk_of_si_laws(script):
+def test_the_counterexample_shows_the_least_risk_of_si_laws():
     radius = np.linspace(0.0, 1.0, 5)
     risk = np.array([[[0.09, 0.1], [0.083, 0.084]], [[0.01, 0.02], [0.001, 0.002]]])
     variables = {"risk": (("law", "n", "replicate"), risk), "target": ("radius", radius**2)}
@@ -208,7 +215,7 @@ def test_the_counterexample_shows_the_least_risk_of_si_laws(script):
 
 
 @pytest.mark.parametrize(("error", "bars"), [(0.0, 0), (1e-5, 0), (5e-3, 2)])
-def test_stated_errors_are_drawn_where_a_line_would_not_hide_them(script, error, bars):
+def test_stated_errors_are_drawn_where_a_line_would_not_hide_them(error, bars):
     radius = np.linspace(0.0, 1.0, 5)
     risk = np.array([[[0.09, 0.1], [0.083, 0.084]], [[0.01, 0.02], [0.03, 0.04]]])
     variables = {"risk": (("law", "n", "replicate"), risk), "target": ("radius", radius**2)}
@@ -220,7 +227,7 @@ def test_stated_errors_are_drawn_where_a_line_would_not_hide_them(script, error,
     assert sum(bool(len(lines.get_segments())) for lines in thick) == bars
 
 
-def test_the_phase_portrait_has_one_panel_per_time(script):
+def test_the_phase_portrait_has_one_panel_per_time():
     grid = np.linspace(-1.0, 1.0, 7)
     first, second = np.meshgrid(grid, grid)
     drift = np.stack([np.stack([-first, second], axis=-1), np.stack([second, -first], axis=-1)])
@@ -262,20 +269,19 @@ def test_an_animation_that_cannot_be_written_is_refused_and_leaves_nothing(name,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_same_result_gives_the_same_bytes(script, tmp_path):
-    style, draw = script("style"), script("fig10").draw
+def test_the_same_result_gives_the_same_bytes(tmp_path):
     other = discovery()
     other["rmd2"] = 0.5 * other["rmd2"]
-    written = [
-        [path.read_bytes() for path in style.render(draw, [dataset], tmp_path / name / "fig")]
-        for name, dataset in (("a", discovery()), ("b", discovery()), ("c", other))
-    ]
+    written = []
+    for name, dataset in (("a", discovery()), ("b", discovery()), ("c", other)):
+        paths = [tmp_path / name / f"fig{suffix}" for suffix in (".pdf", ".png", ".svg")]
+        render(figure("fig10"), [dataset], paths)
+        written.append([path.read_bytes() for path in paths])
     assert written[0] == written[1]
-    assert written[0][0] != written[2][0]
-    assert written[0][1] != written[2][1]
+    assert all(one != another for one, another in zip(written[0], written[2], strict=True))
 
 
-def test_diverged_trainings_are_left_out_and_counted(script):
+def test_diverged_trainings_are_left_out_and_counted():
     draw = script("fig3").draw
     dataset = sweep("si")
     assert "diverged" not in texts(draw(dataset))
@@ -285,7 +291,7 @@ def test_diverged_trainings_are_left_out_and_counted(script):
     assert drawn(figure).size < drawn(draw(sweep("si"))).size
 
 
-def test_drifted_trainings_are_drawn_and_counted(script):
+def test_drifted_trainings_are_drawn_and_counted():
     draw = script("fig3").draw
     dataset = sweep("si")
     plain = drawn(draw(dataset)).size
@@ -295,7 +301,7 @@ def test_drifted_trainings_are_drawn_and_counted(script):
     assert drawn(figure).size == plain
 
 
-def test_values_at_rounding_level_do_not_squash_the_axis(script):
+def test_values_at_rounding_level_do_not_squash_the_axis():
     rounding = script("scales").ROUNDING
     dataset = sweep("wi")
     assert float(dataset["rmd2_si"].min()) < rounding
@@ -305,29 +311,130 @@ def test_values_at_rounding_level_do_not_squash_the_axis(script):
     assert drawn(figure).min() > rounding
 
 
-def test_captions_state_the_parameters(script):
+def test_captions_state_the_parameters():
     text = texts(script("fig3").draw(sweep("si"))).replace("\u00a0", " ")
     for part in ("α = 50", "τ = $10^{-4}$", "T = 20", "matrix unit", "2 replicates", "seed 0"):
         assert part in text
 
 
-def test_a_result_without_the_start_is_refused_in_one_line(script, tmp_path, capsys):
+def test_a_result_without_the_start_is_refused_in_one_line(tmp_path, capsys):
     with pytest.raises(MfsymError, match="init=si"):
         script("fig3").draw(sweep("wi"))
     save(sweep("wi"), tmp_path / "toy.nc")
     with pytest.raises(SystemExit) as stop:
-        script("style").main(script("fig3").draw, [str(tmp_path / "toy.nc"), str(tmp_path / "out.pdf")])
+        main("fig3", [str(tmp_path / "toy.nc"), str(tmp_path / "out.pdf")])
     assert stop.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out.pdf").exists()
 
 
-def test_scripts_read_results_and_never_simulate():
+def test_figures_read_results_and_never_simulate():
     allowed = {"mfsym.errors", "mfsym.plotting", "mfsym.stores.datasets", "mfsym.stores.publishing"}
+    allowed |= {"mfsym.arguments", "mfsym.configurations.texts", "mfsym.figures"}
     for path in FIGURES.glob("*.py"):
         imported = {
             node.module
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and node.module
         }
-        assert {name for name in imported if name.startswith("mfsym")} <= allowed, path.name
+        others = {name for name in imported if name.startswith("mfsym") and not name.startswith("mfsym.figures.")}
+        assert others <= allowed, path.name
+
+
+def test_the_scripts_are_the_code_of_the_command():
+    for name in FIGURES_BY_NAME:
+        text = (ROOT / "figures" / f"{name}.py").read_text(encoding="utf-8")
+        assert text.endswith(f'if __name__ == "__main__":\n    main("{name}")\n'), name
+        assert "from mfsym.figures import main\n" in text
+    assert {path.stem for path in (ROOT / "figures").glob("*.py")} == set(FIGURES_BY_NAME)
+    assert all(callable(figure(name)) for name in FIGURES_BY_NAME)
+
+
+def test_the_table_of_the_figures_readme_is_the_packages():
+    text = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    assert markdown() in text, "python -m mfsym.figures prints the table for figures/README.md"
+
+
+def test_the_rules_of_make_follow_from_the_table():
+    done = subprocess.run(
+        ["make", "-n", "-W", "pyproject.toml", "paper-all", "figures"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    for file, size, commands, path in drawn_files():
+        if size in ("demo", "small"):
+            continue
+        results = " ".join(command.partition("-o ")[2].split()[0] for command in commands)
+        assert [line for line in lines if line.endswith(f"python {path} {results} figures/out/{file}.pdf")], file
+
+
+@pytest.mark.parametrize(("width", "teachers", "columns"), [(3.4, ("wi",), 1), (6.0, (), 2), (None, ("wi",), 1)])
+def test_a_figure_has_the_width_and_the_teachers_asked_for(width, teachers, columns, tmp_path):
+    look = Look(width, teachers)
+    dataset = look.select(sweep("si", teachers=("arbitrary", "wi")))
+    made = figure("fig3")(dataset, look=look)
+    assert len(made.axes) == 3 * columns
+    assert made.get_figwidth() == (width or WIDTH)
+    render(figure("fig3"), [dataset], [tmp_path / "a.svg"], look)
+    inches = float(re.search(r'width="([0-9.]+)pt"', (tmp_path / "a.svg").read_text())[1]) / 72.0
+    assert abs(inches - (width or WIDTH)) < (0.05 if width else 0.5)
+
+
+def test_what_a_figure_cannot_show_is_refused():
+    with pytest.raises(MfsymError, match=r"no teacher 'so'; it has wi"):
+        Look(teachers=("so",)).select(sweep("si"))
+    with pytest.raises(MfsymError, match="in a sweep only"):
+        Look(teachers=("wi",)).select(discovery())
+    with pytest.raises(MfsymError, match="2 to 40 inches"):
+        Look(1.0)
+    with pytest.raises(MfsymError, match=r"4 columns of panels need .* 4.4 inches, got 3.4"):
+        figure("fig1")(sweep("si", "wi", teachers=("arbitrary", "wi")), look=Look(3.4))
+    with pytest.raises(MfsymError, match="did you mean 'fig3'"):
+        figure("fig33")
+
+
+def test_a_palette_recolours_schemes_and_pairs(tmp_path):
+    path = tmp_path / "palette.toml"
+    path.write_text('fa = "#123456"\nda-fa = "0.6"\nea = { marker = "*", label = "equivariant" }\nmine = "red"\n')
+    look = Look(palette=read_palette(path, ["mine", "fa"]))
+    made = figure("fig3")(sweep("si"), look=look)
+    legend = made.legends[0]
+    found = {
+        text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+    assert found["FA"] == "#123456"
+    assert found["DA–FA"] == "0.6"
+    assert found["equivariant"] == "#CC79A7"
+    assert found["DA"] == "#0072B2"
+    for text, reason in (
+        ('fb = "red"', "unknown name 'fb'"),
+        ('fa = "reddish"', "colour must be"),
+        ("fa = { size = 3 }", "unknown key 'size'"),
+        ('fa = { marker = "@" }', "marker must be"),
+        ('fa = { label = "" }', "label must be"),
+    ):
+        path.write_text(text)
+        with pytest.raises(MfsymError, match=reason):
+            read_palette(path)
+
+
+def test_schemes_and_teachers_of_ones_own_are_drawn_too():
+    dataset = sweep("si").assign_coords(scheme=["mine", *SCHEMES[1:]], teacher=["rings"])
+    dataset = dataset.assign_coords(other=dataset["scheme"].values)
+    made = figure("fig3")(dataset)
+    assert "mine" in [text.get_text() for text in made.legends[0].get_texts()]
+    assert made.axes[0].get_title() == "rings"
+
+
+def test_the_command_draws_what_the_script_draws(mfsym, tmp_path):
+    save(sweep("si"), tmp_path / "toy.nc")
+    main("fig3", [str(tmp_path / "toy.nc"), str(tmp_path / "fig3.pdf")])
+    (tmp_path / "again").mkdir()
+    out = tmp_path / "again" / "fig3.pdf"
+    assert mfsym("figure", "fig3", str(tmp_path / "toy.nc"), "-o", str(out)).exit_code == 0
+    assert out.read_bytes() == (tmp_path / "fig3.pdf").read_bytes()
+    refused = mfsym("figure", "fig3", str(tmp_path / "toy.nc"), "-o", str(tmp_path / "a.jpg"))
+    assert (refused.exit_code, "must end in .pdf, .png, .svg" in refused.stderr) == (2, True)

@@ -15,7 +15,7 @@ FLOORS = {
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
     5: ("dynamics", "flows", "problems", "quotients", "plotting"),
-    6: ("discovery",),
+    6: ("discovery", "figures"),
     7: ("experiments",),
     8: ("sweeps",),
     9: ("cli", "__main__"),
@@ -28,6 +28,7 @@ LAZY = {
     "mfsym": "public names on first use",
     "mfsym.paths": "former paths of modules",
     "mfsym.cli": "commands on first use",
+    "mfsym.figures": "figures on first use",
 }
 """Modules that import others by a name made at run time, and why. Nothing else may."""
 
@@ -41,7 +42,7 @@ DOORS = {
     "click": ("cli",),
     "distributed": ("runtime.executors",),
     "mpi4py": ("runtime.executors",),
-    "matplotlib": ("plotting",),
+    "matplotlib": ("plotting", "figures"),
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),

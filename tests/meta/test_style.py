@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -149,11 +150,9 @@ def test_python_and_the_command_line_have_the_same_names() -> None:
 
     shared = set(Cell.__dataclass_fields__)
     for function, command in ((simulate, simulate_command), (compare, compare_command)):
-        named = set(
-            function.__code__.co_varnames[: function.__code__.co_argcount + function.__code__.co_kwonlyargcount]
-        )
+        named = set(inspect.signature(function).parameters)
         options = {option.name for option in command.params}
-        printing = {"out", "form", "quiet", "verbose", "allow_large"}
+        printing = {"out", "form", "quiet", "verbose", "allow_large", "dry_run"}
         assert options - printing <= named | shared
 
 

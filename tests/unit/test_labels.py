@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from mfsym.experiments.convergence import Study, converge
 from mfsym.experiments.counterexample import si_against_wi
 from mfsym.experiments.limits import flow, phase_portrait
 from mfsym.experiments.movies import movie_of
+from mfsym.figures import figure as drawing
 from mfsym.flows import Accuracy
 from mfsym.plotting import SCHEMES
 from mfsym.problems import Problem, load_problem
@@ -172,9 +172,8 @@ def test_the_distance_to_laws_takes_the_group_of_the_run(tmp_path: Path, mfsym: 
     assert "which group acts" in mfsym("distance", tmp_path / "mute.nc", "--to", "si").stderr
 
 
-def test_a_figure_of_a_reference_teacher_refuses_a_namesake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "figures"))
-    draw = importlib.import_module("fig4").draw
+def test_a_figure_of_a_reference_teacher_refuses_a_namesake() -> None:
+    draw = drawing("fig4")
     with pytest.raises(MfsymError, match="shows the WI teacher"):
         draw(compare(own_teacher("wi"), schemes=("fa",), **TINY))
     figure = draw(compare("wi", schemes=("fa",), init="wi", **TINY))
@@ -220,7 +219,7 @@ def test_a_report_gives_every_scheme_its_colour_and_repeats_no_risk(tmp_path: Pa
     assert len(set(colours.values())) == len(REGISTERED)
     small = {"n": [4], "horizon": 0.5, "alpha": 5.0}
     fa = report(sweep({**small, "scheme": ["fa"]}, tmp_path / "fa.nc"), "fa")
-    assert f'<span style="color:{colours["fa"]}">' in fa
+    assert f'style="--ink:{colours["fa"]}"' in fa
     assert colours["vanilla"] not in fa
     assert "equal to risk everywhere" not in fa
     vanilla = report(sweep({**small, "scheme": ["vanilla"]}, tmp_path / "vanilla.nc"), "vanilla")

@@ -72,8 +72,8 @@ def test_the_kernel_knows_the_slopes_of_the_mixture(loss):
     batches = Batches(
         np.zeros((1, samples, FEATURES)),
         made.targets.reshape(1, COUNT, -1),
-        np.ones((VIEWS, 1, 1)),
-        made.masses,
+        np.ones((1, VIEWS, 1, 1)),
+        made.masses[None],
         masses / masses.sum(),
     )
     assert cotangents(shape, batches, 0, work, mixture_loss(made).code)

@@ -10,7 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from scales import (
+
+from mfsym.errors import MfsymError
+from mfsym.figures.looks import PAIRS, USUAL, Look, legend_columns, require_columns
+from mfsym.figures.scales import (
     ROUNDING,
     ROUNDING_OF_NORMS,
     Row,
@@ -21,29 +24,22 @@ from scales import (
     scale_of,
     shelf_sentence,
 )
-from style import (
+from mfsym.figures.style import (
     DRAWN,
     STARTS,
-    TEACHERS,
-    WIDTH,
     left_out_sentence,
     letter,
+    teachers_of,
     training_sentence,
     write_caption,
 )
-
-from mfsym.errors import MfsymError
-from mfsym.plotting import SCHEMES, TEXT_SIZE, Mark
-
-PAIRS = {
-    ("vanilla", "da"): Mark("vanilla–DA", "#E69F00", "<"),
-    ("vanilla", "fa"): Mark("vanilla–FA", "#444444", ">"),
-    ("da", "fa"): Mark("DA–FA", "#999999", "X"),
-}
-"""Colour and marker of each pair of schemes: none that a scheme has."""
+from mfsym.plotting import TEXT_SIZE, Mark
 
 VISIBLE = 0.03
 """Stated errors are drawn from this share of the median on: below, the bar is shorter than a line is wide."""
+
+ROOMY = 1.5
+"""Inches of a column in which the letter of a panel stands beside its title, and the axis says what N is."""
 
 HOW_TO_READ = "Boxes: quartiles over replicates, whiskers: range, markers: medians."
 
@@ -70,11 +66,11 @@ def values_of(dataset: Any, name: str, **labels: str) -> NDArray[np.float64]:
     return chosen.transpose("n", "replicate").values.astype(float)
 
 
-def scheme_series(dataset: Any, name: str, other: str | None = None) -> list[Series]:
+def scheme_series(dataset: Any, name: str, look: Look = USUAL, other: str | None = None) -> list[Series]:
     """One series per scheme of the Dataset in the order of the legend; of rmd2_pair, each against ``other``."""
-    present = [scheme for scheme in SCHEMES if scheme in dataset["scheme"].values and scheme != other]
+    marks = {scheme: mark for scheme, mark in look.schemes(dataset["scheme"].values).items() if scheme != other}
     chosen = {} if other is None else {"other": other}
-    return [Series(SCHEMES[scheme], values_of(dataset, name, scheme=scheme, **chosen)) for scheme in present]
+    return [Series(mark, values_of(dataset, name, scheme=scheme, **chosen)) for scheme, mark in marks.items()]
 
 
 def null_band(dataset: Any) -> NDArray[np.float64] | None:
@@ -101,11 +97,10 @@ def null_sentence(rows: Sequence[Row]) -> str:
     )
 
 
-def pair_series(dataset: Any) -> list[Series]:
+def pair_series(dataset: Any, look: Look = USUAL) -> list[Series]:
     """The squared RMD between the laws of vanilla, DA and FA, pair by pair."""
-    present = set(dataset["scheme"].values)
-    pairs = {pair: mark for pair, mark in PAIRS.items() if present.issuperset(pair)}
-    return [Series(mark, values_of(dataset, "rmd2_pair", scheme=a, other=b)) for (a, b), mark in pairs.items()]
+    marks = look.pairs(dataset["scheme"].values)
+    return [Series(mark, values_of(dataset, "rmd2_pair", scheme=a, other=b)) for (a, b), mark in marks.items()]
 
 
 def _positions(n: NDArray[Any], count: int) -> tuple[NDArray[np.float64], float]:
@@ -166,28 +161,45 @@ def draw_bands(axes: Any, n: NDArray[Any], series: Sequence[Series]) -> None:
         axes.plot(n, median, color=mark.colour, marker=mark.marker, markersize=3.0, mew=0, linestyle=line)
 
 
-def _legend(figure: Figure, rows: Sequence[Row]) -> None:
-    """One legend for the figure: schemes in a first line, pairs of schemes in a second one."""
+def _legend(figure: Figure, rows: Sequence[Row], look: Look) -> None:
+    """One legend for the figure: schemes in a first line, pairs of schemes in a second one, where there is room."""
     marks = dict.fromkeys(series.mark for row in rows for column in row.columns for series in column)
-    schemes = [mark for mark in marks if mark in SCHEMES.values()]
-    others = [mark for mark in marks if mark not in schemes]
-    by_column = [mark for column in zip_longest(schemes, others) for mark in column if mark is not None]
+    of_pairs = look.pairs(pair for names in PAIRS for pair in names).values()
+    schemes = [mark for mark in marks if mark not in of_pairs]
+    others = [mark for mark in marks if mark in of_pairs]
+    columns = legend_columns((mark.label for mark in marks), look.across())
+    if columns >= len(schemes):
+        columns = max(len(schemes), len(others), 1)
+    by_column = [mark for column in zip_longest(*_lines(schemes, columns), *_lines(others, columns)) for mark in column]
     handles = [
         Line2D([], [], color=mark.colour, marker=mark.marker, markersize=3.5, mew=0, label=mark.label)
         for mark in by_column
+        if mark is not None
     ]
-    columns = max(len(schemes), len(others), 1)
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=1.4)
 
 
+def _lines(marks: Sequence[Mark], columns: int) -> list[Sequence[Mark]]:
+    """The marks in lines of ``columns`` each, in their order."""
+    return [marks[start : start + columns] for start in range(0, len(marks), columns)]
+
+
 def grid(
-    rows: Sequence[Row], titles: Sequence[str], n: NDArray[Any], draw: Any = draw_boxes, height: float = 1.4
+    rows: Sequence[Row],
+    titles: Sequence[str],
+    n: NDArray[Any],
+    look: Look = USUAL,
+    *,
+    draw: Any = draw_boxes,
+    height: float = 1.4,
 ) -> Figure:
     """A figure of panels: rows share their vertical axis, columns have the titles, one legend above.
 
     n : (K,) increasing numbers of particles.  draw : ``draw_boxes`` or ``draw_bands``.  height : inches of a row.
+    Raises MfsymError if the panels would be too narrow to be read.
     """
-    figure = Figure(figsize=(WIDTH, height * len(rows) + 0.6), layout="constrained")
+    require_columns(len(titles), look.across())
+    figure = Figure(figsize=(look.across(), height * len(rows) + 0.6), layout="constrained")
     panels = figure.subplots(len(rows), len(titles), sharex=True, sharey="row", squeeze=False)
     for r, row in enumerate(rows):
         scale = scale_of(row)
@@ -203,31 +215,32 @@ def grid(
                 draw_errors(axes, n, placed, row.errors[c])
             letter(axes, r * len(titles) + c)
         panels[r, 0].set_ylabel(row.label)
+    narrow = look.across() < ROOMY * len(titles)
     for c, title in enumerate(titles):
-        panels[0, c].set_title(title, size=TEXT_SIZE)
-        panels[-1, c].set_xlabel("number of particles $N$")
-    _legend(figure, rows)
+        panels[0, c].set_title(f"{title}\n" if narrow else title, size=TEXT_SIZE)
+        panels[-1, c].set_xlabel("$N$" if narrow else "number of particles $N$")
+    _legend(figure, rows, look)
     figure.align_ylabels()
-    figure.get_layout_engine().set(h_pad=0.03, w_pad=0.02, hspace=0.02, wspace=0.02)
+    figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.02, hspace=0.02, wspace=0.02)
     return figure
 
 
-def start_figure(dataset: Any, init: str, variable: str, label: str, opening: str) -> Figure:
+def start_figure(dataset: Any, init: str, variable: str, label: str, opening: str, look: Look = USUAL) -> Figure:
     """Figures 3 and 6: distance to a symmetric law; vanilla, DA and FA pair by pair; each scheme against EA.
 
     dataset : dims teacher, init, scheme, n, replicate (other).  init : the start.  variable : what row 1 shows.
     """
     start = select([dataset], init=init)
-    teachers = [teacher for teacher in TEACHERS if teacher in start["teacher"].values]
-    parts = [start.sel(teacher=teacher) for teacher in teachers]
+    titles = teachers_of(start)
+    parts = [start.sel(teacher=teacher) for teacher in titles]
     found = [null_band(part) for part in parts] if variable == "rmd2_symmetrised" else []
     bands = [band for band in found if band is not None]
     rows = [
-        Row(label, [scheme_series(part, variable) for part in parts], bands=bands),
-        Row("RMD$^2$ between schemes", [pair_series(part) for part in parts]),
-        Row("RMD$^2$ to EA", [scheme_series(part, "rmd2_pair", other="ea") for part in parts]),
+        Row(label, [scheme_series(part, variable, look) for part in parts], bands=bands),
+        Row("RMD$^2$ between schemes", [pair_series(part, look) for part in parts]),
+        Row("RMD$^2$ to EA", [scheme_series(part, "rmd2_pair", look, other="ea") for part in parts]),
     ]
-    figure = grid(rows, [TEACHERS[teacher] for teacher in teachers], np.asarray(start["n"].values))
+    figure = grid(rows, list(titles.values()), np.asarray(start["n"].values), look)
     write_caption(
         figure,
         opening,
@@ -240,21 +253,20 @@ def start_figure(dataset: Any, init: str, variable: str, label: str, opening: st
     return figure
 
 
-def model_figure(datasets: Sequence[Any], variable: str, label: str, what: str) -> Figure:
+def model_figure(datasets: Sequence[Any], variable: str, label: str, what: str, look: Look = USUAL) -> Figure:
     """Figures 7, 8 and 9: an L² distance of each scheme's model; rows are the starts, columns the teachers.
 
     datasets : one result with both inits, or two with one each.  label : the norm.  what : the distance's other end.
     """
     starts = {init: select(datasets, init=init) for init in STARTS}
-    teachers = [teacher for teacher in TEACHERS if teacher in starts["si"]["teacher"].values]
+    titles = teachers_of(starts["si"])
     rows = []
     for init, start in starts.items():
-        parts = [start.sel(teacher=teacher) for teacher in teachers]
+        parts = [start.sel(teacher=teacher) for teacher in titles]
         errors = [stated for part in parts if (stated := error_series(part, variable)) is not None]
-        columns = [scheme_series(part, variable) for part in parts]
+        columns = [scheme_series(part, variable, look) for part in parts]
         rows.append(Row(f"{STARTS[init]}\n{label}", columns, ROUNDING_OF_NORMS, errors=errors or None))
-    titles = [TEACHERS[teacher] for teacher in teachers]
-    figure = grid(rows, titles, np.asarray(starts["si"]["n"].values), height=1.6)
+    figure = grid(rows, list(titles.values()), np.asarray(starts["si"]["n"].values), look, height=1.6)
     opening = f"$L^2$ distance of each scheme's final model $\\Phi$ to {what}, inputs distributed as in training."
     left_out = left_out_sentence(*starts.values())
     write_caption(figure, opening, HOW_TO_READ, shelf_sentence(rows), left_out, training_sentence(datasets[0]))

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
-from style import number, power_of_ten
 
+from mfsym.figures.style import number, power_of_ten
 from mfsym.plotting import Mark
 
 ROUNDING = 1e-16

@@ -1,31 +1,20 @@
-"""What every figure shares: size, captions from a Dataset's attributes, the command line, files with the same bytes.
-
-Every script is run as ``python figures/NAME.py RESULT... OUT.pdf``; it reads results, never simulates, and writes
-OUT.pdf (vector) and OUT.png (200 dpi). The same results give the same bytes.
-"""
+"""What every figure shares: names of teachers and starts, numbers as print shows them, captions from attributes."""
 
 from __future__ import annotations
 
-import argparse
-import io
 import json
-import textwrap
-from collections.abc import Callable, Sequence
+import re
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
-from mfsym.plotting import RC, TEXT_SIZE
-from mfsym.stores.datasets import open_result
-from mfsym.stores.publishing import make_folder, publish
-
-WIDTH = 6.75
-"""Inches across the page."""
+from mfsym.plotting import TEXT_SIZE
 
 TEACHERS = {"arbitrary": "arbitrary teacher", "wi": "WI teacher", "si": "SI teacher"}
 
@@ -33,6 +22,9 @@ DRAWN = ("ok", "drifted")
 """Statuses of trainings that have numbers."""
 
 NO_BREAK = "\u00a0"
+
+WORDS = re.compile(r"(?:\$[^$]*\$|[^ $])+")
+"""What a line of a caption is not broken in: a formula stays whole."""
 
 STARTS = {"si": "SI start", "wi": "WI start"}
 
@@ -85,6 +77,14 @@ def teacher_of(dataset: Any) -> str:
     return name if known.get("problem") else TEACHERS.get(name, name)
 
 
+def teachers_of(dataset: Any) -> dict[str, str]:
+    """Title of each teacher of a sweep: those of the reference problem in the order of the paper, then the others."""
+    names = [str(name) for name in dataset["teacher"].values]
+    return {name: title for name, title in TEACHERS.items() if name in names} | {
+        name: name for name in names if name not in TEACHERS
+    }
+
+
 def columns_of(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """The columns of a basis (p, r) without those that are padding, all NaN."""
     return basis[:, np.isfinite(basis).all(axis=0)]
@@ -126,48 +126,23 @@ def left_out_sentence(*datasets: Any) -> str:
 
 
 def write_caption(figure: Figure, *sentences: str, size: float = TEXT_SIZE - 1) -> None:
-    """Put the sentences under the figure, wrapped to its width."""
-    letters = int(figure.get_figwidth() * 72.0 / (0.385 * size))
-    text = " ".join(sentence for sentence in sentences if sentence)
-    lines = textwrap.wrap(text, letters, break_on_hyphens=False, break_long_words=False)
+    """Put the sentences under the figure, wrapped to its width as it is measured."""
+    lines: list[str] = []
+    for word in WORDS.findall(" ".join(sentences)):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and _points_across(longer, size) <= 0.96 * 72.0 * figure.get_figwidth():
+            lines[-1] = longer
+        else:
+            lines.append(word)
     figure.text(0.01, -0.01, "\n".join(lines), ha="left", va="top", size=size, linespacing=1.25)
+
+
+def _points_across(text: str, size: float) -> float:
+    """The width of a line of print as no resolution rounds it."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath="$" in text)
+    return float(width)
 
 
 def letter(axes: Any, index: int) -> None:
     """Name a panel (a), (b), ... above its left corner."""
     axes.set_title(f"({chr(ord('a') + index)})", loc="left", fontweight="bold", size=TEXT_SIZE)
-
-
-def save(figure: Figure, out: Path) -> tuple[Path, Path]:
-    """Write OUT.pdf and OUT.png whole or not at all, without dates, so that equal figures are equal bytes."""
-    make_folder(out.parent)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    written = []
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Title": out.stem})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata, bbox_inches="tight", pad_inches=0.03)
-        path = out.with_suffix(suffix)
-        publish(path, buffer.getvalue())
-        written.append(path)
-    return written[1], written[0]
-
-
-def render(draw: Callable[..., Figure], datasets: Sequence[Any], out: Path) -> tuple[Path, Path]:
-    """Draw the Datasets in the common style and save the figure."""
-    with matplotlib.rc_context(RC):
-        return save(draw(*datasets), out)
-
-
-def main(draw: Callable[..., Figure], argv: Sequence[str] | None = None) -> None:
-    """The command line of a script: ``RESULT... OUT.pdf``. Exit code 2 or 3 and one line when a result is unusable."""
-    parser = argparse.ArgumentParser(description=f"Draw {draw.__doc__}")
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULT", help="a result of mfsym, NetCDF")
-    parser.add_argument("out", type=Path, metavar="OUT.pdf", help="the figure; the PNG is written beside it")
-    given = parser.parse_args(argv)
-    if given.out.suffix not in (".pdf", ".png"):
-        parser.error(f"the last argument is the figure to write, NAME.pdf; got {given.out}")
-    try:
-        render(draw, [open_result(path) for path in given.results], given.out)
-    except MfsymError as error:
-        parser.exit(getattr(error, "exit_code", 2), f"error: {error}\n")
