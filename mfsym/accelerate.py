@@ -55,7 +55,7 @@ JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 KERNELS = Path(__file__).parent / "kernels"
 _PACK = re.compile(r"^class \w+\(NamedTuple\):.*?(?=^\S)", re.MULTILINE | re.DOTALL)
-_KERNEL_IMPORT = re.compile(r"^from mfsym\.kernels\.(\w+) import", re.MULTILINE)
+_KERNEL_IMPORT = re.compile(r"^from mfsym\.(?:\w+\.)?kernels\.(\w+) import", re.MULTILINE)
 
 
 def _sources(path: Path) -> set[Path]:
