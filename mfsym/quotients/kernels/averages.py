@@ -138,24 +138,14 @@ beyond."""
 SPLIT = 8.0
 """Where one series ends and the other begins."""
 
-TOWARDS_ZERO, TOWARDS_ONE, GAUSS = 12, 8, 12
-"""Panels of the rule on [0, 1], each four times longer than the one nearer to its end, and Gauss nodes in each."""
+NODES, WEIGHTS = (np.array(part) for part in np.polynomial.legendre.leggauss(12))
+"""Gauss nodes and weights of one panel, on [-1, 1]."""
 
-FORGOTTEN = 60.0
+FIRST, GROWTH = 8.0, 2.5
+"""Length of the first panel in units of the shortest scale, and how many times farther the next one ends."""
+
+FORGOTTEN = 45.0
 """Where a weight e^-s is below this s, its nodes change no digit."""
-
-
-def _graded_rule() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1], graded geometrically towards both ends, in increasing order."""
-    left = 0.5 * 4.0 ** -np.arange(TOWARDS_ZERO - 1.0, -1.0, -1.0)
-    right = 1.0 - 0.5 * 4.0 ** -np.arange(1.0, TOWARDS_ONE)
-    edges = np.concatenate([[0.0], left, right, [1.0]])
-    nodes, weights = np.polynomial.legendre.leggauss(GAUSS)
-    middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
-    return (middle[:, None] + half[:, None] * nodes).ravel(), (half[:, None] * weights).ravel()
-
-
-NODES, WEIGHTS = _graded_rule()
 
 
 @inner
@@ -191,28 +181,39 @@ def bessel_table(x: Any, out: Any) -> None:
 
 
 @kernel
-def _averages(s: Any, i: Any, j: Any, k: Any) -> Any:
-    """Mass and mean of 1 - 2v under I0e((s_i - s_j) v) I0e((s_i + s_j)(1 - v)) e^(-2 (s_j + s_k) v) on [0, 1]."""
-    difference, total, decay = s[i] - s[j], s[i] + s[j], 2.0 * max(s[j] + s[k], 0.0)
-    mass, moment = 0.0, 0.0
+def _add_panel(begin: Any, end: Any, difference: Any, total: Any, decay: Any, sums: Any) -> None:
+    """Add one panel's part of the integrals of ``rotation_averages`` to sums: mass, and those of m times the mass."""
+    half = 0.5 * (end - begin)
     for q in range(NODES.shape[0]):
-        v = NODES[q]
-        if decay * v > FORGOTTEN:
-            break
-        weight = WEIGHTS[q] * i0e(difference * v) * i0e(total * (1.0 - v)) * np.exp(-decay * v)
-        mass += weight
-        moment += weight * (1.0 - 2.0 * v)
-    return mass, moment / mass
+        v = begin + half * (1.0 + NODES[q])
+        a, b = difference * v, total * (1.0 - v)
+        weight = half * WEIGHTS[q] * np.exp(-decay * v)
+        a0, b0 = i0e(a), i0e(b)
+        first, second = weight * v * i1e(a) * b0, weight * (1.0 - v) * a0 * i1e(b)
+        weight *= a0 * b0
+        sums[0] += weight
+        sums[1] += weight * (1.0 - 2.0 * v)
+        sums[2] += first + second
+        sums[3] += second - first
 
 
 @kernel
-def rotation_averages(s: Any, m: Any) -> Any:
+def rotation_averages(s: Any, m: Any, sums: Any) -> Any:
     """log of the mean of e^(tr(diag(s) R)) over rotations R of space, less s_1 + s_2 + s_3; its gradient goes to m.
 
     s : (3,) proper singular values, s_1 >= s_2 >= |s_3|.  m : (3,), m_k = E R_kk under that density, |m_k| <= 1.
-    Lee 2018, Bayesian attitude estimation with the matrix Fisher distribution on SO(3), theorem 1.
+    sums : (4,) scratch.
+    The mean is the integral over v in [0, 1] of I0((s_2 - s_3) v) I0((s_2 + s_3)(1 - v)) e^(s_1 (1 - 2 v)): Lee 2018,
+    theorem 1. Panels grow from 0, where the scales of the integrand are shortest, to 1/2; one more ends at 1.
     """
-    _, m[0] = _averages(s, 1, 2, 0)
-    _, m[1] = _averages(s, 0, 2, 1)
-    mass, m[2] = _averages(s, 0, 1, 2)
-    return np.log(mass)
+    difference, total, decay = s[1] - s[2], s[1] + s[2], 2.0 * max(s[0] + s[2], 0.0)
+    sums[0], sums[1], sums[2], sums[3] = 0.0, 0.0, 0.0, 0.0
+    begin, end = 0.0, FIRST / max(decay + difference, FIRST)
+    while begin < 0.5 and decay * begin < FORGOTTEN:
+        end = min(end, 0.5)
+        _add_panel(begin, end, difference, total, decay, sums)
+        begin, end = end, GROWTH * end
+    if decay * begin < FORGOTTEN:
+        _add_panel(begin, 1.0, difference, total, decay, sums)
+    m[0], m[1], m[2] = sums[1] / sums[0], sums[2] / sums[0], sums[3] / sums[0]
+    return np.log(sums[0])

@@ -170,7 +170,7 @@ def _weigh(x: Any, t: Any, clouds: Any, weights: Any, kind: Any, work: Any, post
     work[j] : u, v, then s and m as rows, of template j.
     """
     scale, J = t / (1.0 - t) ** 2, clouds.shape[0]
-    best = 0
+    best, sums = 0, work[J + 1].reshape(-1)
     for j in range(J):
         _correlate(x, clouds[j], work[j, 3])
         proper_svd(work[j, 3], work[j, 0], work[j, 2, 0], work[j, 1])
@@ -182,11 +182,11 @@ def _weigh(x: Any, t: Any, clouds: Any, weights: Any, kind: Any, work: Any, post
             s[k] *= scale
         posterior[j] = weights[j] + s[0] + s[1] + s[2] - 0.5 * t * scale * size
         best = j if posterior[j] > posterior[best] else best
-    posterior[best] += rotation_averages(work[best, 2, 0], work[best, 2, 1])
+    posterior[best] += rotation_averages(work[best, 2, 0], work[best, 2, 1], sums)
     top = posterior[best]
     for j in range(J):
         if j != best and posterior[j] > top - NEGLIGIBLE:
-            posterior[j] += rotation_averages(work[j, 2, 0], work[j, 2, 1])
+            posterior[j] += rotation_averages(work[j, 2, 0], work[j, 2, 1], sums)
     for j in range(J):
         top = max(top, posterior[j])
     total = 0.0
