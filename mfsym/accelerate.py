@@ -53,9 +53,9 @@ BORROWED: dict[str, Any] = {**OWNED, "_nrt": False}
 JIT_DISABLED = bool(_config.DISABLE_JIT)
 
 
-KERNELS = Path(__file__).parent / "kernels"
+PACKAGE = Path(__file__).parent
 _PACK = re.compile(r"^class \w+\(NamedTuple\):.*?(?=^\S)", re.MULTILINE | re.DOTALL)
-_KERNEL_IMPORT = re.compile(r"^from mfsym\.(?:\w+\.)?kernels\.(\w+) import", re.MULTILINE)
+_KERNEL_IMPORT = re.compile(r"^from mfsym\.((?:\w+\.)*kernels)\.(\w+) import", re.MULTILINE)
 
 
 def _sources(path: Path) -> set[Path]:
@@ -65,23 +65,24 @@ def _sources(path: Path) -> set[Path]:
         current = waiting.pop()
         if current not in found:
             found.add(current)
-            names = _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8"))
-            beside = [current.with_name(f"{name}.py") for name in names]
-            waiting += [file if file.exists() else KERNELS / file.name for file in beside]
+            for folder, name in _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8")):
+                beside, ours = current.with_name(f"{name}.py"), PACKAGE.joinpath(*folder.split("."), f"{name}.py")
+                waiting.append(beside if beside.exists() and PACKAGE not in beside.parents else ours)
     return found
 
 
 @functools.cache
 def _packs(folder: Path) -> bytes:
-    """The text of every pack that the files of a folder define."""
-    found = [(path.stem, _PACK.findall(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
+    """The text of every pack that the files of a folder define, and those of the ``kernels`` folders inside it."""
+    files = sorted({*folder.glob("*.py"), *folder.rglob("kernels/*.py")})
+    found = [(path.stem, _PACK.findall(path.read_text(encoding="utf-8"))) for path in files]
     return repr(found).encode()
 
 
 @functools.cache
 def _sources_digest(path: Path) -> str:
     """Digest of all sources behind the compiled code of one kernel file, and of numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode() + _packs(KERNELS), digest_size=8)
+    digest = hashlib.blake2b(numba.__version__.encode() + _packs(PACKAGE), digest_size=8)
     for source in [Path(__file__), *sorted(_sources(path))]:
         digest.update(source.name.encode())
         digest.update(source.read_bytes())

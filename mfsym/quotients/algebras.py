@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,26 @@ FIXED_TOLERANCE = 1e-14
 
 NUMBERS = 1 << 22
 """Most numbers in the matrices of vertical vectors made at once (32 MiB)."""
+
+
+class Geometry(Protocol):
+    """The geometry of the orbits through a batch of points, rows (S, p)."""
+
+    def project(self, x: Floats, v: Floats) -> Floats:
+        """Horizontal parts of the rows v (S, p)."""
+        ...
+
+    def log_volume(self, x: Floats) -> Floats:
+        """log sqrt(pdet Gamma) (S,)."""
+        ...
+
+    def grad_log_volume(self, x: Floats) -> Floats:
+        """The gradients (S, p) of the same."""
+        ...
+
+    def rank(self, x: Floats) -> Ranks:
+        """Dimensions (S,) of the orbits."""
+        ...
 
 
 class Vertical(NamedTuple):

@@ -15,7 +15,8 @@ from mfsym.groups import Elements
 from mfsym.groups.continuous import Orthogonal
 from mfsym.groups.products import ProductGroup
 from mfsym.groups.rotations import exponentials
-from mfsym.quotients.shapes import copies_of_vector
+from mfsym.quotients.kernels.rotations import WIDE, align_clouds, distance_table
+from mfsym.quotients.shapes import SPACE, PlanarShapes, copies_of_vector
 from mfsym.representations import Representation
 from mfsym.streams import stream_key
 
@@ -37,6 +38,17 @@ class Aligner(Protocol):
         ...
 
 
+def least_distances(aligner: Aligner, a: Floats, b: Floats) -> Floats:
+    """min_g |a_s - rho(g) b_t| (S, T), by aligning all of b to every row of a."""
+    if isinstance(aligner, SpatialRotations):
+        return aligner.distances(a, b)
+    table = np.empty((len(a), len(b)))
+    for row, point in zip(table, a, strict=True):
+        targets = np.broadcast_to(point, b.shape)
+        row[:] = np.linalg.norm(aligner.align(b, targets) - targets, axis=1)
+    return table
+
+
 class Kabsch:
     """Copies of the vector representation of SO(d) or O(d): by singular values of the cross-covariance.
 
@@ -55,6 +67,24 @@ class Kabsch:
             left[:, :, -1] *= np.sign(np.linalg.det(left @ right))[:, None]
         rotations = left @ right
         return np.asarray(np.einsum("sij,snj->sni", rotations, points).reshape(x.shape))
+
+
+class SpatialRotations:
+    """Copies of the vector representation of SO(3), compiled: ``kernels.rotations``."""
+
+    def align(self, x: Floats, to: Floats) -> Floats:
+        """R_s x_s (S, 3 n), R_s the rotation of least sum_n |R x_n - to_n|^2."""
+        first, second, out = np.ascontiguousarray(x), np.ascontiguousarray(to), np.empty(x.shape)
+        tables, square = np.zeros((3, 9 * WIDE)), np.empty((2, 4, 4))
+        align_clouds(first.reshape(-1), second.reshape(-1), x.shape[1], out.reshape(-1), tables, square)
+        return out
+
+    def distances(self, a: Floats, b: Floats) -> Floats:
+        """Least |a_s - R b_t| (S, T)."""
+        table, sure, square = np.empty((len(a), len(b))), np.empty(9 * WIDE), np.empty((2, 4, 4))
+        tables = np.zeros((3, max(9, a.shape[1]) * WIDE))
+        distance_table(a.reshape(-1), b.reshape(-1), a.shape[1], table, tables, sure, square)
+        return table
 
 
 class BestElement:
@@ -218,6 +248,8 @@ def aligner_of(rep: Representation, copies: int | None) -> Aligner:
     if group.order is not None:
         return BestElement(rep.matrices)
     if copies is not None and isinstance(group, Orthogonal):
+        if group.special and group.degree <= SPACE:
+            return SpatialRotations() if group.degree == SPACE else PlanarShapes()
         return Kabsch(group.degree, group.special)
     continuous = [i for i, factor in enumerate(group.factors) if factor.order is None]
     if isinstance(group, ProductGroup) and len(continuous) == 1:

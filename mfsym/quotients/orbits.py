@@ -9,12 +9,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
-from mfsym.quotients.algebras import AlgebraGeometry, Ranks
-from mfsym.quotients.alignments import Aligner, aligner_of
-from mfsym.quotients.shapes import centres, copies_of_vector, without_centre
+from mfsym.quotients.algebras import Geometry, Ranks
+from mfsym.quotients.alignments import Aligner, Search, aligner_of, least_distances
+from mfsym.quotients.shapes import (
+    centres,
+    copies_of_vector,
+    fast_dimension,
+    geometry_of,
+    singular_codimension,
+    without_centre,
+)
 from mfsym.representations import Representation
+from mfsym.streams import normals, stream_key
 
 Floats = NDArray[np.float64]
+
+_GENERIC = 8
+"""Random points whose largest rank is that of almost all."""
 
 
 class Quotient:
@@ -60,9 +71,41 @@ class Quotient:
         """d where points are clouds in R^d, else None."""
         return None if self.copies is None else self.rep.group.degree
 
+    @property
+    def fast(self) -> int:
+        """d where compiled code knows the orbits: copies of the vector representation of SO(d), d = 2 or 3; else 0."""
+        return fast_dimension(self.rep, self.copies)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``align`` finds the nearest point for certain, not by a search."""
+        return not isinstance(self._aligner, Search)
+
     @cached_property
-    def _geometry(self) -> AlgebraGeometry:
-        return AlgebraGeometry(self.rep.algebra_matrices)
+    def generic_rank(self) -> int:
+        """The dimension of almost all orbits: the largest rank. 0 for a finite group."""
+        draws = normals(stream_key(0, "nodes"), 0, _GENERIC, self.dim)
+        return int(self.rank(draws).max()) if self.rep.group.dimension else 0
+
+    @cached_property
+    def singular_codimension(self) -> float | None:
+        """Codimension, in the quotient, of the orbits of less than the generic dimension; inf if there are none.
+
+        It is the codimension in R^p less the dimensions that those orbits lose: the number of horizontal directions
+        that lead away from them. Horizontal noise comes within r of them with probability of order r to this power.
+        Known for finite groups, one parameter, copies of the vector representation, and SO(3) and O(3) where almost all
+        orbits have dimension 3; else None.
+        """
+        return singular_codimension(self.rep, self.copies, self.generic_rank, self.centred)
+
+    def centre(self, x: ArrayLike) -> Floats:
+        """A copy of x, centred where the quotient is; checked as every point is."""
+        points, shape = self._points(x, "x")
+        return points.reshape(shape).copy()
+
+    @cached_property
+    def _geometry(self) -> Geometry:
+        return geometry_of(self.rep, self.copies)
 
     @cached_property
     def _aligner(self) -> Aligner:
@@ -116,11 +159,7 @@ class Quotient:
     def distances(self, a: ArrayLike, b: ArrayLike) -> Floats:
         """Distances (S, T) on the quotient between the points a (S, p) and b (T, p): min_g |a - rho(g) b|."""
         first, second = self._points(a, "a")[0], self._points(b, "b")[0]
-        table = np.empty((len(first), len(second)))
-        for row, point in zip(table, first, strict=True):
-            targets = np.broadcast_to(point, second.shape)
-            row[:] = np.linalg.norm(self._aligner.align(second, targets) - targets, axis=1)
-        return table
+        return least_distances(self._aligner, first, second)
 
     def _points(self, x: ArrayLike, name: str) -> tuple[Floats, tuple[int, ...]]:
         """Rows (S, p), centred where asked for, and the shape they came in."""

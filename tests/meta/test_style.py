@@ -89,7 +89,7 @@ def _identifiers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     return names | {name.removesuffix("_a") for name in names}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=module_name)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("kernels/*.py")), ids=module_name)
 def test_every_kernel_has_a_slow_twin(path: Path) -> None:
     """A compiled function that the package calls is named in a test, which compares it with plain NumPy."""
     tests = _text(sorted((ROOT / "tests").rglob("*.py")))

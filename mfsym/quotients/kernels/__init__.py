@@ -1,1 +1,1 @@
-"""Compiled code of quotients."""
+"""Compiled fast paths for clouds of points under rotations."""
