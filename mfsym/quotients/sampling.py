@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,11 +112,11 @@ def sample(
     while start < begin + count:
         size = min(BLOCK - start % BLOCK, begin + count - start)
         part = slice(start - begin, start - begin + size)
-        for step, (x, lost) in enumerate(mover.run(start, size)):
+        for step, (x, singular[part]) in enumerate(mover.run(start, size)):
             within = min(kept, part.stop) - part.start
             if within > 0:
                 trails[step, part.start : part.start + within] = x[:within]
-        clouds[part], singular[part] = x, lost
+        clouds[part] = x
         start += size
     shape = () if quotient.copies is None else (quotient.copies, quotient.point_dim or 1)
     return Samples(
@@ -141,14 +142,14 @@ class _Mover:
         self.keys = {name: stream_key(seed, name) for name in ("init", "noise")}
 
     def run(self, first: int, count: int) -> Iterator[tuple[Floats, Numbers]]:
-        """The clouds (count, p) before the first step and after every one, with the steps where they became singular."""
+        """The clouds (count, p) before the first step and after every one, with the step where each became singular."""
         x = self._noise("init", 0, first, count)
         lost = np.full(count, -1, dtype=np.int64)
         guarded = self.how.method == "sde" and self.how.integrator == "drift"
         ranks = self.quotient.rank(x) if guarded else np.zeros(count, dtype=np.int64)
         times = self.interpolant.times(int(self.how.steps or 1))
         yield x, lost
-        for step, (t, later) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        for step, (t, later) in enumerate(pairwise(times)):
             if guarded:
                 lost = np.where((lost < 0) & (self.quotient.rank(x) < ranks), step, lost)
             moved = self._stepped(x, float(t), float(later - t), first, step)

@@ -1,8 +1,8 @@
 """Mixtures of shapes in every orientation, and their exact denoisers: diffusion without training.
 
-x_1 = g T_j: a template T_j drawn with weight w_j, turned by a uniform rotation g. The posterior mean of x_1 given x_t is
-known in closed form in the plane (Bessel functions) and by one-dimensional integrals in space (T. Lee, Bayesian attitude
-estimation with the matrix Fisher distribution on SO(3), IEEE Trans. Automat. Contr. 2018).
+x_1 = g T_j: a template T_j drawn with weight w_j, turned by a uniform rotation g. The posterior mean of x_1 given x_t
+is known in closed form in the plane (Bessel functions) and by one-dimensional integrals in space (T. Lee, Bayesian
+attitude estimation with the matrix Fisher distribution on SO(3), IEEE Trans. Automat. Contr. 2018).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Templates:
     """A mixture of J templates, each of n points in R^d, d = 2 or 3, in uniform orientation; and its denoiser D(x, t).
 
     clouds : (J, n, d), point n of one template belongs to point n of the others.  weights : (J,), sum 1; equal if None.
-    kind : "mean", the exact denoiser E[x_1 | x_t = x]; "aligned", the minimiser of GeoDiff's loss; "procrustes", that of
-    AlphaFold 3's, in space.
+    kind : "mean", the exact denoiser E[x_1 | x_t = x]; "aligned", the minimiser of GeoDiff's loss; "procrustes",
+    that of AlphaFold 3's, in space.
     centred : whether clouds and noise have their mean at 0.
 
     Calling it with clouds x, (N, n d) or (N, n, d), and t in [0, 1) gives D(x, t) in the shape of x.
