@@ -56,3 +56,9 @@ ITERATED = 1e-4
 
 INTEGRATED = 1e-6
 """Numbers that come out of two integrations in time or over inputs, or of the root of a difference; relative."""
+
+EXACT_GEOMETRY = 1e-14
+"""Projections and curvatures of single points, whose formulas are a few operations; absolute, on points of size one."""
+
+STATIONARY = 3.0
+"""Largest |score| of a stationary moment at a fixed seed, in standard errors."""

@@ -186,6 +186,7 @@ class Search:
     KEPT = 8
     STEPS = 40
     SAME = 1e-9
+    ROUNDING = 1e-14
 
     def __init__(self, rep: Representation) -> None:
         self.algebra = rep.algebra_matrices
@@ -224,7 +225,7 @@ class Search:
             lengths = np.maximum(np.abs(values), 1e-12 * max(scale, 1e-300)) + damping[:, None]
             steps = np.einsum("sab,sb->sa", frames, np.einsum("sab,sa->sb", frames, slopes) / lengths)
             moved = np.einsum("sij,sj->si", exponentials(np.tensordot(steps, self.algebra, axes=1)), y)
-            better = moved @ target >= y @ target
+            better = moved @ target >= y @ target - self.ROUNDING * scale
             y = np.where(better[:, None], moved, y)
             damping = np.where(better, 0.25 * damping, np.maximum(4.0 * damping, 0.1 * scale))
         return y, y @ target

@@ -17,7 +17,19 @@ from mfsym.errors import MfsymError
 from mfsym.kernels.gates import run_threads
 from mfsym.kernels.noise import GROUP, fill_normals
 from mfsym.quotients.kernels.rotations import WIDE
-from mfsym.quotients.kernels.steps import HORIZONTAL, ISOTROPIC, QUOTIENT, Clouds, Room, Rule, advance
+from mfsym.quotients.kernels.steps import (
+    DIVERGED,
+    FAR,
+    HORIZONTAL,
+    ISOTROPIC,
+    OK,
+    QUOTIENT,
+    SINGULAR,
+    Clouds,
+    Room,
+    Rule,
+    advance,
+)
 from mfsym.quotients.orbits import Quotient
 from mfsym.quotients.shapes import SPACE
 from mfsym.streams import stream_key
@@ -30,7 +42,7 @@ NOISES = {"isotropic": ISOTROPIC, "quotient": QUOTIENT, "horizontal": HORIZONTAL
 """Names of the noises."""
 
 STATUSES = ("ok", "singular", "diverged")
-"""How a cloud is: moving; ended where its orbit lost a dimension; ended before a step that was not finite."""
+"""How a cloud is: moving; ended where its orbit lost a dimension; ended before a step beyond FAR or to NaN."""
 
 SAFE_CODIMENSION = 3
 """Least codimension of the singular orbits at which the second moment of the drift form stays finite."""
@@ -157,7 +169,7 @@ class Langevin:
         x, codes, ended = state.x.copy(), state.codes.copy(), state.ended.copy()
         compiled = isinstance(self.force, Confinement)
         done = 0
-        while done < n and (codes == 0).any():
+        while done < n and (codes == OK).any():
             taken = n if compiled and self._is_fast else 1
             self._advance(Clouds(x, self._force_at(x), codes, ended), state, state.step + done, taken)
             done += taken
@@ -222,7 +234,7 @@ class Langevin:
 
     def _advance_slowly(self, clouds: Clouds, key: NDArray[np.uint32], step: int, rule: Rule) -> None:
         """One step of any quotient, by its methods."""
-        moving = np.flatnonzero(clouds.codes == 0)
+        moving = np.flatnonzero(clouds.codes == OK)
         x = clouds.x.reshape(len(clouds.codes), -1)[moving]
         kicks = rule.sigma * _normals(key, step, len(clouds.codes), rule.size)[moving]
         fresh = (1.0 - rule.shrink) * x
@@ -235,15 +247,15 @@ class Langevin:
             if rule.drift:
                 kicks += rule.drift * self.quotient.grad_log_volume(x)
         fresh += kicks
-        finite = np.isfinite(fresh).all(axis=1)
+        finite = np.abs(fresh).sum(axis=1) < FAR
         fresh[~finite] = x[~finite]
         fresh = self.quotient.centre(fresh)
         if rule.noise == QUOTIENT:
             fresh = self.quotient.align(fresh, x)
             lost = self.quotient.rank(fresh) < self.quotient.generic_rank
-        fresh = np.where((lost & (rule.noise == HORIZONTAL))[:, None], x, fresh)
+        fresh = np.where((~finite | lost & (rule.noise == HORIZONTAL))[:, None], x, fresh)
         clouds.x.reshape(len(clouds.codes), -1)[moving] = fresh
-        clouds.codes[moving] = np.where(lost, 1, np.where(finite, 0, 2))
+        clouds.codes[moving] = np.where(lost, SINGULAR, np.where(finite, OK, DIVERGED))
         clouds.ended[moving] = np.where(lost | ~finite, step, -1)
 
 

@@ -29,6 +29,7 @@ from mfsym.accelerate import (
 from mfsym.caches import Places
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
+from mfsym.quotients.kernels import steps
 from mfsym.transport import w2
 from tests.sizes import compiled
 
@@ -296,6 +297,12 @@ def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
     read = {found.name for found in accelerate._sources(path)}
     assert {f"{name}.py" for name in mentioned} <= read
     assert not re.search(r"^\s*(from mfsym import kernels|import mfsym\.kernels|from \.)", path.read_text(), re.M)
+
+
+def test_kernels_of_another_package_count_what_they_import_from_everywhere():
+    found = {path.relative_to(accelerate.PACKAGE).as_posix() for path in accelerate._sources(Path(steps.__file__))}
+    assert {"quotients/kernels/steps.py", "quotients/kernels/rotations.py", "kernels/noise.py"} <= found
+    assert b"class Rule" in accelerate._packs(accelerate.PACKAGE)
 
 
 def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):

@@ -22,6 +22,9 @@ OK, SINGULAR, DIVERGED = 0, 1, 2
 GRAM_TOLERANCE = 1e-12
 """Share of an inertia tensor, see ``inertia.invert``, below which its cloud has lost a rank."""
 
+FAR = 1e140
+"""Sizes from which a cloud has diverged: products of squares of its coordinates overflow. NaN is not below it."""
+
 
 class Clouds(NamedTuple):
     """What moves: flat clouds x, the force on them (flat, or empty), and the status and last step of each."""
@@ -181,12 +184,13 @@ def _settle(clouds: Any, rule: Any, room: Any, first: Any, count: Any, step: Any
             total = 0.0
             for i in range(c * size, (c + 1) * size):
                 total += abs(room.fresh[i])
-            lost = rule.noise != ISOTROPIC and room.share[c] < GRAM_TOLERANCE
-            if lost:
-                clouds.codes[first + c], clouds.ended[first + c] = SINGULAR, step
-            elif not np.isfinite(total):
+            finite = total < FAR
+            lost = rule.noise != ISOTROPIC and not room.share[c] >= GRAM_TOLERANCE
+            if not finite and not (lost and rule.noise == HORIZONTAL):
                 clouds.codes[first + c], clouds.ended[first + c] = DIVERGED, step
-            if np.isfinite(total) and not (lost and rule.noise == HORIZONTAL):
+            elif lost:
+                clouds.codes[first + c], clouds.ended[first + c] = SINGULAR, step
+            if finite and not (lost and rule.noise == HORIZONTAL):
                 for j in range(size):
                     clouds.x[(first + c) * size + j] = room.fresh[c * size + j]
 
