@@ -19,6 +19,8 @@ COMMANDS = {
     "flow": ("flowing", "Compute the limit N -> infinity of one scheme, with an error estimate."),
     "phase": ("flowing", "Compute the velocity field of the limit inside E^G, where E^G is a plane."),
     "converge": ("converging", "Train over N with replicates against the limit; fit the rates."),
+    "sample": ("sampling", "Sample shapes or conformers by diffusion modulo rotations."),
+    "samplers": ("sampling", "Compare the samplers of a shapes file: recovered populations over seeds."),
     "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
     "animate": ("animating", "Write a run as a moving picture, .gif or .mp4."),
     "sweep": ("sweeping", "Run a grid of cells from a TOML file; resumes by default."),

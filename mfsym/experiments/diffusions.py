@@ -13,12 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.arguments import as_number, as_whole
+from mfsym.arguments import as_choice, as_number, as_whole
 from mfsym.configurations.shapes import SamplerTable, ShapesFile
+from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
-from mfsym.quotients import coverage, orbit_w2, populations
+from mfsym.quotients import coverage, orbit_w2, populations_of
 from mfsym.quotients.denoisers import learn
 from mfsym.quotients.interpolants import Interpolant
 from mfsym.quotients.sampling import Denoiser, Samples, sample
@@ -73,14 +74,13 @@ def sample_shapes(
     (template, point, axis), template_weight, template_shape (template); weight, population (shape); total_variation
     with its error and what sampling alone gives; coverage, amr, w2_quotient; paths (time, sample, point, axis) if kept.
     """
+    import xarray as xr
+
     known = as_shapes(shapes)
     table = _table(keys) if sampler is None else sampler
     made = _run(known, table, as_whole(n, "n", 1), seed=seed, first=first, paths=paths)
     found = _measures(known, made)
-    import xarray as xr
-
     config = {"shapes": known.name, "n": n, "first": first, **_stated(table, known.file)}
-    noise = "none" if table.method == "ode" else NOISE[table.integrator]
     variables: dict[str, Any] = {name: ((), value) for name, value in found.items() if np.ndim(value) == 0}
     variables |= {"population": ("shape", found["population"])}
     variables |= {name: ("sample", found[name]) for name in ("nearest", "distance_nearest")}
@@ -88,8 +88,10 @@ def sample_shapes(
     variables |= {"singular_step": ("sample", made.singular_step)} | _scenery(known)
     if paths:
         variables["paths"] = (("time", "sample_kept", "point", "axis"), made.paths)
-    coords = _coordinates(known, made) | {"sample": first + np.arange(len(made.clouds))}
-    dataset = xr.Dataset(variables, coords=coords, attrs=attributes("mfsym sample", config, seed, noise=noise))
+    coords = _coordinates(known, made.paths if paths else None) | {"sample": first + np.arange(len(made.clouds))}
+    dataset = xr.Dataset(
+        variables, coords=coords, attrs=attributes("mfsym sample", config, seed, noise=_noise_of(table))
+    )
     dataset.attrs["status"] = "singular" if (made.singular_step >= 0).any() else "ok"
     return annotate(dataset)
 
@@ -144,18 +146,12 @@ def outside(dataset: xr.Dataset) -> list[str]:
 
 def _table(keys: dict[str, Any]) -> SamplerTable:
     """The sampler that keyword arguments state."""
-    from mfsym.arguments import as_choice
-    from mfsym.configurations.values import checked
-
     for key in keys:
         as_choice(key, "the name of an argument", SamplerTable.__struct_fields__)
     return SamplerTable(**{"name": "sampler"} | {key: checked(key, keys[key], SamplerTable) for key in keys})
 
 
 def _counts(keys: dict[str, Any]) -> dict[str, Any]:
-    from mfsym.arguments import as_choice
-    from mfsym.configurations.values import checked
-
     for key in keys:
         as_choice(key, "the name of an argument", ("samples", "replicates", "seed"))
     return {key: checked(key, value, ShapesFile) for key, value in keys.items() if value is not None}
@@ -189,11 +185,10 @@ def _measures(shapes: Shapes, made: Samples) -> dict[str, Any]:
     templates, quotient = shapes.templates, shapes.templates.quotient
     rows = made.clouds.reshape(len(made.clouds), -1)
     nearest, distance = templates.nearest(rows)
-    kept = quotient.centre(rows[:FEW])
     references = templates.clouds.reshape(len(templates.clouds), -1)
     covered = coverage(rows, references, quotient, shapes.file.radius)
-    far = orbit_w2(kept, references, quotient, weights_b=templates.weights)
-    found = populations_of(shapes, nearest)
+    far = orbit_w2(rows[:FEW], references, quotient, weights_b=templates.weights)
+    found = populations_of(shapes.shape[nearest], shapes.weights)
     return {
         "nearest": shapes.shape[nearest],
         "distance_nearest": distance / np.sqrt(templates.points),
@@ -201,29 +196,71 @@ def _measures(shapes: Shapes, made: Samples) -> dict[str, Any]:
         "coverage": covered.recall,
         "amr": covered.recall_amr,
         "w2_quotient": float(np.sqrt(max(far.w2_squared, 0.0))),
-        **found,
+        "population": found.shares,
+        "total_variation": found.total_variation,
+        "total_variation_error": found.error,
+        "total_variation_expected": found.expected,
     }
 
 
-def populations_of(shapes: Shapes, nearest: NDArray[np.int64]) -> dict[str, Any]:
-    """Populations of the shapes and their total variation, from the nearest template (N,) of every sample.
-
-    Labelled images of one conformer count together.
-    """
-    marks = np.eye(len(shapes.names))[shapes.shape[nearest]]
-    line = Templates(np.eye(len(shapes.names))[:, :, None] * np.ones(2)) if len(shapes.names) > 1 else None
-    del line
-    shares = marks.mean(axis=0)
-    return _variation(shares, shapes.weights, len(nearest))
-
-
-def _variation(shares: Floats, weights: Floats, count: int) -> dict[str, Any]:
-    signs = np.sign(shares - weights)
-    variance = max(0.0, float((signs**2 * shares).sum() - (signs * shares).sum() ** 2))
-    noise = np.sqrt(2.0 * weights * (1.0 - weights) / (np.pi * count))
+def _scenery(shapes: Shapes) -> dict[str, Any]:
+    """Variables about the shapes themselves."""
+    templates = shapes.templates
     return {
-        "population": shares,
-        "total_variation": 0.5 * float(np.abs(shares - weights).sum()),
-        "total_variation_error": 0.5 * float(np.sqrt(variance / count)),
-        "total_variation_expected": 0.5 * float(noise.sum()),
+        "templates": (("template", "point", "axis"), templates.clouds),
+        "template_weight": ("template", templates.weights),
+        "template_shape": ("template", shapes.shape),
+        "weight": ("shape", shapes.weights),
     }
+
+
+def _coordinates(shapes: Shapes, trails: Floats | None) -> dict[str, Any]:
+    """Coordinates of shapes, and of paths (time, sample_kept, ...) where there are some."""
+    templates = shapes.templates
+    coords: dict[str, Any] = {
+        "shape": list(shapes.names),
+        "template": np.arange(len(templates.clouds)),
+        "point": np.arange(templates.points),
+        "axis": list(AXES[: templates.point_dim]),
+    }
+    if trails is not None:
+        coords |= {"time": np.linspace(0.0, 1.0, len(trails)), "sample_kept": np.arange(trails.shape[1])}
+    return coords
+
+
+PER_RUN = (
+    "total_variation",
+    "total_variation_error",
+    "total_variation_expected",
+    "coverage",
+    "amr",
+    "w2_quotient",
+    "rmsd",
+)
+"""Numbers of one run that a comparison holds."""
+
+
+def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], trails: list[Floats]) -> xr.Dataset:
+    import xarray as xr
+
+    shape, dims = (len(file.sampler), file.replicates), ("sampler", "replicate")
+    ranges = np.array([each.between or [np.nan, np.nan] for each in file.sampler])
+    variables: dict[str, Any] = {name: (dims, np.array([row[name] for row in rows]).reshape(shape)) for name in PER_RUN}
+    population = np.array([row["population"] for row in rows]).reshape(*shape, -1)
+    variables |= {"population": ((*dims, "shape"), population)} | _scenery(shapes)
+    variables |= {"range_lower": ("sampler", ranges[:, 0]), "range_upper": ("sampler", ranges[:, 1])}
+    kept = np.stack(trails) if trails and len({len(each) for each in trails}) == 1 else None
+    if kept is not None:
+        variables["paths"] = (("sampler", "time", "sample_kept", "point", "axis"), kept)
+    coords = _coordinates(shapes, None if kept is None else kept[0])
+    coords |= {"sampler": [each.name for each in file.sampler], "replicate": np.arange(file.replicates)}
+    config = {"shapes": shapes.name, "samples": file.samples, "replicates": file.replicates, "seed": file.seed}
+    config["sampler"] = [_stated(table, file) for table in file.sampler]
+    noise = ", ".join(sorted({_noise_of(table) for table in file.sampler}))
+    return annotate(
+        xr.Dataset(variables, coords=coords, attrs=attributes("mfsym samplers", config, file.seed, noise=noise))
+    )
+
+
+def _noise_of(table: SamplerTable) -> str:
+    return "none" if table.method == "ode" else NOISE[table.integrator]

@@ -92,7 +92,7 @@ def _embedded(Chem: Any, AllChem: Any, bare: Any, smiles: str, embeddings: int, 
     """Heavy atoms (E, n, 3) of relaxed embeddings, centred, and their energies (E,) in kcal/mol."""
     whole = Chem.AddHs(bare)
     how = AllChem.ETKDGv3()
-    how.randomSeed = seed % (2**31 - 1)
+    how.randomSeed = 1 + seed % (2**31 - 2)
     numbers = list(AllChem.EmbedMultipleConfs(whole, embeddings, how))
     if not numbers:
         raise MfsymError(f"smiles {smiles[:60]!r} could not be embedded in space; check the molecule")
