@@ -11,11 +11,12 @@ STUDIES := 1 3 6 7 8 9
 CLOUDS := fig2 fig4 fig5 fig10 counterexample phase
 LAPTOP := $(addsuffix -laptop.pdf,$(addprefix figures/out/fig,$(STUDIES)) figures/out/convergence)
 PAPER := $(addsuffix .pdf,$(addprefix figures/out/fig,$(STUDIES)))
-BOTH := $(addsuffix .pdf,$(addprefix figures/out/,$(CLOUDS)))
+QUOTIENTS := $(addprefix figures/out/quotient-,paths.pdf populations.pdf molecules.pdf)
+BOTH := $(QUOTIENTS) $(addsuffix .pdf,$(addprefix figures/out/,$(CLOUDS)))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
+.PHONY: help demo test test-all coverage torture figures paper paper-all discovery quotients bench lint clean distclean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ paper-all: $(PAPER) $(BOTH) figures/out/convergence.pdf ## also convergence to N
 
 discovery: results/discover.nc ## how often each rule finds E^G, 20 seeds, an hour or two; resumes case by case
 	@$(MFSYM) discover sims/discover.toml -o $< -j $(JOBS)
+
+quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds, checked against its range, 10 minutes
+	@for sim in plane pentane learned; do echo "sims/shapes-$$sim.toml"; $(MFSYM) samplers sims/shapes-$$sim.toml -q --check || exit; done
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -86,6 +90,14 @@ $(VENV)/.bench: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[bench]'
 	@touch $@
 
+$(VENV)/.molecules: $(VENV)/.base
+	$(PIP) install -qq -c constraints.txt -e '.[molecules]'
+	@touch $@
+
+$(VENV)/.shapes: $(VENV)/.molecules
+	$(PIP) install -qq -c constraints.txt -e '.[jax,molecules]'
+	@touch $@
+
 # Data: a sweep resumes by itself, so an interrupted target loses only the cells that were running.
 results/%.nc: sims/%.toml | $(VENV)/.base
 	@mkdir -p results
@@ -119,6 +131,12 @@ results/discover.nc: sims/discover.toml | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) discover $< -j $(JOBS) -o $@
 
+results/shapes-pentane.nc: | $(VENV)/.molecules
+
+results/shapes-%.nc: sims/shapes-%.toml | $(VENV)/.base
+	@mkdir -p results
+	$(MFSYM) samplers $< -o $@
+
 # Figures: a script reads results and writes PDF and PNG; a `-laptop` or `-small` result uses the same script.
 SHARED := figures/style.py figures/boxes.py figures/scales.py mfsym/plotting.py
 CLOUD := figures/style.py figures/clouds.py mfsym/plotting.py
@@ -140,6 +158,9 @@ figures/out/counterexample.pdf: results/counterexample.nc
 figures/out/convergence-laptop.pdf: results/converge-laptop.nc
 figures/out/convergence.pdf: results/converge.nc $(SHARED)
 figures/out/phase.pdf: results/phase.nc
+figures/out/quotient-paths.pdf: results/shapes-paths.nc
+figures/out/quotient-populations.pdf: results/shapes-plane.nc
+figures/out/quotient-molecules.pdf: results/shapes-pentane.nc
 
 figures/out/%-laptop.pdf: figures/%.py $(SHARED)
 	$(call DRAW,$*)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from style import WIDTH, letter, main, needed, parameters, write_caption
+from style import WIDTH, main, needed, parameters, write_caption
 
 from mfsym.errors import MfsymError
 from mfsym.plotting import TEXT_SIZE
@@ -31,8 +31,8 @@ def draw(dataset: Any) -> Figure:
     if templates.shape[2] != 3:
         raise MfsymError(f"the figure shows shapes in space, got templates in R^{templates.shape[2]}")
     shown = min(len(weight), MOST)
-    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.0, 2.0))
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(0.62, 2.0))
     clouds = [_in_axes(templates[int(np.argmax(owner == k))]) for k in range(shown)]
     half = 1.15 * max(float(np.abs(cloud[:, :2]).max()) for cloud in clouds)
     for k, (axes, cloud) in enumerate(zip(top.subplots(1, shown, squeeze=False)[0], clouds, strict=True)):
@@ -50,7 +50,6 @@ def draw(dataset: Any) -> Figure:
         axes.vlines(at, values.min(axis=0), values.max(axis=0), color="black", linewidth=0.7)
     axes.set(xticks=places, xlabel="conformer, by increasing energy", ylabel="share of the samples")
     axes.legend(loc="upper right", fontsize=TEXT_SIZE - 1)
-    letter(axes, 0)
     write_caption(figure, *_reading(dataset, len(weight) - shown))
     return figure
 
@@ -79,7 +78,7 @@ def _reading(dataset: Any, left: int) -> list[str]:
     known = parameters(dataset)
     covered = float(dataset["coverage"].mean()) if "coverage" in dataset else np.nan
     parts = [
-        f"{known.get('shapes', 'molecule')}: {known.get('samples', 0)} samples a run,"
+        f"{str(known.get('shapes', 'molecule')).capitalize()}: {known.get('samples', 0)} samples a run,"
         f" {dataset.sizes['replicate']} runs a sampler. Above: the heavy atoms of each conformer and its weight;"
         " darker atoms are nearer. Below: mean shares of the samples nearest to each conformer, modulo rotations and"
         " relabellings; lines: range over runs. TV: mean total variation from the weights.",

@@ -63,7 +63,8 @@ def _draw_populations(axes: Any, rows: Any, population: Any, weight: Any, shapes
 def _reading(dataset: Any) -> list[str]:
     known = parameters(dataset)
     count, runs = known.get("samples", 0), dataset.sizes["replicate"]
-    size = f"{known.get('shapes', 'shapes')}: {count} samples a run, {runs} run{'s' if runs > 1 else ''} a sampler."
+    what, many = str(known.get("shapes", "shapes")).capitalize(), "s" if runs > 1 else ""
+    size = f"{what}: {count} samples a run, {runs} run{many} a sampler."
     return [
         size.replace(" samples", f"{NO_BREAK}samples"),
         "(a) Every dot is a run; grey: up to twice what sampling alone gives on average.",

@@ -10,6 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.cli.moduli import modulo
 from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, problem_option
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import UNITS
@@ -34,6 +35,7 @@ LARGE = 50_000
     "--method", type=Name(METHODS), help="Solver; sinkhorn approximates W2^2, sliced is sliced W2^2.  [default: auto]"
 )
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
+@click.option("--quotient", metavar="GROUP", help="W2 modulo so(2), so(3), se(2) or se(3): clouds of shapes as atoms.")
 @click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
 @click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: the run's, or matrix]")
@@ -49,8 +51,12 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
       mfsym distance run.nc --to si
       mfsym distance run.nc --to wi --null 200
       mfsym distance run.nc --along time
+      mfsym distance a.nc b.nc --quotient "so(3)"
     """
     _refuse_contradictions(other, given)
+    if given["quotient"] is not None:
+        _print(modulo(cloud, other, given), form)
+        return
     if given["along"] is not None:
         records = _along(cloud, other, given["at"])
         click.echo(json.dumps(records) if form == "json" else _table(records))
@@ -59,6 +65,10 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
         record = _between(cloud, other, given)
     else:
         record = _to_laws(cloud, given)
+    _print(record, form)
+
+
+def _print(record: Record, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(record))
         return

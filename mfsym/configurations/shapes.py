@@ -52,7 +52,7 @@ class SamplerTable(Table, frozen=True):
     twist: float = 0.0
     method: Literal["ode", "sde"] = "ode"
     integrator: Literal["aligned", "drift", "plain"] = "aligned"
-    curvature_sign: Literal[-1, 0, 1] = 1
+    curvature_sign: Annotated[int, Meta(ge=-1, le=1)] = 1
     steps: Count | None = None
     between: Range | None = None
 
@@ -70,7 +70,7 @@ class ShapesFile(Table, frozen=True):
     template: list[TemplateTable] = msgspec.field(default_factory=list)
     centred: bool = True
     smiles: Text | None = None
-    embeddings: Few = 100
+    embeddings: Few = 200
     separation: Positive = 0.3
     temperature: Positive = 298.15
     sampler: list[SamplerTable] = msgspec.field(default_factory=list)

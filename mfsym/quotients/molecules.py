@@ -57,7 +57,7 @@ def require_rdkit() -> tuple[Any, Any]:
 
 
 def conformers_of(
-    smiles: str, *, embeddings: int = 100, separation: float = 0.3, temperature: float = 298.15, seed: int = 0
+    smiles: str, *, embeddings: int = 200, separation: float = 0.3, temperature: float = 298.15, seed: int = 0
 ) -> Conformers:
     """The conformers of a molecule, with their Boltzmann weights.
 

@@ -23,6 +23,7 @@ from mfsym.arguments import as_choice, as_floats, as_whole
 from mfsym.errors import Diverged, MfsymError
 from mfsym.kernels.noise import GROUP, fill_normals
 from mfsym.quotients.interpolants import Interpolant
+from mfsym.quotients.langevin import SAFE_CODIMENSION
 from mfsym.quotients.orbits import Quotient
 from mfsym.streams import stream_key
 
@@ -100,9 +101,11 @@ def sample(
     first : number of the first sample. Sample i is a function of (seed, i) alone: a run from ``first`` on continues one
     that ended there.  paths : of how many samples to keep every step.
     integration : method, integrator, curvature_sign, steps of ``Integration``.
-    Raises MfsymError for anything out of range or a denoiser of another shape, Diverged where it is not finite.
+    Raises MfsymError for anything out of range, a denoiser of another shape, and the drift form where singular orbits
+    have a codimension in the quotient below 3; Diverged where the denoiser is not finite.
     """
     how = _integration(integration)
+    _check_drift(how, quotient)
     count, begin = as_whole(n, "n", 1, LARGEST), as_whole(first, "first", 0, LARGEST)
     kept = as_whole(paths, "paths", 0, count)
     mover = _Mover(denoiser, interpolant, quotient, how, seed)
@@ -130,6 +133,17 @@ def _integration(given: dict[str, Any]) -> Integration:
     for name in given:
         as_choice(name, "the name of an argument", Integration.__dataclass_fields__)
     return Integration(**given)
+
+
+def _check_drift(how: Integration, quotient: Quotient) -> None:
+    """Refuse the drift form where singular orbits are so near that its steps have no second moment."""
+    codimension = quotient.singular_codimension
+    if (how.method, how.integrator) == ("sde", "drift") and (codimension is None or codimension < SAFE_CODIMENSION):
+        found = "not known" if codimension is None else f"{codimension:g}"
+        raise MfsymError(
+            f"the drift form needs singular orbits of codimension {SAFE_CODIMENSION} or more, got {found} for "
+            f"{quotient!r}; use the integrator aligned"
+        )
 
 
 class _Mover:

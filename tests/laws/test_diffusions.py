@@ -285,7 +285,7 @@ def test_a_sample_is_a_function_of_its_seed_and_number(make, keys):
 
 
 def test_a_cloud_that_loses_rank_ends_with_its_step():
-    """A denoiser that takes every cloud to its first principal axis: the drift form stops there, the aligned one not."""
+    """A denoiser that takes every cloud to its first principal axis: only the drift form stops there."""
     templates = space()
 
     def jump(x, t):
@@ -303,6 +303,15 @@ def test_a_cloud_that_loses_rank_ends_with_its_step():
     assert (one.singular_step == -1).all()
     aligned = sample(jump, still, quotient, 40, method="sde", steps=2)
     assert (aligned.singular_step == -1).all()
+
+
+def test_the_drift_form_is_refused_near_singular_orbits():
+    """Three atoms in space and one point in the plane: collinear clouds and 0 are too near."""
+    for templates in (space(3), Templates([PLANE[0][:1]], centred=False)):
+        with pytest.raises(MfsymError, match="singular orbits of codimension 3 or more, got 1"):
+            sample(templates, Interpolant(), templates.quotient, 4, method="sde", integrator="drift")
+        made = sample(templates, Interpolant(), templates.quotient, 4, method="sde", steps=5)
+        assert np.isfinite(made.clouds).all()
 
 
 def test_denoisers_that_fail_are_refused():
