@@ -263,7 +263,7 @@ def _room(size: int) -> Room:
     """Arrays that one thread writes on."""
     pairs, flat = (size + 1) // 2, np.zeros((2, WIDE * size))
     words, tables = np.empty((2, GROUP), dtype=np.uint32), np.zeros((3, 9 * WIDE))
-    return Room(np.empty(2 * pairs * GROUP), words, flat[0], flat[1], tables, np.ones(WIDE), np.empty((2, 4, 4)))
+    return Room(np.empty(2 * pairs * GROUP), words, flat[0], flat[1], tables, np.ones(5 * WIDE), np.empty((2, 4, 4)))
 
 
 def _normals(key: NDArray[np.uint32], step: int, count: int, size: int) -> Floats:

@@ -173,7 +173,7 @@ class Quotient:
         if not right or values.ndim > 3:
             forms = f"(S, {self.dim})" + ("" if self.copies is None else f" or (S, {clouds[0]}, {clouds[1]})")
             raise MfsymError(f"{name} must have shape {forms}, got {values.shape}")
-        if not np.isfinite(values).all():
+        if not np.isfinite(values.sum()) and not np.isfinite(values).all():
             raise MfsymError(f"{name} must be finite, got NaN or inf; drop those points first")
         return np.ascontiguousarray(values).reshape(-1, self.dim), values.shape
 

@@ -13,6 +13,7 @@ from mfsym.groups import cyclic, so
 from mfsym.quotients import Quotient, as_weights
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import quotient_w2
+from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, STAT
 
 KEY = stream_key(4, "init")
@@ -86,6 +87,7 @@ def test_coverage_counts_what_is_near_and_is_blind_to_populations():
     assert shares[1].total_variation == 0.0
 
 
+@compiled
 def test_populations_come_with_their_sampling_error():
     """Shares of samples of the weights: total variation near ``expected``; of other weights, near the difference."""
     templates, weights, count, rounds = clouds(1, 3), np.array([0.5, 0.3, 0.2]), 400, 60

@@ -22,31 +22,48 @@ LEAST_GAP = 1e-5
 CLOSE = 1e-7
 """How far the closed form may be from a rotation, and that from the best one: one Newton step squares both."""
 
+LEAST_SQUARE = 1e-280
+"""|M|^2 below this is 0."""
+
 ROOT_STEPS = 12
 """Newton steps for the largest root of the quartic, from above."""
 
 SWEEPS = 12
 """Jacobi sweeps; 4 x 4 matrices need 4 or 5."""
 
+NOTHING = 1e-40
+"""Entries of a matrix of size one that count as zero."""
+
+
+@inner
+def _outer(a: Any, i: Any, b: Any) -> Any:
+    """The nine products b_k a_l of the points at i of two flat arrays."""
+    i1, i2 = i + np.uintp(1), i + np.uintp(2)
+    a0, a1, a2 = a[i], a[i1], a[i2]
+    b0, b1, b2 = b[i], b[i1], b[i2]
+    return b0 * a0, b0 * a1, b0 * a2, b1 * a0, b1 * a1, b1 * a2, b2 * a0, b2 * a1, b2 * a2
+
 
 @kernel
 def cross_covariances(x: Any, to: Any, first: Any, count: Any, size: Any, m: Any) -> None:
-    """m <- sum_n to_n x_n^T (row-major) of the clouds first, ..., first + count - 1, ``size`` numbers each."""
+    """m <- sum_n to_n x_n^T (row-major) of the clouds first, ..., first + count - 1, ``size`` numbers each.
+
+    Two points at a time: loops over single ones vectorise, which is slower up to some thirty points.
+    """
     for c in range(count):
         o = (first + c) * size
         a, b, d, e, f, g, h, k, q = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for i in range(o, o + size, 3):
-            x0, x1, x2 = x[i], x[i + 1], x[i + 2]
-            t0, t1, t2 = to[i], to[i + 1], to[i + 2]
-            a += t0 * x0
-            b += t0 * x1
-            d += t0 * x2
-            e += t1 * x0
-            f += t1 * x1
-            g += t1 * x2
-            h += t2 * x0
-            k += t2 * x1
-            q += t2 * x2
+        here, last = o, o + size
+        while here + 3 < last:
+            u0, u1, u2, u3, u4, u5, u6, u7, u8 = _outer(x, np.uintp(here), to)
+            v0, v1, v2, v3, v4, v5, v6, v7, v8 = _outer(x, np.uintp(here + 3), to)
+            a, b, d = a + (u0 + v0), b + (u1 + v1), d + (u2 + v2)
+            e, f, g = e + (u3 + v3), f + (u4 + v4), g + (u5 + v5)
+            h, k, q = h + (u6 + v6), k + (u7 + v7), q + (u8 + v8)
+            here += 6
+        if here < last:
+            u0, u1, u2, u3, u4, u5, u6, u7, u8 = _outer(x, np.uintp(here), to)
+            a, b, d, e, f, g, h, k, q = a + u0, b + u1, d + u2, e + u3, f + u4, g + u5, h + u6, k + u7, q + u8
         m[c], m[WIDE + c], m[2 * WIDE + c] = a, b, d
         m[3 * WIDE + c], m[4 * WIDE + c], m[5 * WIDE + c] = e, f, g
         m[6 * WIDE + c], m[7 * WIDE + c], m[8 * WIDE + c] = h, k, q
@@ -60,21 +77,36 @@ def _cofactors(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, k
     return first, second, (b * f - c * e, c * d - a * f, a * e - b * d)
 
 
-@inner
-def _largest_root(det: Any, adj2: Any) -> Any:
-    """s_1 + s_2 + s_3 of a matrix of norm 1: the largest root of (t^2 - 1)^2 - 8 t det - 4 adj2.
+@kernel
+def _largest_roots(m: Any, roots: Any) -> None:
+    """roots <- 1 / |M|, det, |cof|^2 and s_1 + s_2 + s_3 of M / |M| for the matrices of a table m: 4 WIDE numbers.
 
-    adj2 : the squared norm of its cofactors. Newton's method from sqrt(3), which is never below the root.
+    The last is the largest root of (t^2 - 1)^2 - 8 t det - 4 |cof|^2, by Newton's method from sqrt(3), which is never
+    below it. All clouds make a step before any makes the next: steps of one wait for each other.
     """
-    t = 1.7320508075688774
+    w = np.uintp(WIDE)
+    for c in range(WIDE):
+        i = np.uintp(c)
+        j, k = i + w + w + w, i + w * np.uintp(6)
+        a, b, d, e, f, g = m[i], m[i + w], m[i + w + w], m[j], m[j + w], m[j + w + w]
+        h, p, q = m[k], m[k + w], m[k + w + w]
+        norm2 = a * a + b * b + d * d + e * e + f * f + g * g + h * h + p * p + q * q
+        by = 1.0 / np.sqrt(norm2 if norm2 > LEAST_SQUARE else 1.0)
+        a, b, d, e, f, g, h, p, q = by * a, by * b, by * d, by * e, by * f, by * g, by * h, by * p, by * q
+        (c0, c1, c2), (c3, c4, c5), (c6, c7, c8) = _cofactors(a, b, d, e, f, g, h, p, q)
+        adj2 = c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3 + c4 * c4 + c5 * c5 + c6 * c6 + c7 * c7 + c8 * c8
+        roots[i] = by if norm2 > LEAST_SQUARE else 0.0
+        roots[i + w], roots[i + w + w] = a * c0 + b * c1 + d * c2, adj2
+        roots[i + w + w + w] = 1.7320508075688774
     for _ in range(ROOT_STEPS):
-        q = t * t - 1.0
-        slope = 4.0 * t * q - 8.0 * det
-        value = q * q - 8.0 * t * det - 4.0 * adj2
-        slope = slope if slope > 1e-12 else 1.0
-        value = value if value > 0.0 else 0.0
-        t -= value / slope
-    return t
+        for c in range(WIDE):
+            i = np.uintp(c)
+            t, det, adj2 = roots[i + w + w + w], roots[i + w], roots[i + w + w]
+            q = t * t - 1.0
+            slope = 4.0 * t * q - 8.0 * det
+            value = q * q - 8.0 * t * det - 4.0 * adj2
+            value = value if value > 0.0 else 0.0
+            roots[i + w + w + w] = t - value / (slope if slope > 1e-12 else 1.0)
 
 
 @inner
@@ -108,22 +140,17 @@ def _combined(u: Any, a: Any, v: Any, b: Any) -> Any:
 
 
 @inner
-def _closed_form(matrix: Any) -> Any:
-    """The best rotation for a matrix of norm 1, and zeta = (s_1 + s_2)(s_2 + s_3)(s_3 + s_1).
+def _closed_form(matrix: Any, det: Any, t: Any) -> Any:
+    """The best rotation for a matrix of norm 1 with s_1 + s_2 + s_3 = t, and zeta = (s_1 + s_2)(s_2 + s_3)(s_3 + s_1).
 
     FOAM: F. L. Markley, J. Astronautical Sci. 41 (1993) 261: [(kappa + 1) M + t cof(M) - M M^T M] / zeta.
     """
     first, second, third = matrix
-    cof = _cofactors(*first, *second, *third)
-    (c0, c1, c2), (c3, c4, c5), (c6, c7, c8) = cof
-    det = first[0] * c0 + first[1] * c1 + first[2] * c2
-    adj2 = c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3 + c4 * c4 + c5 * c5 + c6 * c6 + c7 * c7 + c8 * c8
-    t = _largest_root(det, adj2)
     kappa = 0.5 * (t * t - 1.0)
     zeta = kappa * t - det
     by = 1.0 / (zeta if zeta > 1e-12 else 1.0)
     cubic = _product(_product(matrix, _transposed(matrix)), matrix)
-    found = _combined(by * (kappa + 1.0), matrix, by * t, cof)
+    found = _combined(by * (kappa + 1.0), matrix, by * t, _cofactors(*first, *second, *third))
     return _combined(1.0, found, -by, cubic), zeta
 
 
@@ -161,32 +188,31 @@ def _corrected(r: Any, matrix: Any) -> Any:
 
 
 @kernel
-def rotations(m: Any, r: Any, sure: Any) -> None:
-    """r <- the rotations R of largest tr(R^T M), for the WIDE matrices of a table m; all tables of 9 WIDE numbers.
+def rotations(m: Any, r: Any, sure: Any, roots: Any) -> None:
+    """r <- the rotations R of largest tr(R^T M), for the WIDE matrices of a table m; tables of 9 WIDE numbers.
 
     sure (WIDE,) <- 1 where r is right to rounding; 0 where s_2 + s_3 is near 0 and ``turn_hard`` has to be asked.
+    roots : (4 WIDE,) to write on.
     """
+    _largest_roots(m, roots)
+    w = np.uintp(WIDE)
     for c in range(WIDE):
         i = np.uintp(c)
-        j, k = i + np.uintp(3 * WIDE), i + np.uintp(6 * WIDE)
-        one, two = np.uintp(WIDE), np.uintp(2 * WIDE)
-        first, second, third = (
-            (m[i], m[i + one], m[i + two]),
-            (m[j], m[j + one], m[j + two]),
-            (m[k], m[k + one], m[k + two]),
+        j, k = i + w + w + w, i + w * np.uintp(6)
+        by, det, t = roots[i], roots[i + w], roots[j]
+        matrix = (
+            (by * m[i], by * m[i + w], by * m[i + w + w]),
+            (by * m[j], by * m[j + w], by * m[j + w + w]),
+            (by * m[k], by * m[k + w], by * m[k + w + w]),
         )
-        (a, b, d), (e, f, g), (h, p, q) = first, second, third
-        norm2 = a * a + b * b + d * d + e * e + f * f + g * g + h * h + p * p + q * q
-        by = 1.0 / np.sqrt(norm2 if norm2 > 1e-280 else 1.0)
-        matrix = ((by * a, by * b, by * d), (by * e, by * f, by * g), (by * h, by * p, by * q))
-        found, zeta = _closed_form(matrix)
+        found, zeta = _closed_form(matrix, det, t)
         found, skew = _orthogonal(found)
         ((r0, r1, r2), (r3, r4, r5), (r6, r7, r8)), missed = _corrected(found, matrix)
-        r[i], r[i + one], r[i + two] = r0, r1, r2
-        r[j], r[j + one], r[j + two] = r3, r4, r5
-        r[k], r[k + one], r[k + two] = r6, r7, r8
+        r[i], r[i + w], r[i + w + w] = r0, r1, r2
+        r[j], r[j + w], r[j + w + w] = r3, r4, r5
+        r[k], r[k + w], r[k + w + w] = r6, r7, r8
         known = 1.0 if zeta > LEAST_GAP else 0.0
-        known = known if norm2 > 1e-280 else 0.0
+        known = known if by > 0.0 else 0.0
         known = known if skew < CLOSE else 0.0
         sure[i] = known if missed < CLOSE else 0.0
 
@@ -200,7 +226,7 @@ def _jacobi(a: Any, q: Any) -> None:
     for _ in range(SWEEPS):
         for i in range(3):
             for j in range(i + 1, 4):
-                if a[i, j] != 0.0:
+                if abs(a[i, j]) > NOTHING:
                     theta = 0.5 * (a[j, j] - a[i, i]) / a[i, j]
                     t = 1.0 / (abs(theta) + np.sqrt(theta * theta + 1.0))
                     t = t if theta >= 0.0 else -t
@@ -249,8 +275,11 @@ def turn_hard(m: Any, r: Any, c: Any, a: Any, q: Any) -> None:
 
 @kernel
 def best_rotations(m: Any, r: Any, sure: Any, count: Any, a: Any, q: Any) -> None:
-    """``rotations`` of a block, and ``turn_hard`` for those of its first ``count`` clouds that are not sure."""
-    rotations(m, r, sure)
+    """``rotations`` of a block, and ``turn_hard`` for those of its first ``count`` clouds that are not sure.
+
+    sure : (5 WIDE,), of which the first WIDE are told; the others and a, q (4, 4) are to write on.
+    """
+    rotations(m, r, sure, sure[WIDE:])
     for c in range(count):
         if sure[c] == 0.0:
             turn_hard(m, r, c, a, q)
@@ -264,11 +293,13 @@ def turn(x: Any, r: Any, first: Any, count: Any, size: Any, out: Any) -> None:
         r0, r1, r2 = r[c], r[WIDE + c], r[2 * WIDE + c]
         r3, r4, r5 = r[3 * WIDE + c], r[4 * WIDE + c], r[5 * WIDE + c]
         r6, r7, r8 = r[6 * WIDE + c], r[7 * WIDE + c], r[8 * WIDE + c]
-        for i in range(o, o + size, 3):
-            x0, x1, x2 = x[i], x[i + 1], x[i + 2]
+        for point in range(size // 3):
+            i = np.uintp(o + 3 * point)
+            i1, i2 = i + np.uintp(1), i + np.uintp(2)
+            x0, x1, x2 = x[i], x[i1], x[i2]
             out[i] = r0 * x0 + r1 * x1 + r2 * x2
-            out[i + 1] = r3 * x0 + r4 * x1 + r5 * x2
-            out[i + 2] = r6 * x0 + r7 * x1 + r8 * x2
+            out[i1] = r3 * x0 + r4 * x1 + r5 * x2
+            out[i2] = r6 * x0 + r7 * x1 + r8 * x2
 
 
 @kernel
@@ -289,7 +320,7 @@ def align_clouds(x: Any, to: Any, size: Any, out: Any, tables: Any, square: Any)
 def distance_table(a: Any, b: Any, size: Any, out: Any, tables: Any, sure: Any, square: Any) -> None:
     """out (S, T) <- least |a_s - R b_t| over rotations R, of flat clouds a and b.
 
-    tables : (3, max(9, size) WIDE) to write on, zero at first.  sure : (WIDE,) and square : (2, 4, 4), to write on.
+    tables : (3, max(9, size) WIDE) to write on, zero at first.  sure : (5 WIDE,) and square : (2, 4, 4), to write on.
     """
     for s in range(out.shape[0]):
         target = tables[2]

@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Arrays to write on: (2 pairs GROUP,), (2, GROUP), twice (WIDE size,), (3, 9 WIDE), (WIDE,), (2, 4, 4)."""
+    """Arrays to write on: (2 pairs GROUP,), (2, GROUP), twice (WIDE size,), (3, 9 WIDE), (5 WIDE,), (2, 4, 4)."""
 
     normals: Any
     words: Any
