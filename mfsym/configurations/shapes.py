@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +28,15 @@ Few = Annotated[int, Meta(ge=1, le=10**4)]
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of a shapes file."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values, as JSON holds them."""
+        return msgspec.structs.asdict(self)
+
+    def replaced(self, **values: Any) -> Self:
+        """The same with some values replaced, each checked as in a file; None leaves a value as it is."""
+        found = {key: checked(key, value, type(self)) for key, value in values.items() if value is not None}
+        return msgspec.structs.replace(self, **found)
 
 
 class TemplateTable(Table, frozen=True):

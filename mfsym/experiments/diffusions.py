@@ -9,13 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_choice, as_number, as_whole
 from mfsym.configurations.shapes import SamplerTable, ShapesFile
-from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
 from mfsym.progress import Progress
 from mfsym.provenance import attributes
@@ -106,7 +104,9 @@ def compare_samplers(shapes: Shapes | Path | str, *, verbosity: int = -1, **keys
     replicate if kept.
     """
     known = as_shapes(shapes)
-    file = msgspec.structs.replace(known.file, **_counts(keys))
+    for key in keys:
+        as_choice(key, "the name of an argument", ("samples", "replicates", "seed"))
+    file = known.file.replaced(**keys)
     if not file.sampler:
         raise MfsymError("a comparison needs one table [[sampler]] at least; state them in the shapes file")
     shape = (len(file.sampler), file.replicates)
@@ -148,13 +148,7 @@ def _table(keys: dict[str, Any]) -> SamplerTable:
     """The sampler that keyword arguments state."""
     for key in keys:
         as_choice(key, "the name of an argument", SamplerTable.__struct_fields__)
-    return SamplerTable(**{"name": "sampler"} | {key: checked(key, keys[key], SamplerTable) for key in keys})
-
-
-def _counts(keys: dict[str, Any]) -> dict[str, Any]:
-    for key in keys:
-        as_choice(key, "the name of an argument", ("samples", "replicates", "seed"))
-    return {key: checked(key, value, ShapesFile) for key, value in keys.items() if value is not None}
+    return SamplerTable(name="sampler").replaced(**keys)
 
 
 def _stated(table: SamplerTable, file: ShapesFile) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def _stated(table: SamplerTable, file: ShapesFile) -> dict[str, Any]:
     keys = {"eta": file.eta}
     if table.denoiser == "learned":
         keys |= {"training_steps": file.training_steps, "batch": file.batch}
-    return {**msgspec.structs.asdict(table), **keys}
+    return {**table.to_dict(), **keys}
 
 
 def _run(shapes: Shapes, table: SamplerTable, n: int, *, seed: int, first: int, paths: int) -> Samples:

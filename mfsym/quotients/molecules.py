@@ -101,7 +101,7 @@ def _embedded(Chem: Any, AllChem: Any, bare: Any, smiles: str, embeddings: int, 
     relaxed = AllChem.MMFFOptimizeMoleculeConfs(whole, mmffVariant="MMFF94s", maxIters=RELAXATIONS)
     done = [k for k, (unfinished, _) in enumerate(relaxed) if unfinished == 0]
     if not done:
-        raise MfsymError(f"smiles {smiles[:60]!r}: MMFF94s did not relax any of {len(numbers)} embeddings")
+        raise MfsymError(f"smiles {smiles[:60]!r}: none of {len(numbers)} embeddings came to rest under MMFF94s")
     n = bare.GetNumAtoms()
     positions = np.array([whole.GetConformer(numbers[k]).GetPositions()[:n] for k in done])
     positions -= positions.mean(axis=1, keepdims=True)
