@@ -88,7 +88,7 @@ def learn(
     optimiser = optax.adam(optax.cosine_decay_schedule(top, count * AT_ONCE))
     weights, rest = equinox.partition(_network(jax, equinox, templates, seed), equinox.is_inexact_array)
     state = optimiser.init(weights)
-    advance = jax.jit(_advance(jax, equinox, optax, optimiser, rest, _objective(jax, name, templates)))
+    advance = jax.jit(_advance(jax, equinox, optax, optimiser, rest, objective(jax, name, templates)))
     history = np.empty(count)
     for chunk in range(count):
         weights, state, found = advance(weights, state, *_batches(templates, seed, chunk, size))
@@ -132,8 +132,11 @@ def _batches(templates: Templates, seed: int, chunk: int, size: int) -> tuple[Si
     return shaped[0], shaped[1], t.astype(np.float32).reshape(AT_ONCE, size)
 
 
-def _objective(jax: Any, name: str, templates: Templates) -> Callable[[Any, Any, Any], Any]:
-    """Mean loss of predictions, targets and noisy clouds, each (B, n, d)."""
+def objective(jax: Any, name: str, templates: Templates) -> Callable[[Any, Any, Any], Any]:
+    """The mean loss over predictions, targets and noisy clouds, each (B, n, d), as a function in JAX.
+
+    name : one of ``losses.LOSSES``.
+    """
     generators = np.asarray(templates.quotient.rep.group.algebra, dtype=np.float32)
 
     def loss(predicted: Any, target: Any, x: Any) -> Any:
