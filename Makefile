@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients bench lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -74,6 +74,8 @@ wheel: $(VENV)/.build ## dist/mfsym-*.whl and the source distribution
 	rm -rf dist
 	$(BIN)/python -m build -o dist . > /dev/null
 	@ls dist/*
+quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds, checked against its range, 10 minutes
+	@for sim in plane pentane learned; do echo "sims/shapes-$$sim.toml"; $(MFSYM) samplers sims/shapes-$$sim.toml -q --check || exit; done
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -115,6 +117,14 @@ $(VENV)/.bench: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[bench]'
 	@touch $@
 
+$(VENV)/.molecules: $(VENV)/.base
+	$(PIP) install -qq -c constraints.txt -e '.[molecules]'
+	@touch $@
+
+$(VENV)/.shapes: $(VENV)/.molecules
+	$(PIP) install -qq -c constraints.txt -e '.[jax,molecules]'
+	@touch $@
+
 # Data: a sweep resumes by itself, so an interrupted target loses only the cells that were running.
 results/%.nc: sims/%.toml | $(VENV)/.base
 	@mkdir -p results
@@ -123,3 +133,5 @@ results/%.nc: sims/%.toml | $(VENV)/.base
 results/discover.nc: sims/discover.toml | $(VENV)/.base
 	@mkdir -p results
 	$(MFSYM) discover $< -j $(JOBS) -o $@
+
+results/shapes-pentane.nc: | $(VENV)/.molecules

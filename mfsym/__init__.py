@@ -53,6 +53,12 @@ _EXPORTS: dict[str, str] = {
     "si_against_wi": "experiments.counterexample",
     **dict.fromkeys(("Cell", "simulate", "compare", "discover", "measure", "run_cell"), "experiments"),
     **dict.fromkeys(("distance_between", "distance_to"), "experiments"),
+    **dict.fromkeys(("Interpolant",), "quotients.interpolants"),
+    **dict.fromkeys(("Templates",), "quotients.templates"),
+    **dict.fromkeys(("Integration", "sample"), "quotients.sampling"),
+    **dict.fromkeys(("learn",), "quotients.denoisers"),
+    **dict.fromkeys(("Shapes", "load_shapes"), "quotients.shape_files"),
+    **dict.fromkeys(("sample_shapes", "compare_samplers"), "experiments.diffusions"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }
 """Public name to the module it lives in."""

@@ -35,6 +35,7 @@ from tests.formulas import (
     SWAP,
 )
 from tests.meta.sources import ROOT
+from tests.shape_entries import shapes_results
 
 Floats = np.ndarray
 TURNS = ROOT / "sims" / "problems" / "c4-counterexample.toml"
@@ -181,6 +182,7 @@ def computed(folder: Path) -> Results:
             accuracy=Accuracy(order=60),
         ),
         "counterexample": si_against_wi(replace(counter, horizon=0.25, alpha=5.0, dtype="float64"), [4, 8]),
+        **shapes_results(),
         "moved": compare("arbitrary", schemes=("vanilla",), init="wi", null=19, **SHARED),
         "leaving": compare(unstable_problem(), schemes=("vanilla", "da"), **UNSTABLE),
         "turning": compare(turning_problem(), schemes=("fa", "vanilla"), init="wi", **SHARED),

@@ -24,6 +24,10 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "converge": ("converging", "Train over N with replicates against the limit; fit the rates."),
         "phase": ("flowing", "Compute the velocity field of the limit inside E^G, where E^G is a plane."),
     },
+    "Shapes modulo rotations": {
+        "sample": ("sampling", "Sample shapes or conformers by diffusion modulo rotations."),
+        "samplers": ("sampling", "Compare the samplers of a shapes file: recovered populations over seeds."),
+    },
     "Discover": {
         "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
     },

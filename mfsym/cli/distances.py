@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.cli.layers import CONVENTIONS, layer_records
+from mfsym.cli.moduli import modulo
 from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, parameter_option, problem_option
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
@@ -34,6 +35,7 @@ LARGE = 50_000
     "--method", type=Name(METHODS), help="Solver; sinkhorn approximates W2^2, sliced is sliced W2^2.  [default: auto]"
 )
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
+@click.option("--quotient", metavar="GROUP", help="W2 modulo so(2), so(3), se(2) or se(3): clouds of shapes as atoms.")
 @click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
 @click.option(
@@ -57,11 +59,15 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
       mfsym distance run.nc --to wi --null 200
       mfsym distance run.nc --along time
       mfsym distance model.safetensors --arrays fc1.weight,fc2.weight --unit uv --to wi --null 200
+      mfsym distance a.nc b.nc --quotient "so(3)"
     """
     _refuse_contradictions(other, given)
     if given["arrays"]:
         records = layer_records(cloud, other, given)
         click.echo(json.dumps(records[0] if len(records) == 1 else records) if form == "json" else _listed(records))
+    if given["quotient"] is not None:
+        record = modulo(cloud, other, given)
+        click.echo(json.dumps(record) if form == "json" else _listed([record]))
         return
     if given["along"] is not None:
         records = _along(cloud, other, given["at"])

@@ -14,6 +14,9 @@ from mfsym.dynamics import DTYPES, NoisySGD
 from mfsym.experiments import run_cell
 from mfsym.flows.mean_field import MeanFieldFlow
 from mfsym.groups import cyclic
+from mfsym.quotients.interpolants import Interpolant
+from mfsym.quotients.sampling import sample
+from mfsym.quotients.templates import Templates
 from mfsym.streams import normals, stream_key
 from mfsym.transport import quotient_w2, w2
 from mfsym.units import MLPUnit
@@ -30,6 +33,7 @@ def tasks() -> Iterator[Task]:
         for unit in ("matrix", "uv"):
             yield f"{unit}, {dtype}", partial(run_cell, Cell(n=8, horizon=0.5, alpha=1.0, unit=unit, dtype=dtype))
     yield "population", _population
+    yield "shapes", _shapes
     for dtype in DTYPES:
         yield f"mlp, {dtype}", partial(_network, dtype)
 
@@ -57,6 +61,15 @@ def _population() -> None:
     teacher = reference_teacher("wi")
     flow = MeanFieldFlow(teacher.unit, "vanilla", teacher)
     list(flow.flow(flow.init(normals(KEY, 2, 8, 4)), [0.01]))
+
+
+def _shapes() -> None:
+    """Exact denoisers and samplers in the plane and in space."""
+    for d in (2, 3):
+        templates = Templates(normals(KEY, 5, 2, 4 * d).reshape(2, 4, d))
+        for integrator in ("aligned", "drift"):
+            made = sample(templates, Interpolant(), templates.quotient, 8, method="sde", integrator=integrator, steps=2)
+        templates.nearest(made.clouds)
 
 
 def _network(dtype: str) -> None:

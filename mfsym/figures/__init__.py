@@ -48,6 +48,10 @@ def _compared(teacher: str) -> dict[str, tuple[str, ...]]:
     return {"any": (command,)}
 
 
+def _shapes(name: str) -> dict[str, tuple[str, ...]]:
+    return {"any": (f"mfsym samplers sims/shapes-{name}.toml -o results/shapes-{name}.nc",)}
+
+
 DISCOVERY = {
     "any": (
         "mfsym discover --teacher wi --rule paper -n 1000 --horizon 6 --trainings 32 --snapshots 10"
@@ -86,6 +90,24 @@ FIGURES = {
         "velocity field of the limit inside E^G",
         "a result of phase",
         {"any": ("mfsym phase --teacher wi --init si -n 256 --beta 0 -o results/phase.nc",)},
+    ),
+    "quotient-paths": Entry(
+        "paths of a diffusion with and without noise along orbits",
+        "a result of samplers, one point in the plane",
+        _shapes("paths"),
+        "quotient_paths",
+    ),
+    "quotient-populations": Entry(
+        "recovered populations of every sampler, the printed sign included",
+        "a result of samplers",
+        _shapes("plane"),
+        "quotient_populations",
+    ),
+    "quotient-molecules": Entry(
+        "conformers of a molecule and their recovered weights",
+        "a result of samplers on a molecule",
+        _shapes("pentane"),
+        "quotient_molecules",
     ),
 }
 """Name to figure, in the order of ``mfsym list figures``."""

@@ -145,4 +145,4 @@ def _checked(mark: Mark, where: str) -> Mark:
         raise MfsymError(f"{where}: marker must be one of matplotlib's, such as 'o' or '^', got {shown(mark.marker)}")
     if not isinstance(mark.label, str) or not mark.label.strip():
         raise MfsymError(f"{where}: label must be a text, got {shown(mark.label)}")
-    return mark._replace(colour=to_hex(mark.colour))
+    return mark._replace(colour=to_hex(mark.colour).upper())

@@ -4,7 +4,7 @@ A compact group G acts orthogonally on R^p. ``Quotient`` holds the geometry of t
 their volume and its gradient, and alignment.
 """
 
-from mfsym.quotients.distances import Coverage, Populations, as_weights, coverage, orbit_w2, populations
+from mfsym.quotients.distances import Coverage, Populations, as_weights, coverage, orbit_w2, populations, populations_of
 from mfsym.quotients.langevin import NOISES, STATUSES, CloudState, Confinement, Langevin
 from mfsym.quotients.orbits import Quotient
 
@@ -21,4 +21,5 @@ __all__ = [
     "coverage",
     "orbit_w2",
     "populations",
+    "populations_of",
 ]

@@ -118,10 +118,13 @@ def coverage(samples: ArrayLike, references: ArrayLike, quotient: Quotient, radi
 def populations(samples: ArrayLike, templates: ArrayLike, weights: ArrayLike, quotient: Quotient) -> Populations:
     """Shares of samples (S, p) or (S, n, d) nearest to each of J templates, against weights (J,) that sum to 1."""
     clouds, known = _batch(samples, "samples"), _batch(templates, "templates")
-    expected = as_weights(weights, len(known))
-    count = len(clouds)
-    chosen = np.argmin(quotient.distances(clouds, known), axis=1)
-    shares = np.bincount(chosen, minlength=len(known)) / count
+    return populations_of(np.argmin(quotient.distances(clouds, known), axis=1), as_weights(weights, len(known)))
+
+
+def populations_of(chosen: NDArray[np.integer], expected: Floats) -> Populations:
+    """Shares of the numbers (S,) of the shapes that samples are nearest to, against weights (J,)."""
+    count = len(chosen)
+    shares = np.bincount(chosen, minlength=len(expected)) / count
     signs = np.sign(shares - expected)
     variance = max(0.0, float((signs**2 * shares).sum() - (signs * shares).sum() ** 2))
     noise = np.sqrt(2.0 * expected * (1.0 - expected) / (np.pi * count))

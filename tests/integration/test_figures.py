@@ -406,7 +406,7 @@ def test_a_palette_recolours_schemes_and_pairs(tmp_path):
         text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
     }
     assert found["FA"] == "#123456"
-    assert found["DA–FA"] == "0.6"
+    assert found["DA–FA"] == "#999999"
     assert found["equivariant"] == "#CC79A7"
     assert found["DA"] == "#0072B2"
     for text, reason in (

@@ -67,6 +67,7 @@ from tests.results import (
     turning_problem,
     unstable_problem,
 )
+from tests.shape_entries import SHAPE_CHECKS
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, INTEGRATED
 
@@ -92,6 +93,10 @@ def entry(*names: str) -> Callable[[Callable[[Results], None]], Callable[[Result
         return check
 
     return register
+
+
+for _shape_check, _shape_names in SHAPE_CHECKS.items():
+    entry(*_shape_names)(_shape_check)
 
 
 def close(found: Any, expected: Any, tolerance: float = ALGEBRA) -> None:

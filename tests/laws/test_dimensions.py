@@ -46,7 +46,19 @@ STATED = {f"{name}_error" for name in ("risk", "risk_bare", "limit_risk", "equiv
 STATED |= {f"l2_{name}_error" for name in ("symmetrisation", "target", "symmetrised_target")}
 """Errors of integrals over polynomials, which the rules take exactly."""
 
-MEASURED_ELSEWHERE = {"radius", "profile", "target", "energy_defect", "equivariance_error_group", *STATED, *TIMINGS}
+SHAPES = {"clouds", "distance_nearest", "paths", "templates", "amr", "rmsd", "w2_quotient"}
+"""Of diffusions, whose noise has size 1 whatever the data: they do not scale."""
+
+MEASURED_ELSEWHERE = {
+    *SHAPES,
+    "radius",
+    "profile",
+    "target",
+    "energy_defect",
+    "equivariance_error_group",
+    *STATED,
+    *TIMINGS,
+}
 """A fixed grid of |x|, what is drawn over it, numbers that are 0, the clock: ``test_dictionary`` holds their values."""
 
 STEPS = Accuracy(order=4, noise_step=0.25, halvings=0)

@@ -47,7 +47,10 @@ DOORS = {
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
     "array_api_compat": ("schemes",),
-    "jax": ("schemes",),
+    "jax": ("schemes", "quotients"),
+    "equinox": ("quotients",),
+    "optax": ("quotients",),
+    "rdkit": ("quotients",),
 }
 """Third party to the modules, or folders of modules, that may import it."""
 

@@ -1,0 +1,260 @@
+"""Diffusion on shapes modulo rotations: samples of one sampler, and comparisons of several.
+
+Xu et al. 2026, arXiv:2604.21809. Populations are what a sampler must recover: the share of samples nearest to each
+shape. Coverage is reported beside them, and is blind to them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfsym.arguments import as_choice, as_number, as_whole
+from mfsym.configurations.shapes import SamplerTable, ShapesFile
+from mfsym.errors import MfsymError
+from mfsym.quotients import coverage, orbit_w2, populations_of
+from mfsym.quotients.denoisers import learn
+from mfsym.quotients.interpolants import Interpolant
+from mfsym.quotients.sampling import Denoiser, Samples, sample
+from mfsym.quotients.shape_files import Shapes, load_shapes
+from mfsym.quotients.templates import Templates
+from mfsym.runtime.progress import Progress
+from mfsym.runtime.provenance import attributes
+from mfsym.variables import annotate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Floats = NDArray[np.float64]
+
+NOISE = {"aligned": "quotient", "drift": "horizontal", "plain": "isotropic"}
+"""Integrator to the name of its noise."""
+
+FEW = 1000
+"""Samples of which the W2 distance on the quotient is taken, at most."""
+
+AXES = ("x", "y", "z")
+
+
+class Twisted:
+    """A denoiser plus a vertical field of its own: D(x, t) + twist A x, A the first generator of rotations."""
+
+    def __init__(self, denoiser: Denoiser, templates: Templates, twist: float) -> None:
+        self.denoiser, self.templates = denoiser, templates
+        self.twist = as_number(twist, "twist")
+        self.generator = templates.quotient.rep.group.algebra[0]
+
+    def __call__(self, x: Floats, t: float) -> Floats:
+        points = np.asarray(x).reshape(len(x), -1, self.templates.point_dim)
+        turned = np.einsum("ij,snj->sni", self.generator, points).reshape(np.shape(x))
+        return np.asarray(self.denoiser(x, t) + self.twist * turned)
+
+
+def sample_shapes(
+    shapes: Shapes | Templates | Path | str,
+    n: int = 1000,
+    *,
+    sampler: SamplerTable | None = None,
+    seed: int = 0,
+    first: int = 0,
+    paths: int = 0,
+    **keys: Any,
+) -> xr.Dataset:
+    """Samples of a diffusion on shapes modulo rotations, and what they recover: what ``mfsym sample`` writes.
+
+    shapes : Shapes, Templates, or a shapes file.  first : number of the first sample; sample i is a function of
+    (seed, i) alone.  paths : of how many samples to keep every step.
+    sampler : denoiser, loss, twist, method, integrator, curvature_sign, steps; or these as keywords.
+    Returns a Dataset: clouds (sample, point, axis), nearest, distance_nearest, singular_step (sample); templates
+    (template, point, axis), template_weight, template_shape (template); weight, population (shape); total_variation
+    with its error and what sampling alone gives; coverage, amr, w2_quotient; paths (time, sample, point, axis) if kept.
+    """
+    import xarray as xr
+
+    known = as_shapes(shapes)
+    table = _table(keys) if sampler is None else sampler
+    made = _run(known, table, as_whole(n, "n", 1), seed=seed, first=first, paths=paths)
+    found = _measures(known, made)
+    config = {"shapes": known.name, "n": n, "first": first, **_stated(table, known.file)}
+    variables: dict[str, Any] = {name: ((), value) for name, value in found.items() if np.ndim(value) == 0}
+    variables |= {"population": ("shape", found["population"])}
+    variables |= {name: ("sample", found[name]) for name in ("nearest", "distance_nearest")}
+    variables |= {"clouds": (("sample", "point", "axis"), made.clouds)}
+    variables |= {"singular_step": ("sample", made.singular_step)} | _scenery(known)
+    if paths:
+        variables["paths"] = (("time", "sample_kept", "point", "axis"), made.paths)
+    coords = _coordinates(known, made.paths if paths else None) | {"sample": first + np.arange(len(made.clouds))}
+    dataset = xr.Dataset(
+        variables, coords=coords, attrs=attributes("mfsym sample", config, seed, noise=_noise_of(table))
+    )
+    dataset.attrs["status"] = "singular" if (made.singular_step >= 0).any() else "ok"
+    return annotate(dataset)
+
+
+def compare_samplers(shapes: Shapes | Path | str, *, verbosity: int = -1, **keys: Any) -> xr.Dataset:
+    """Every sampler of a shapes file from several seeds: what ``mfsym samplers`` writes.
+
+    shapes : Shapes or a file with tables [[sampler]].  keys : samples, replicates, seed, in place of the file's.
+    Returns a Dataset: total_variation, total_variation_error, total_variation_expected, coverage, amr, w2_quotient,
+    rmsd (sampler, replicate), population (sampler, replicate, shape), weight (shape); range_lower, range_upper
+    (sampler), NaN where the file states none; templates; paths (sampler, time, sample_kept, point, axis) of the first
+    replicate if kept.
+    """
+    known = as_shapes(shapes)
+    for key in keys:
+        as_choice(key, "the name of an argument", ("samples", "replicates", "seed"))
+    file = known.file.replaced(**keys)
+    if not file.sampler:
+        raise MfsymError("a comparison needs one table [[sampler]] at least; state them in the shapes file")
+    shape = (len(file.sampler), file.replicates)
+    rows: list[dict[str, Any]] = []
+    trails, kept = [], min(file.paths, file.samples)
+    with Progress(int(np.prod(shape)), known.name, verbosity=verbosity, unit="run") as progress:
+        for a, r in np.ndindex(shape):
+            table = file.sampler[a]
+            made = _run(known, table, file.samples, seed=file.seed + r, first=0, paths=kept if r == 0 else 0)
+            rows.append(_measures(known, made))
+            trails += [made.paths] if kept and r == 0 else []
+            progress.cell(f"{table.name}, replicate {r}")
+    return _comparison(known, file, rows, trails)
+
+
+def as_shapes(shapes: Shapes | Templates | Path | str) -> Shapes:
+    """Shapes from a file or from templates, which are then named by their numbers."""
+    if isinstance(shapes, Shapes):
+        return shapes
+    if isinstance(shapes, Templates):
+        names = tuple(f"template {k}" for k in range(len(shapes.clouds)))
+        return Shapes("templates", shapes, names, np.arange(len(names)), ShapesFile())
+    return load_shapes(shapes)
+
+
+def outside(dataset: xr.Dataset) -> list[str]:
+    """Lines about the runs of a comparison whose total variation is not in the range that the shapes file states."""
+    lines = []
+    for name in dataset["sampler"].values:
+        one = dataset.sel(sampler=name)
+        low, high = float(one["range_lower"]), float(one["range_upper"])
+        for replicate, value in zip(one["replicate"].values, one["total_variation"].values, strict=True):
+            if np.isfinite(low) and not low <= value <= high:
+                lines.append(f"{name}, replicate {replicate}: {value:.4f} is not in [{low:g}, {high:g}]")
+    return lines
+
+
+def _table(keys: dict[str, Any]) -> SamplerTable:
+    """The sampler that keyword arguments state."""
+    for key in keys:
+        as_choice(key, "the name of an argument", SamplerTable.__struct_fields__)
+    return SamplerTable(name="sampler").replaced(**keys)
+
+
+def _stated(table: SamplerTable, file: ShapesFile) -> dict[str, Any]:
+    """The sampler and what else the shapes file says of a run, as JSON holds them."""
+    keys = {"eta": file.eta}
+    if table.denoiser == "learned":
+        keys |= {"training_steps": file.training_steps, "batch": file.batch}
+    return {**table.to_dict(), **keys}
+
+
+def _run(shapes: Shapes, table: SamplerTable, n: int, *, seed: int, first: int, paths: int) -> Samples:
+    """The samples of one sampler."""
+    templates = shapes.templates
+    if table.denoiser == "learned":
+        file = shapes.file
+        denoiser: Denoiser = learn(templates, table.loss, steps=file.training_steps, batch=file.batch, seed=seed)
+    else:
+        denoiser = templates.of_kind(table.denoiser)
+    if table.twist:
+        denoiser = Twisted(denoiser, templates, table.twist)
+    how = {key: getattr(table, key) for key in ("method", "integrator", "curvature_sign", "steps")}
+    interpolant = Interpolant(shapes.file.eta)
+    return sample(denoiser, interpolant, templates.quotient, n, seed=seed, first=first, paths=paths, **how)
+
+
+def _measures(shapes: Shapes, made: Samples) -> dict[str, Any]:
+    """What one run recovers."""
+    templates, quotient = shapes.templates, shapes.templates.quotient
+    rows = made.clouds.reshape(len(made.clouds), -1)
+    nearest, distance = templates.nearest(rows)
+    references = templates.clouds.reshape(len(templates.clouds), -1)
+    covered = coverage(rows, references, quotient, shapes.file.radius)
+    far = orbit_w2(rows[:FEW], references, quotient, weights_b=templates.weights)
+    found = populations_of(shapes.shape[nearest], shapes.weights)
+    return {
+        "nearest": shapes.shape[nearest],
+        "distance_nearest": distance / np.sqrt(templates.points),
+        "rmsd": float(np.sqrt((distance**2).mean() / templates.points)),
+        "coverage": covered.recall,
+        "amr": covered.recall_amr,
+        "w2_quotient": float(np.sqrt(max(far.w2_squared, 0.0))),
+        "population": found.shares,
+        "total_variation": found.total_variation,
+        "total_variation_error": found.error,
+        "total_variation_expected": found.expected,
+    }
+
+
+def _scenery(shapes: Shapes) -> dict[str, Any]:
+    """Variables about the shapes themselves."""
+    templates = shapes.templates
+    return {
+        "templates": (("template", "point", "axis"), templates.clouds),
+        "template_weight": ("template", templates.weights),
+        "template_shape": ("template", shapes.shape),
+        "weight": ("shape", shapes.weights),
+    }
+
+
+def _coordinates(shapes: Shapes, trails: Floats | None) -> dict[str, Any]:
+    """Coordinates of shapes, and of paths (time, sample_kept, ...) where there are some."""
+    templates = shapes.templates
+    coords: dict[str, Any] = {
+        "shape": list(shapes.names),
+        "template": np.arange(len(templates.clouds)),
+        "point": np.arange(templates.points),
+        "axis": list(AXES[: templates.point_dim]),
+    }
+    if trails is not None:
+        coords |= {"time": np.linspace(0.0, 1.0, len(trails)), "sample_kept": np.arange(trails.shape[1])}
+    return coords
+
+
+PER_RUN = (
+    "total_variation",
+    "total_variation_error",
+    "total_variation_expected",
+    "coverage",
+    "amr",
+    "w2_quotient",
+    "rmsd",
+)
+"""Numbers of one run that a comparison holds."""
+
+
+def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], trails: list[Floats]) -> xr.Dataset:
+    import xarray as xr
+
+    shape, dims = (len(file.sampler), file.replicates), ("sampler", "replicate")
+    ranges = np.array([each.between or [np.nan, np.nan] for each in file.sampler])
+    variables: dict[str, Any] = {name: (dims, np.array([row[name] for row in rows]).reshape(shape)) for name in PER_RUN}
+    population = np.array([row["population"] for row in rows]).reshape(*shape, -1)
+    variables |= {"population": ((*dims, "shape"), population)} | _scenery(shapes)
+    variables |= {"range_lower": ("sampler", ranges[:, 0]), "range_upper": ("sampler", ranges[:, 1])}
+    kept = np.stack(trails) if trails and len({len(each) for each in trails}) == 1 else None
+    if kept is not None:
+        variables["paths"] = (("sampler", "time", "sample_kept", "point", "axis"), kept)
+    coords = _coordinates(shapes, None if kept is None else kept[0])
+    coords |= {"sampler": [each.name for each in file.sampler], "replicate": np.arange(file.replicates)}
+    config = {"shapes": shapes.name, "samples": file.samples, "replicates": file.replicates, "seed": file.seed}
+    config["sampler"] = [_stated(table, file) for table in file.sampler]
+    noise = ", ".join(sorted({_noise_of(table) for table in file.sampler}))
+    return annotate(
+        xr.Dataset(variables, coords=coords, attrs=attributes("mfsym samplers", config, file.seed, noise=noise))
+    )
+
+
+def _noise_of(table: SamplerTable) -> str:
+    return "none" if table.method == "ode" else NOISE[table.integrator]
