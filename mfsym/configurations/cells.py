@@ -15,10 +15,11 @@ from mfsym.arguments import as_number, as_plain, as_whole
 from mfsym.configurations.fields import TRAINING_KEYS
 from mfsym.configurations.layers import Resolved
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
 
-2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them."""
+2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them.
+3: kernels add in another order, so that numbers differ by rounding."""
 
 WHOLE, REAL = ("n", "replicate", "seed", "batch_size", "null"), ("alpha", "tau", "beta", "horizon")
 LEAST = {"replicate": 0, "seed": 0, "null": 0}

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mfsym.accelerate import JIT_DISABLED, compiling
+from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations import Cell
 from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import DTYPES, NoisySGD
@@ -35,13 +35,12 @@ def tasks() -> Iterator[Task]:
 
 
 def warm_up(say: Callable[[str], None] = lambda name: None) -> None:
-    """Compile every kernel into the cache, one process at a time; ``say`` hears the name of each task when done."""
+    """Compile every kernel into the cache; ``say`` hears the name of each task when done."""
     if JIT_DISABLED:
         return
-    with compiling():
-        for name, task in tasks():
-            task()
-            say(name)
+    for name, task in tasks():
+        task()
+        say(name)
 
 
 def _transport() -> None:

@@ -1,4 +1,4 @@
-"""mfsym.accelerate: caches that follow the sources, fast-math that keeps NaN, borrowed arrays, code chosen by type."""
+"""mfsym.accelerate: caches that follow sources, fast-math that keeps NaN, borrowed arrays, parts, code by type."""
 
 import ast
 import importlib
@@ -17,6 +17,7 @@ import mfsym
 from mfsym import accelerate
 from mfsym.accelerate import (
     by_type,
+    caching,
     exact,
     exact_allocating,
     exact_part,
@@ -136,7 +137,7 @@ def _last(pack):
 @pytest.fixture
 def cold(tmp_path, monkeypatch):
     """An empty cache: what is compiled under it can be looked at."""
-    monkeypatch.setattr(accelerate.caches, "places", lambda: Places(tmp_path / "kernels"))
+    monkeypatch.setattr(caching.caches, "places", lambda: Places(tmp_path / "kernels"))
     return _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
 
 
@@ -196,7 +197,7 @@ def test_borrowed_code_returns_no_arrays():
     simulate("wi", "fa", n=5, horizon=1.0)
     seen = 0
     for name, function in _borrowed():
-        for signature in function.nopython_signatures:
+        for signature in [*function.nopython_signatures, *function.part.nopython_signatures]:
             assert not _holds_arrays(signature.return_type), name
             seen += 1
     assert seen > 10
@@ -223,7 +224,7 @@ def test_borrowed_code_calls_nothing_that_returns_new_arrays():
         for path in SOURCES
     }
     makers = {node.name: path for path in SOURCES for node in found[path] if _makes(node)}
-    assert {"map_extents", "tree_order"} <= set(makers)
+    assert {"tree_order"} <= set(makers)
     for path, nodes in found.items():
         seen = {name for name, home in makers.items() if home == path or not name.startswith("_")}
         for node in nodes:
@@ -260,7 +261,7 @@ def test_types_choose_the_code():
 
 
 def test_the_sources_of_a_kernel_file_are_all_it_imports():
-    found = {path.name for path in accelerate._sources(Path(sgd.__file__))}
+    found = {path.name for path in caching.sources(Path(sgd.__file__))}
     assert {
         "sgd.py",
         "shallow.py",
@@ -271,16 +272,16 @@ def test_the_sources_of_a_kernel_file_are_all_it_imports():
         "activations.py",
         "units.py",
     } <= found
-    assert {path.name for path in accelerate._sources(Path(elementary.__file__))} == {"elementary.py"}
-    assert "noise.py" not in {path.name for path in accelerate._sources(Path(rows.__file__))}
+    assert {path.name for path in caching.sources(Path(elementary.__file__))} == {"elementary.py"}
+    assert "noise.py" not in {path.name for path in caching.sources(Path(rows.__file__))}
 
 
 def test_a_change_to_a_pack_is_a_change_to_every_kernel(tmp_path):
     """Code is compiled for packs that its file does not import: another order of fields must not find the old code."""
-    packs = [accelerate._packs(tmp_path / name) for name in ("a", "b", "c") if _with_pack(tmp_path / name, name)]
+    packs = [caching.packs(tmp_path / name) for name in ("a", "b", "c") if _with_pack(tmp_path / name, name)]
     assert packs[0] != packs[1]
     assert packs[0] == packs[2]
-    assert b"class StepParameters" in accelerate._packs(KERNELS)
+    assert b"class StepParameters" in caching.packs(KERNELS)
 
 
 def _with_pack(folder, name):
@@ -296,7 +297,7 @@ def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
     """`from mfsym.kernels.name import ...` at the start of a line, in any folder of kernels: other forms are missed."""
     text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)
     mentioned = set(re.findall(r"mfsym\.((?:\w+\.)*kernels\.\w+)", text))
-    read = {module_name(found).removeprefix("mfsym.") for found in accelerate._sources(path)}
+    read = {module_name(found).removeprefix("mfsym.") for found in caching.sources(path)}
     assert mentioned <= read
     assert not re.search(r"^\s*(from mfsym[\w.]* import kernels|import mfsym|from \.)", text, re.M)
 
@@ -304,7 +305,7 @@ def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
 def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):
     folder = tmp_path / "kernels"
     shutil.copytree(KERNELS, folder)
-    digest = accelerate._sources_digest.__wrapped__
+    digest = caching.sources_digest.__wrapped__
     before = {name: digest(folder / f"{name}.py") for name in ("rows", "units", "noise", "elementary")}
     assert before == {name: digest(KERNELS / f"{name}.py") for name in before}
     (folder / "activations.py").write_text((folder / "activations.py").read_text() + "\nEXTRA = 1\n")
@@ -350,7 +351,7 @@ def test_activation_rows_are_vectorised(kind, dtype):
     """Packed arithmetic on 256- or 512-bit registers, and no call of a function of the C library."""
     suffix = {"float32": "ps", "float64": "pd"}[dtype]
     a, values = np.ones(64, dtype), np.ones(64, dtype)
-    text = _assembly(activations._values_slopes_of, kind, a, np.uintp(0), values, np.uintp(64))
+    text = _assembly(activations.values_slopes_row, kind, a, np.uintp(0), values, np.uintp(64))
     packed = re.findall(rf"\bv(?:fn?m(?:add|sub)\d*|mul|add|sub|div){suffix}\s.*%[yz]mm", text)
     assert len(packed) >= 10
     for name in ("exp", "expf", "log", "logf", "log1p", "tanh", "erf"):
