@@ -14,15 +14,18 @@ class Wait(NamedTuple):
     seconds: int
 
 
-TRAINING = Wait("the training loop", 8)
-NETWORK = Wait("the training loop of networks", 12)
-POPULATION = Wait("the limit's flow", 4)
-TRANSPORT = Wait("the transport solver", 15)
+TRAINING = Wait("the training loop", 6)
+POPULATION = Wait("the flow of the limit", 4)
+TRANSPORT = Wait("the transport solver", 16)
 
 WAITS = {
     "mfsym.kernels.sgd.advance": TRAINING,
+    "mfsym.kernels.population.sweep_population": POPULATION,
+    "mfsym.transport.kernels.tree.tree_order": TRANSPORT,
+    "mfsym.transport.kernels.auction.auction": TRANSPORT,
+    "mfsym.transport.kernels.augmenting_paths.finish": TRANSPORT,
 }
-"""Kernels that take longest, by name; those of one Wait are told of together."""
+"""The kernels that take longest, and the first of the solver, by name; those of one Wait are told of together."""
 
 
 def announce(kernel: str) -> None:

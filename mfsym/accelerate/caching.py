@@ -126,14 +126,21 @@ class Cache(_caching.NullCache):
         return None if self._kept is None else str(self._kept.cache_path)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Compiled code for a signature, or None: then this process is the one that compiles, until ``release``."""
+        """Compiled code for a signature, or None: then this process is the one that compiles, until ``release``.
+
+        Whoever compiles or waits for another process says so; of the workers of one process only the first to compile.
+        """
         caches.say(caches.places().note)
         found = self._load(sig, target_context)
-        if found is None:
+        if found is None and self._kept is None:
             announce(self._name)
-            if self._kept is not None:
-                self._held.enter_context(caches.alone(self._kept.folder))
-                found = self._load(sig, target_context)
+        elif found is None and self._kept is not None:
+            if not caches.is_worker():
+                announce(self._name)
+            self._held.enter_context(caches.alone(self._kept.folder))
+            found = self._load(sig, target_context)
+            if found is None and caches.is_first_worker(self._kept.folder):
+                announce(self._name)
         return found
 
     def _load(self, sig: Any, target_context: Any) -> Any:

@@ -14,6 +14,7 @@ from mfsym.dynamics import DTYPES, NoisySGD
 from mfsym.experiments import run_cell
 from mfsym.flows.mean_field import MeanFieldFlow
 from mfsym.groups import cyclic
+from mfsym.runtime.notices import hushed
 from mfsym.streams import normals, stream_key
 from mfsym.transport import quotient_w2, w2
 from mfsym.units import MLPUnit
@@ -38,9 +39,10 @@ def warm_up(say: Callable[[str], None] = lambda name: None) -> None:
     """Compile every kernel into the cache; ``say`` hears the name of each task when done."""
     if JIT_DISABLED:
         return
-    for name, task in tasks():
-        task()
-        say(name)
+    with hushed():
+        for name, task in tasks():
+            task()
+            say(name)
 
 
 def _transport() -> None:
