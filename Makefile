@@ -71,7 +71,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install -qq -c constraints.txt -e '.[test,digits]'
+	$(PIP) install -qq -c constraints.txt -e '.[test,digits,safetensors]'
 	@touch $@
 
 $(VENV)/.torture: $(VENV)/.test

@@ -34,6 +34,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("FunctionData",), "data.teachers"),
     **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "data.inputs"),
     **dict.fromkeys(("SampleData",), "data.datasets"),
+    **dict.fromkeys(("cloud_from_layers", "clouds_from_blocks", "with_constant_input"), "data.networks"),
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),

@@ -18,12 +18,18 @@ MOVED: dict[str, str] = {
     **{name: f"dynamics.{name}" for name in ("precision", "resnets")},
     **{name: f"discovery.{name}" for name in ("controls", "residuals", "searches", "traces")},
     **{name: f"experiments.{name}" for name in ("convergence", "counterexample", "limits", "movies", "warmups")},
+    "callables": "arguments.callables",
     "configurations.studies": "configurations.discoveries",
     "flows.dynamics": "flows.mean_field",
     "flows.limits": "flows.limit_laws",
     "representations.irreps": "representations.harmonics",
     "studies": "discovery.frequencies",
     "transport.clouds": "transport.atoms",
+    "transport.memory": "transport.exact",
+    "transport.pairs": "transport.packs",
+    "transport.starts": "transport.initialisers",
+    "transport.trajectories": "transport.distances",
+    "transport.turns": "transport.axes",
 }
 """Former place to present place, both below the package."""
 

@@ -14,6 +14,7 @@ h = (i // LANES) % 2. Asking for fewer rows or coordinates gives a prefix of the
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +30,82 @@ LANES = 64
 SEQUENCE_ROWS = 1 << 20
 """Rows that one step of a sequence of samples holds."""
 
+PARTS = 1 << 20
+"""Parts that one replicate may have, and each part again."""
+
 _MASK = np.uint64(0xFFFFFFFF)
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+_LAYER = 0x9E3779B9
 
 
 def stream_key(seed: int, stream: str, replicate: int = 0) -> NDArray[np.uint32]:
     """The 64-bit Philox key (two uint32 words) of one stream of one replicate of one seed."""
     if stream not in STREAMS:
         raise ValueError(f"stream must be one of {', '.join(STREAMS)}, got {stream!r}")
-    text = f"mfsym:{as_whole(seed, 'seed')}:{as_whole(replicate, 'replicate')}:{stream}".encode()
-    return np.frombuffer(hashlib.blake2b(text, digest_size=8).digest(), dtype="<u4").astype(np.uint32)
+    return _hashed(f"mfsym:{as_whole(seed, 'seed')}:{as_whole(replicate, 'replicate')}:{stream}")
+
+
+def _hashed(text: str) -> NDArray[np.uint32]:
+    """A key from a text: 64 bits of its digest."""
+    return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), dtype="<u4").astype(np.uint32)
+
+
+def nested(replicate: int, *parts: int) -> int:
+    """The number under which part ``parts[0]`` of a replicate draws, then part ``parts[1]`` of that part, and so on.
+
+    ValueError unless 0 <= part < PARTS.  Parts of different replicates never share a number, whole replicates do.
+    """
+    for part in parts:
+        if not 0 <= part < PARTS:
+            raise ValueError(f"a part must be from 0 to {PARTS - 1}, got {part}")
+        replicate = replicate * PARTS + part
+    return replicate
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream, and the streams below it: ``stream(seed, "noise", replicate).child("layer", 3)``.
+
+    name : one of STREAMS.  below : (kind, index) of each step down from the stream of the replicate.
+    Streams of another seed, name, replicate or child are independent, with one exception kept for results of the past:
+    a child of kind "part" draws under the number that ``nested`` gives it, which a whole replicate may have as well.
+    """
+
+    seed: int
+    name: str
+    replicate: int = 0
+    below: tuple[tuple[str, int], ...] = ()
+
+    def child(self, kind: str, index: int) -> Stream:
+        """Stream ``index`` of a kind below this one: layer of a network, part of a replicate, anything countable."""
+        if kind == "part" and not self.below:
+            return replace(self, replicate=nested(self.replicate, index))
+        return replace(self, below=(*self.below, (kind, as_whole(index, kind, 0))))
+
+    @property
+    def key(self) -> NDArray[np.uint32]:
+        """The 64-bit Philox key, two uint32 words.
+
+        Layers move the second word of their parent's key, so that compiled code reaches them without hashing; any
+        other child hashes its parent's key with its kind and index.
+        """
+        key = stream_key(self.seed, self.name, self.replicate)
+        for kind, index in self.below:
+            key = layer_key(key, index) if kind == "layer" else _hashed(f"{key.tobytes().hex()}:{kind}:{index}")
+        return key
+
+
+def stream(seed: int, name: str, replicate: int = 0) -> Stream:
+    """The stream of one name of one replicate of one seed; ValueError for a name not in STREAMS."""
+    stream_key(seed, name, replicate)
+    return Stream(seed, name, replicate)
+
+
+def layer_key(key: NDArray[np.uint32], layer: int) -> NDArray[np.uint32]:
+    """The key of layer ``layer`` below the stream of a key, as ``child("layer", layer)`` has it."""
+    return key + np.array([0, layer * _LAYER & 0xFFFFFFFF], dtype=np.uint32)
 
 
 def philox(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mfsym.configurations import Cell
 from mfsym.configurations.discoveries import Case
-from mfsym.configurations.discoveries import Study as Cases
+from mfsym.configurations.discoveries import DiscoveryStudy as Cases
 from mfsym.data.datasets import SampleData
 from mfsym.data.inputs import Gaussian
 from mfsym.data.teachers import FunctionData, Teacher

@@ -48,8 +48,8 @@ def sources(path: Path) -> set[Path]:
             found.add(current)
             names = _KERNEL_IMPORT.findall(current.read_text(encoding="utf-8"))
             files = [(HOUSE / name.replace(".", "/")).with_suffix(".py") for name in names]
-            copied = not current.is_relative_to(HOUSE)
-            waiting += [current.with_name(file.name) if copied else file for file in files]
+            copied = {} if current.is_relative_to(HOUSE) else {file.name: file for file in current.parent.glob("*.py")}
+            waiting += [copied.get(file.name, file) for file in files]
     return found
 
 

@@ -10,12 +10,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.cli.layers import CONVENTIONS, layer_records
 from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, problem_option
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.fields import UNITS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
-from mfsym.transport.memory import dense_estimate, memory_estimate
+from mfsym.transport.exact import dense_estimate, memory_estimate
 from mfsym.units import Unit
 
 Record = dict[str, Any]
@@ -37,6 +38,13 @@ LARGE = 50_000
 @click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
 @click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: the run's, or matrix]")
+@click.option(
+    "--arrays",
+    multiple=True,
+    metavar="W1,W2[,b1]",
+    help="Layers of a trained model (.safetensors, .npz, a folder of .npy); once for each residual block.",
+)
+@click.option("--convention", type=Name(CONVENTIONS), help="How --arrays are laid out.  [default: torch]")
 @problem_option
 @format_option("text", "json")
 def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
@@ -49,8 +57,13 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
       mfsym distance run.nc --to si
       mfsym distance run.nc --to wi --null 200
       mfsym distance run.nc --along time
+      mfsym distance model.safetensors --arrays fc1.weight,fc2.weight --unit uv --to wi --null 200
     """
     _refuse_contradictions(other, given)
+    if given["arrays"]:
+        records = layer_records(cloud, other, given)
+        click.echo(json.dumps(records[0] if len(records) == 1 else records) if form == "json" else _listed(records))
+        return
     if given["along"] is not None:
         records = _along(cloud, other, given["at"])
         click.echo(json.dumps(records) if form == "json" else _table(records))
@@ -59,14 +72,19 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
         record = _between(cloud, other, given)
     else:
         record = _to_laws(cloud, given)
-    if form == "json":
-        click.echo(json.dumps(record))
-        return
-    for name, value in record.items():
-        if not name.startswith("null_"):
-            click.echo(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
-    if "null_reading" in record:
-        click.echo(f"{'null':13s} {record['null_reading']}")
+    click.echo(json.dumps(record) if form == "json" else _listed([record]))
+
+
+def _listed(records: list[Record]) -> str:
+    """One line per number of each record, and what it says of the null level."""
+    lines = []
+    for record in records:
+        for name, value in record.items():
+            if not name.startswith("null_"):
+                lines.append(f"{name:13s} {value:.10g}" if isinstance(value, float) else f"{name:13s} {value}")
+        if "null_reading" in record:
+            lines.append(f"{'null':13s} {record['null_reading']}")
+    return "\n".join(lines)
 
 
 def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
@@ -78,6 +96,12 @@ def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
         for name in ("to", "time", "method", "plan"):
             if given["at" if name == "time" else name] is not None:
                 raise MfsymError(f"--along and --{name} exclude each other; leave one out")
+    if given["convention"] is not None and not given["arrays"]:
+        raise MfsymError("--convention is about --arrays; give the names of the layers, or leave it out")
+    if given["arrays"]:
+        for name in ("along", "at", "plan"):
+            if given[name] is not None:
+                raise MfsymError(f"--arrays and --{'time' if name == 'at' else name} exclude each other; leave one out")
     if given["null"] is not None and given["to"] not in ("wi", "symmetrised"):
         raise MfsymError(
             "--null needs one cloud and --to wi or --to symmetrised; only these distances have a null level"

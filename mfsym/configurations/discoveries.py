@@ -59,22 +59,22 @@ def preferred(problem: str) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in SEARCHED}
 
 
-class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DiscoveryStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole file: its cases, each run from this many seeds, one after the other from its first."""
 
     case: list[Case]
     seeds: Count = 20
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path) -> DiscoveryStudy:
     """The study that a file states; MfsymError, naming the file, for anything that is not one."""
     data = read_toml(path, "a study file")
     if "seeds" in data:
-        data["seeds"] = checked("seeds", data["seeds"], Study, f" ({path})")
+        data["seeds"] = checked("seeds", data["seeds"], DiscoveryStudy, f" ({path})")
     if isinstance(data.get("case"), list):
         data["case"] = [_checked(case, f" (case {k} of {path})") for k, case in enumerate(data["case"], start=1)]
     try:
-        study = msgspec.convert(data, Study)
+        study = msgspec.convert(data, DiscoveryStudy)
     except msgspec.ValidationError as error:
         raise MfsymError(f"{path}: {error}") from None
     names = [case.name for case in study.case]

@@ -20,7 +20,7 @@ SECONDS_PER_CELL = 0.02
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ResourceEstimate:
     """What a sweep will need: cells, bytes on disk, bytes of memory in one worker, seconds of one core."""
 
     cells: int
@@ -58,7 +58,7 @@ def _largest(resolved: Resolved, key: str) -> float:
     return float(max(value)) if isinstance(value, list) else float(value)
 
 
-def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> Estimate:
+def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> ResourceEstimate:
     """The needs of a sweep from its configuration alone; costs nothing for any size of grid.
 
     parameters : per particle, of the problem's unit.
@@ -72,7 +72,7 @@ def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> Estimate:
     memory = 200_000_000 + max(sizes) * (4 * particle_bytes + 4000)
     work = _largest(resolved, "horizon") * _largest(resolved, "batch_size") * schemes * parameters / PARAMETERS
     seconds = sum(per_size * (work * float(n) ** 2 * SECONDS_PER_PARTICLE_SAMPLE + SECONDS_PER_CELL) for n in sizes)
-    return Estimate(cells, disk, memory, seconds)
+    return ResourceEstimate(cells, disk, memory, seconds)
 
 
 def available_memory() -> int:
@@ -88,7 +88,7 @@ def available_memory() -> int:
 
 def check(
     resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False, parameters: int = PARAMETERS
-) -> Estimate:
+) -> ResourceEstimate:
     """The estimate of a sweep that fits; MfsymError naming the estimate and ``allow_large`` otherwise.
 
     folder : where the cells go; its nearest existing parent tells the free disk space.  parameters : per particle.
@@ -115,7 +115,7 @@ def check_cell(
     jobs: int = 1,
     allow_large: bool = False,
     parameters: int = PARAMETERS,
-) -> Estimate:
+) -> ResourceEstimate:
     """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be.
 
     jobs : workers that will be started.
@@ -126,12 +126,12 @@ def check_cell(
     )
     one = estimate(resolved, parameters)
     kept = 8 * parameters * len(cell.schemes) * cell.n * max(replicates, snapshots)
-    needs = Estimate(one.cells, 0, one.memory + 2 * kept, one.seconds)
+    needs = ResourceEstimate(one.cells, 0, one.memory + 2 * kept, one.seconds)
     refuse_large(needs, jobs=jobs, free=kept, note=f"n = {cell.n}", allow=allow_large)
     return needs
 
 
-def refuse_large(needs: Estimate, *, jobs: int, free: int, note: str, allow: bool) -> None:
+def refuse_large(needs: ResourceEstimate, *, jobs: int, free: int, note: str, allow: bool) -> None:
     """MfsymError with the estimate unless it fits this machine or ``allow``; free : bytes of disk."""
     memory = available_memory()
     reasons = []

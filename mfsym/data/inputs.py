@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, ndtr, ndtri, roots_hermitenorm
 
 from mfsym.arguments import as_floats, as_number, as_whole
-from mfsym.callables import check_rows
+from mfsym.arguments.callables import check_rows
 from mfsym.data.nets import REPETITIONS, net_points
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
@@ -47,7 +47,7 @@ _PROBED_ORDER = 4
 
 
 @dataclass(frozen=True)
-class Rule:
+class QuadratureRule:
     """E f(x) ~ sum_q weights_q f(x_q). Unpacks as (x, weights).
 
     x : (Q, d).  weights : (Q,), summing to 1.  method : in words, for people.
@@ -94,7 +94,7 @@ class InputLaw(ABC):
         """Samples first .. first + count - 1 of the endless sequence: (count, d)."""
         return self.transform(sequence_normals(key, first, count, d))
 
-    def rule(self, d: int, order: int = QUADRATURE_ORDER) -> Rule:
+    def rule(self, d: int, order: int = QUADRATURE_ORDER) -> QuadratureRule:
         """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows.
 
         ``method`` and ``order`` of the result say what was made: fewer nodes than asked for never go unsaid.
@@ -281,7 +281,7 @@ def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=16)
-def _rule(law: InputLaw, d: int, order: int) -> Rule:
+def _rule(law: InputLaw, d: int, order: int) -> QuadratureRule:
     asked = order
     if order**d > MAX_NODES or not (law.is_product or law.has_products(d)):
         if d > _PRODUCT_DIMENSIONS:
@@ -289,14 +289,14 @@ def _rule(law: InputLaw, d: int, order: int) -> Rule:
             x = np.concatenate([origin, law.net(d, 0, NET_POINTS)], axis=1).reshape(-1, d)
             one = np.concatenate([[atom], np.full(NET_POINTS, (1.0 - atom) / NET_POINTS)])
             method = f"quasi-Monte Carlo, {REPETITIONS} scrambled nets of {NET_POINTS} points"
-            return Rule(x, np.tile(one / REPETITIONS, REPETITIONS), method, REPETITIONS)
+            return QuadratureRule(x, np.tile(one / REPETITIONS, REPETITIONS), method, REPETITIONS)
         order = int(MAX_NODES ** (1.0 / d) + 0.5)
     x, weights = law.product_rule(d, order)
     for array in (x, weights):
         array.setflags(write=False)
     capped = "" if order == asked else f" ({asked} asked for, at most {MAX_NODES} nodes)"
     method = f"product rule, {order} nodes per dimension{capped}, {len(x)} in all"
-    return Rule(x, weights, method, order=order)
+    return QuadratureRule(x, weights, method, order=order)
 
 
 @lru_cache(maxsize=16)

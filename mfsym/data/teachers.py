@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_whole
-from mfsym.callables import check_rows, own_rows
-from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, Rule, check_law
+from mfsym.arguments.callables import check_rows, own_rows
+from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, QuadratureRule, check_law
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
 from mfsym.streams import stream_key
@@ -95,7 +95,7 @@ class FunctionData(Data):
     def target(self, x: ArrayLike) -> Floats:
         return own_rows(self.function, as_floats(x, "x"), self.c, f"the target of {self.name}")
 
-    def quadrature(self, order: int = QUADRATURE_ORDER) -> Rule:
+    def quadrature(self, order: int = QUADRATURE_ORDER) -> QuadratureRule:
         """The input law's rule: see ``InputLaw.rule``."""
         return self.inputs.rule(self.d, order)
 

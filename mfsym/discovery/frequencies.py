@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.discoveries import Case, Study
+from mfsym.configurations.discoveries import Case, DiscoveryStudy
 from mfsym.data.teachers import reference_teacher
 from mfsym.discovery.rules import FREE_NOISE
 from mfsym.discovery.searches import Search
@@ -117,7 +117,7 @@ def identity_of(case: Case, seeds: int) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def run_study(study: Study, kept: Path | None = None, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
+def run_study(study: DiscoveryStudy, kept: Path | None = None, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
     """All cases of a study: a Dataset over (case, replicate, step).
 
     kept : a folder where every case is written as it ends, and from which it is read if it is there already.

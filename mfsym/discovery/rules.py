@@ -22,11 +22,11 @@ from mfsym.arguments import as_choice
 from mfsym.data.teachers import Data
 from mfsym.discovery.controls import asymmetric
 from mfsym.discovery.residuals import between, direction_error, sampling_null
-from mfsym.discovery.searches import STRIDE, Flow, Search, Trial, off
+from mfsym.discovery.searches import Flow, Search, Trial, off
 from mfsym.ensembles import INIT_SCALE
 from mfsym.metrics import distance2_to_si, rmd2_si
 from mfsym.representations import Subspace
-from mfsym.streams import normals, stream_key
+from mfsym.streams import normals, stream
 from mfsym.transport import second_moment
 from mfsym.units import Unit
 
@@ -203,7 +203,7 @@ def _turned_moment(
     """
     changes, index, tilt = [], len(trace), trace[-1].tilt if trace else ROUNDING
     for number, residual in enumerate(residuals):
-        key = stream_key(search.seed, "init", (search.replicate * STRIDE + index) * STRIDE + number)
+        key = stream(search.seed, "init", search.replicate).child("part", index).child("part", number).key
         turn = off(normals(key, 0, subspace.dimension, unit.p), subspace).T
         basis = subspace.basis + TURN * tilt * turn / np.linalg.norm(turn, 2)
         end = Trial(unit, data, search, subspace, index, basis).train(number)[-1]

@@ -18,7 +18,7 @@ from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.flows.quadratures import orders_of
 from mfsym.representations import Subspace
-from mfsym.streams import normals, stream_key
+from mfsym.streams import nested, normals, stream, stream_key
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
@@ -28,9 +28,6 @@ SHAKE = 1e-8
 
 FINER = 1.5
 """Times as many nodes per input dimension in the flow that tells how exact the quadrature is."""
-
-STRIDE = 1 << 20
-"""Steps of one replicate, and trainings of one step, that have streams of their own."""
 
 WHOLE = {
     **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
@@ -87,14 +84,14 @@ class Trial:
         self.search, self.index = search, index
         directions = subspace.basis if basis is None else basis
         self.dynamics = _FreeSGD(unit, data, search, directions)
-        key = stream_key(search.seed, "init", search.replicate * STRIDE + index)
+        key = stream(search.seed, "init", search.replicate).child("part", index).key
         drawn = gaussian(key, search.n, unit.p)
         self.start = subspace.project(drawn) if basis is None else subspace.coordinates(drawn) @ basis.T
 
     def train(self, number: int, snapshots: int = 1) -> Floats:
         """Particles (snapshots, N, p) of training ``number`` over its second half; MfsymError if it diverged."""
-        label = (self.search.replicate * STRIDE + self.index) * STRIDE + number
-        state = self.dynamics.init(self.start, self.search.seed, label)
+        part = nested(self.search.replicate, self.index, number)
+        state = self.dynamics.init(self.start, self.search.seed, part)
         times = self.search.horizon * (0.5 + 0.5 * np.arange(1, snapshots + 1) / snapshots)
         states = list(self.dynamics.flow(state, times))
         if states[-1].status == "diverged":

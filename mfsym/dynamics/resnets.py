@@ -27,15 +27,13 @@ from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
 from mfsym.schemes import Scheme
+from mfsym.streams import layer_key
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 
 LOOK = 64
 """Steps between two looks at the layers' distance to E^G, where it ought to be that of rounding."""
-
-LAYER_KEY = 0x9E3779B9
-"""Layer l draws its noise with the second word of the noise key moved by l times this."""
 
 
 def init_layers(unit: Unit, init: str, depth: int, n: int, seed: int, replicate: int = 0) -> Floats:
@@ -147,5 +145,4 @@ class ResNetSGD(NoisySGD):
 
     def _layer_parameters(self, state: State, k: int, layer: int) -> StepParameters:
         parameters = self.step_parameters(state, k, 1)
-        key = parameters.key + np.array([0, layer * LAYER_KEY & 0xFFFFFFFF], dtype=np.uint32)
-        return parameters._replace(key=key)
+        return parameters._replace(key=layer_key(parameters.key, layer))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
-from mfsym.callables import as_factors, check_schedule
+from mfsym.arguments.callables import as_factors, check_schedule
 from mfsym.data.losses import get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import has_left, starts_in

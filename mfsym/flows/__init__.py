@@ -1,7 +1,8 @@
 """The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
 
+from mfsym.dynamics.states import FlowState
 from mfsym.flows.limit_laws import Limit, flow_of, limit_of, refined_limit, time_attributes
-from mfsym.flows.mean_field import Accuracy, FlowState, MeanFieldFlow
+from mfsym.flows.mean_field import Accuracy, MeanFieldFlow
 from mfsym.flows.populations import Population
 from mfsym.flows.quadratures import Rule, rules
 from mfsym.flows.starts import START_LAWS, StartCloud, start_cloud

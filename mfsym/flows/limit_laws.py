@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from mfsym.configurations.cells import Cell
 from mfsym.data.teachers import Data
+from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
-from mfsym.flows.mean_field import Accuracy, FlowState, MeanFieldFlow
+from mfsym.flows.mean_field import Accuracy, MeanFieldFlow
 from mfsym.flows.starts import start_cloud
 from mfsym.transport import second_moment, w2
 from mfsym.units import Unit

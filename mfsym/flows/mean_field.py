@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
-from mfsym.callables import as_factors, check_schedule
+from mfsym.arguments.callables import as_factors, check_schedule
 from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import starts_in
+from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
 from mfsym.flows.paths import BrownianPath
 from mfsym.flows.populations import Population
@@ -50,27 +51,6 @@ DRIFT_SHARE = 1e-3
 
 POWER_ITERATIONS = 12
 """Gradient differences that estimate how stiff the flow is."""
-
-
-@dataclass(frozen=True)
-class FlowState:
-    """The law at one mean-field time.
-
-    z : (N, p) particles of equal weight.  time : t.  energy : F = R + tau E|z|^2 of the scheme.
-    dissipated : integral of alpha s E|D_z dF/dmu|^2 from 0 to t (without noise; NaN with it).
-    force_error : relative change of the gradient at the next finer quadrature of the data.  order : of the quadrature.
-    time_error : largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise.
-    twins : clouds of these steps and of those twice as long, at both ends of the interval of the grid that holds t.
-    """
-
-    z: Floats
-    time: float = 0.0
-    energy: float = float("nan")
-    dissipated: float = 0.0
-    force_error: float = 0.0
-    order: int = 0
-    time_error: float = float("nan")
-    twins: tuple[tuple[Floats, Floats], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,35 +10,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
-
-if TYPE_CHECKING:
-    from mfsym.representations import Representation
-
-Floats = NDArray[np.float64]
-Elements = NDArray[Any]
-
-MAX_NUMBERS = 1 << 27
-"""Most numbers in one array of matrices: 1 GiB."""
+from mfsym.representations import Representation, natural
+from mfsym.representations.core import from_matrices
+from mfsym.representations.harmonics import wigner
+from mfsym.typing import Elements, Floats
 
 MEMBERSHIP_TOLERANCE = 1e-8
 """Largest distance of a caller's matrix from the group or Lie algebra it must belong to."""
-
-
-def check_numbers(count: int, size: int, what: str) -> None:
-    """MfsymError if ``count`` matrices of size x size, which ``what`` needs, are more than MAX_NUMBERS numbers."""
-    if count * size**2 > MAX_NUMBERS:
-        raise MfsymError(
-            f"{what} needs {count} matrices of {size} x {size}, {count * size**2 / 2**27:.3g} GiB; "
-            "at most 1 GiB of matrices is made at once"
-        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,8 @@ class Group(ABC):
     degree : k, the size of the defining matrices.  generators : batch of discrete generators.
     generator_names : one short word each.  generator_defining : (m, k, k) their defining matrices.
     algebra : (a, k, k) basis of the Lie algebra, antisymmetric matrices; a = 0 if finite.
-    factors : of a direct product, else empty.
+    factors : of a direct product, else empty.  planes : circles whose charges name its representations on a plane.
+    has_harmonics : whether its irreducible representations are those on the spherical harmonics of R^3.
     Together, exp of the algebra and the generators generate the group (topologically).
     """
 
@@ -78,6 +64,8 @@ class Group(ABC):
     generator_defining: Floats
     algebra: Floats
     factors: tuple[Group, ...] = ()
+    planes: int = 0
+    has_harmonics: bool = False
 
     @property
     def dimension(self) -> int:
@@ -160,49 +148,36 @@ class Group(ABC):
 
         Refused with MfsymError naming the element if a matrix is not orthogonal or products are not respected.
         """
-        result: Representation = _representations().from_matrices(self, generators, algebra, name=name)
-        return result
+        return from_matrices(self, generators, algebra, name=name)
 
     def trivial(self, n: int = 1) -> Representation:
         """The representation on R^n that moves nothing."""
-        result: Representation = _representations().trivial(self, n)
-        return result
+        return natural.trivial(self, n)
 
     def vector(self) -> Representation:
         """The defining representation on R^k."""
-        result: Representation = _representations().vector(self)
-        return result
+        return natural.vector(self)
 
     def permutation(self) -> Representation:
         """The natural permutation representation: C_n shifts, D_n moves n corners, S_n permutes n coordinates."""
-        result: Representation = _representations().permutation(self)
-        return result
+        return natural.permutation(self)
 
     def sign(self) -> Representation:
         """The sign on R^1: parity for C_n and S_n, the determinant of the defining matrix otherwise."""
-        result: Representation = _representations().sign(self)
-        return result
+        return natural.sign(self)
 
     def regular(self) -> Representation:
         """The regular representation of a finite group: g moves e_h to e_{g h}, in the order of enumeration."""
-        result: Representation = _representations().regular(self)
-        return result
+        return natural.regular(self)
 
     def charge(self, *charges: int) -> Representation:
         """The plane turned by sum_j m_j angle_j: irreducible representations of SO(2), O(2) and U(1)^k."""
-        result: Representation = _representations().charge(self, *charges)
-        return result
+        return natural.charge(self, *charges)
 
     def count(self, elements: Elements) -> int:
         """Number of elements in a batch of any shape."""
         return int(np.size(elements)) // (1 if self.order is not None else self.degree**2)
 
     def irrep(self, degree: int, parity: int | None = None) -> Representation:
-        """The irreducible representation of SO(3) or O(3) on R^(2l+1), l = ``degree``: see ``irreps.wigner``."""
-        result: Representation = _representations().wigner(self, degree, parity)
-        return result
-
-
-def _representations() -> Any:
-    """The module one floor up, looked up when a convenience is called: this floor imports nothing from above."""
-    return import_module("mfsym.representations")
+        """The irreducible representation of SO(3) or O(3) on R^(2l+1), l = ``degree``: see ``harmonics.wigner``."""
+        return wigner(self, degree, parity)

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Floats, check_numbers
+from mfsym.groups.base import Floats
 from mfsym.groups.finite import MAX_ORDER, FiniteGroup
+from mfsym.representations.arrays import check_numbers
 
 
 @lru_cache

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Group, Quadrature, check_numbers
+from mfsym.groups.base import Elements, Floats, Group, Quadrature
 from mfsym.groups.continuous import Orthogonal, Torus
 from mfsym.groups.finite import FiniteGroup
 from mfsym.groups.products import ProductGroup
 from mfsym.groups.rotations import equispaced, planar
+from mfsym.representations.arrays import check_numbers
 from mfsym.streams import stream_key
 
 JUDGING_STEPS = (1, 3)

@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Quadrature, check_numbers
+from mfsym.groups.base import Elements, Floats, Quadrature
 from mfsym.groups.matrix_groups import LieGroup
 from mfsym.groups.rotations import (
     equispaced,
@@ -21,6 +21,7 @@ from mfsym.groups.rotations import (
     uniform_orthogonal,
     uniform_rotations,
 )
+from mfsym.representations.arrays import check_numbers
 from mfsym.streams import uniforms
 
 _CIRCLE_DEGREE = 15
@@ -42,6 +43,8 @@ class Orthogonal(LieGroup):
         name = f"SO({n})" if special else f"O({n})"
         super().__init__(name, _plane_generators(n), reflection[None][:count], ("s",)[:count])
         self.special = special
+        self.planes = 1 if n == 2 else 0
+        self.has_harmonics = n == 3
 
     def distance(self, matrices: Floats) -> Floats:
         defect = np.abs(matrices @ np.swapaxes(matrices, -1, -2) - np.eye(self.degree)).max(axis=(1, 2))
@@ -105,6 +108,7 @@ class Torus(LieGroup):
         turn = np.array([[0.0, -1.0], [1.0, 0.0]])
         planes = [block_diag(*(turn if i == j else np.zeros((2, 2)) for j in range(k))) for i in range(k)]
         name = "U(1)" if k == 1 else f"U(1)^{k}"
+        self.planes = k
         super().__init__(name, np.stack(planes), np.zeros((0, 2 * k, 2 * k)), ())
 
     def angles(self, elements: Elements) -> Floats:

@@ -14,14 +14,13 @@ from mfsym.groups.accuracy import (
     ROUNDING,
     Evidence,
     accuracy_of,
-    check_orthogonal,
     nearest_orthogonal,
-    orthogonality_defects,
     rounding_of,
     smallest_gap,
 )
 from mfsym.groups.closure import Closure, Finder, close
 from mfsym.groups.snapping import relation_defect, snap
+from mfsym.representations.orthogonality import check_orthogonal, orthogonality_defects
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.accuracy import ORTHOGONAL_TOLERANCE, rounding_of
+from mfsym.groups.accuracy import rounding_of
 from mfsym.groups.base import Elements, Floats, Group, Quadrature
 from mfsym.groups.closure import Finder
 from mfsym.groups.enumeration import enumerate_group, finder_of
 from mfsym.groups.snapping import relation_defect, snap
+from mfsym.representations.orthogonality import ORTHOGONAL_TOLERANCE
 from mfsym.streams import uniforms
 
 MAX_ORDER = 50_000
@@ -144,7 +145,7 @@ class FiniteGroup(Group):
         """Generator matrices of a natural representation, None if there is none."""
         return self._natural[name]() if name in self._natural else super().natural(name)
 
-    def evaluator(self, generators: Floats, algebra: Floats) -> Table:
+    def evaluator(self, generators: Floats, algebra: Floats) -> MultiplicationTable:
         """The table of all products of generator matrices (m, q, q), made exact where they are known to some digits.
 
         MfsymError naming the element if they do not respect the group's relations.
@@ -168,7 +169,7 @@ class FiniteGroup(Group):
                     f"order {', '.join(self.generator_names)}"
                 )
             table = snapped
-        return Table(table)
+        return MultiplicationTable(table)
 
     def _checked(self, elements: Elements) -> NDArray[np.intp]:
         indices = np.asarray(elements)
@@ -181,7 +182,7 @@ class FiniteGroup(Group):
         return _rebuild, (*stated, self.factors)
 
 
-class Table:
+class MultiplicationTable:
     """A homomorphism of a finite group as the table (order, q, q) of its values."""
 
     def __init__(self, values: Floats) -> None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Group, Quadrature, check_numbers
+from mfsym.groups.base import Elements, Floats, Group, Quadrature
 from mfsym.groups.finite import MAX_ORDER, FiniteGroup
 from mfsym.groups.matrix_groups import MatrixGroup, checked_homomorphism
+from mfsym.representations.arrays import check_numbers
 
 _STEP_BITS = 56
 """Factor i draws at step + i 2^56: factors share a key and never a block of it, below 2^56 steps."""

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from mfsym.errors import MfsymError
+from mfsym.typing import Floats
+
+MAX_NUMBERS = 1 << 27
+"""Most numbers in one array of matrices: 1 GiB."""
+
+
+def check_numbers(count: int, size: int, what: str) -> None:
+    """MfsymError if ``count`` matrices of size x size, which ``what`` needs, are more than MAX_NUMBERS numbers."""
+    if count * size**2 > MAX_NUMBERS:
+        raise MfsymError(
+            f"{what} needs {count} matrices of {size} x {size}, {count * size**2 / 2**27:.3g} GiB; "
+            "at most 1 GiB of matrices is made at once"
+        )
 
 
 def square_basis(n: int, sign: float) -> Floats:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups import Elements, Group, Quadrature
-from mfsym.groups.accuracy import check_orthogonal
-from mfsym.groups.base import check_numbers
-from mfsym.representations.arrays import copied, direct_sum, eyes, kronecker, square_basis
+from mfsym.representations.arrays import check_numbers, copied, direct_sum, eyes, kronecker, square_basis
+from mfsym.representations.orthogonality import check_orthogonal
 from mfsym.representations.subspaces import Subspace, null_space
+from mfsym.typing import Elements, Floats
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from mfsym.groups import Group, Quadrature
+
 Evaluate = Callable[[Elements], Floats]
 
 ANTISYMMETRY_TOLERANCE = 1e-8

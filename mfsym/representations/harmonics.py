@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups import Elements, Group, o, so
-from mfsym.representations.core import Floats, Representation
+from mfsym.representations.core import Representation
+from mfsym.typing import Elements, Floats
+
+if TYPE_CHECKING:
+    from mfsym.groups import Group
 
 MAX_DEGREE = 6
 """Largest l: the construction works in R^(3^l)."""
+
+ABOUT_X = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+ABOUT_Y = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+"""Infinitesimal rotations of R^3 about the first two axes."""
 
 
 def wigner(group: Group, degree: int, parity: int | None = None) -> Representation:
@@ -23,7 +31,7 @@ def wigner(group: Group, degree: int, parity: int | None = None) -> Representati
     (-1)^l as it does on the harmonics. Built in the l-fold tensor power of R^3 from the highest weight (x + i y)^l by
     the lowering operator (Hall, Lie Groups, Lie Algebras, and Representations, 2nd ed., section 4.6).
     """
-    if group not in (so(3), o(3)):
+    if not group.has_harmonics:
         raise MfsymError(
             f"irreps by degree are for SO(3) and O(3), got {group.name}; give matrices to .representation()"
         )
@@ -32,7 +40,7 @@ def wigner(group: Group, degree: int, parity: int | None = None) -> Representati
         raise MfsymError(f"degree must be between 0 and {MAX_DEGREE}, got {degree}")
     natural = (-1) ** degree
     parity = None if parity is None else as_whole(parity, "parity")
-    if parity not in (None, 1, -1) or (parity is not None and group == so(3)):
+    if parity not in (None, 1, -1) or (parity is not None and not group.generator_names):
         raise MfsymError(f"parity must be 1 or -1, for O(3) only, got {parity} for {group.name}")
     twist = 1 if parity is None else parity * natural
     basis = harmonic_basis(degree)
@@ -50,7 +58,7 @@ def harmonic_basis(degree: int) -> Floats:
     state = np.ones(1, dtype=np.complex128)
     for _ in range(degree):
         state = np.kron(state, np.array([1.0, 1.0j, 0.0]) / np.sqrt(2.0))
-    about_x, about_y = (_tensor_derivative(so(3).algebra[k], degree) for k in (0, 1))
+    about_x, about_y = (_tensor_derivative(turn, degree) for turn in (ABOUT_X, ABOUT_Y))
     lowering = 1j * about_x + about_y
     columns = {}
     for m in range(degree, 0, -1):

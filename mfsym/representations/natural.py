@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups import Elements, FiniteGroup, Group, o, so
-from mfsym.groups.continuous import Torus
-from mfsym.representations.core import Floats, Representation, check_room, from_matrices
+from mfsym.representations.core import Representation, check_room, from_matrices
+from mfsym.typing import Elements, Floats
+
+if TYPE_CHECKING:
+    from mfsym.groups import Group
 
 
 def trivial(group: Group, n: int = 1) -> Representation:
@@ -47,11 +50,12 @@ def sign(group: Group) -> Representation:
 
 def regular(group: Group) -> Representation:
     """The regular representation on R^order: g moves e_h to e_(g h). Finite groups only."""
-    if not isinstance(group, FiniteGroup):
+    order = group.order
+    if order is None:
         raise MfsymError(f"only finite groups have a regular representation of finite dimension, got {group.name}")
-    check_room(group, group.order, "the regular representation")
-    evaluate = partial(_evaluate_regular, group)
-    algebra = np.zeros((0, group.order, group.order))
+    check_room(group, order, "the regular representation")
+    evaluate = partial(_evaluate_regular, group, order)
+    algebra = np.zeros((0, order, order))
     return Representation(group, evaluate(group.generators), algebra, evaluate, "regular")
 
 
@@ -60,12 +64,10 @@ def charge(group: Group, *charges: int) -> Representation:
 
     Irreducible over the reals unless every charge is 0.
     """
-    planar = group in (so(2), o(2))
-    wanted = group.dimension if isinstance(group, Torus) else 1
-    if not (planar or isinstance(group, Torus)):
+    if not group.planes:
         raise MfsymError(f"charges belong to SO(2), O(2) and U(1)^k, got {group.name}")
-    if len(charges) != wanted:
-        raise MfsymError(f"{group.name} needs {wanted} charges, got {len(charges)}")
+    if len(charges) != group.planes:
+        raise MfsymError(f"{group.name} needs {group.planes} charges, got {len(charges)}")
     whole = [as_whole(m, "a charge") for m in charges]
     turn = np.array([[0.0, -1.0], [1.0, 0.0]])
     generators = np.broadcast_to(np.diag([1.0, -1.0]), (len(group.generator_names), 2, 2))
@@ -83,11 +85,11 @@ def _evaluate_sign(group: Group, elements: Elements) -> Floats:
     return np.asarray(np.linalg.det(group.defining(elements)).round()[..., None, None])
 
 
-def _evaluate_regular(group: FiniteGroup, elements: Elements) -> Floats:
-    everyone, flat = np.arange(group.order), np.asarray(elements).reshape(-1, 1)
-    matrices = np.zeros((len(flat), group.order, group.order))
+def _evaluate_regular(group: Group, order: int, elements: Elements) -> Floats:
+    everyone, flat = np.arange(order), np.asarray(elements).reshape(-1, 1)
+    matrices = np.zeros((len(flat), order, order))
     matrices[np.arange(len(flat))[:, None], group.multiply(flat, everyone), everyone] = 1.0
-    return matrices.reshape(*np.shape(elements), group.order, group.order)
+    return matrices.reshape(*np.shape(elements), order, order)
 
 
 def _evaluate_charge(charges: NDArray[np.int64], elements: Elements) -> Floats:

@@ -71,7 +71,10 @@ def _npz(path: Path) -> NDArray[Any]:
         named = [name for name in NAMES if name in archive.names] or list(archive.names)
         if len(archive.names) > 1 and named == list(archive.names):
             held = ", ".join(name[:40] for name in archive.names[:10])
-            raise ValueError(f"holds {len(named)} arrays ({held}); save one of shape (N, p), named particles or z")
+            raise ValueError(
+                f"holds {len(named)} arrays ({held}); "
+                "save one of shape (N, p), named particles or z; mf.cloud_from_layers makes one of two layers"
+            )
         if not named:
             raise ValueError("holds no arrays; save one of shape (N, p), named particles or z")
         return archive.read(named[0])

@@ -29,7 +29,7 @@ _QUOTED = re.compile(r' *"([^"]*+(?:""[^"]*+)*+)"')
 _CELL = re.compile(r"[^,\n]*")
 
 
-class Table(NamedTuple):
+class NumberTable(NamedTuple):
     """Numbers (n, k) of a CSV file, and the names of the k columns: empty without a header."""
 
     names: Names
@@ -51,7 +51,7 @@ class _Refusal(Exception):
         super().__init__(f"line {line}, column {column}: {words}")
 
 
-def read_table(path: Path, choose: Choose | None = None) -> Table:
+def read_table(path: Path, choose: Choose | None = None) -> NumberTable:
     """The numbers of a CSV file.
 
     choose : the positions of the columns to read, from the names of all; the others may hold any text, and a header is
@@ -127,7 +127,7 @@ def _quoted_row(text: str, start: int, line: int) -> tuple[Row, int]:
         at += 1
 
 
-def _parsed(text: str, choose: Choose | None) -> Table:
+def _parsed(text: str, choose: Choose | None) -> NumberTable:
     """Names and numbers of a text."""
     rows = _rows(text)
     first = next(rows, None)
@@ -145,7 +145,7 @@ def _parsed(text: str, choose: Choose | None) -> Table:
     values = np.array(body.numbers, dtype=np.float64).reshape(-1, len(columns))
     if not names:
         _refuse_counting(first, values)
-    return Table(tuple(names[k] for k in columns) if names else (), values)
+    return NumberTable(tuple(names[k] for k in columns) if names else (), values)
 
 
 def _names(first: Row, needed: bool) -> Names:

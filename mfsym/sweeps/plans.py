@@ -8,7 +8,7 @@ from typing import Any
 
 from mfsym.configurations.cells import Cell, expand
 from mfsym.configurations.layers import Resolved, resolve
-from mfsym.configurations.preflight import PARAMETERS, Estimate, human_bytes, human_seconds
+from mfsym.configurations.preflight import PARAMETERS, ResourceEstimate, human_bytes, human_seconds
 from mfsym.errors import MfsymError, StoreError
 from mfsym.stores.archives import Archive
 from mfsym.stores.folders import Folder, load_cell, read_config, read_failure
@@ -35,7 +35,7 @@ class Shard:
 
 
 @dataclass
-class State:
+class SweepState:
     """The cells of a folder by what their files say; damaged cells are also among the missing ones."""
 
     done: list[Cell] = field(default_factory=list)
@@ -94,9 +94,9 @@ def cells_of(resolved: Resolved, shard: Shard = Shard()) -> list[Cell]:
     return [cell for position, cell in enumerate(ordered) if shard.holds(position)]
 
 
-def inspect(folder: Folder, cells: list[Cell]) -> State:
+def inspect(folder: Folder, cells: list[Cell]) -> SweepState:
     """Read and verify every file of the given cells."""
-    state = State()
+    state = SweepState()
     for cell in cells:
         identity = cell.identity
         try:
@@ -118,7 +118,7 @@ def inspect(folder: Folder, cells: list[Cell]) -> State:
     return state
 
 
-def describe(needs: Estimate, state: State) -> Iterator[str]:
+def describe(needs: ResourceEstimate, state: SweepState) -> Iterator[str]:
     """Lines of ``--dry-run``."""
     counts = state.counts()
     yield f"cells    {counts['cells']}: {counts['done']} done, {counts['failed']} failed, {counts['missing']} to run"
@@ -132,7 +132,7 @@ def describe(needs: Estimate, state: State) -> Iterator[str]:
         yield f"time     about {human_seconds(forecast)} of one core (from the cells that are done)"
 
 
-def dry_run_record(needs: Estimate, state: State) -> dict[str, Any]:
+def dry_run_record(needs: ResourceEstimate, state: SweepState) -> dict[str, Any]:
     """``--dry-run`` as JSON."""
     forecast = state.forecast()
     return {

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import expand, extra_axes
 from mfsym.configurations.layers import Resolved, load
-from mfsym.configurations.preflight import Estimate, check
+from mfsym.configurations.preflight import ResourceEstimate, check
 from mfsym.errors import StoreError
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
 from mfsym.stores.folders import Folder, adopt_config, discard, folder_of, locked, refuse_change
 from mfsym.stores.publishing import require_writable
 from mfsym.sweeps.collection import collect
-from mfsym.sweeps.plans import Shard, State, cells_of, inspect, parameters_of
+from mfsym.sweeps.plans import Shard, SweepState, cells_of, inspect, parameters_of
 from mfsym.sweeps.runs import Ended, How, Summary, run
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ class Options:
     how: How = field(default_factory=How)
 
 
-def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Estimate, State]:
+def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[ResourceEstimate, SweepState]:
     """What a sweep would need and what is done already; writes nothing. Raises as ``execute`` would."""
     folder = folder_of(out)
     needs = _check(resolved, folder, options)
     if not options.overwrite:
         refuse_change(folder, resolved.tables(), _identities(resolved))
     cells = cells_of(resolved, options.shard)
-    return needs, State(missing=cells) if options.overwrite else inspect(folder, cells)
+    return needs, SweepState(missing=cells) if options.overwrite else inspect(folder, cells)
 
 
-def _check(resolved: Resolved, folder: Folder, options: Options) -> Estimate:
+def _check(resolved: Resolved, folder: Folder, options: Options) -> ResourceEstimate:
     """The estimate of the sweep, refused if it is too large: first for one worker, then for those that will start."""
     parameters = parameters_of(resolved.values["problem"], resolved.values["problem_digest"])
     judged = partial(check, resolved, folder.root, allow_large=options.allow_large, parameters=parameters)

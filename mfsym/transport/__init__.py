@@ -1,9 +1,9 @@
-"""Distances between clouds of particles: exact W2 with a certificate, and what is built on it."""
+"""Wasserstein distances between point clouds: exact W2 with a certificate, approximations, distances under groups."""
 
 from mfsym.transport.approximations import sinkhorn, sliced
-from mfsym.transport.distances import METHODS, rmd2, w2
+from mfsym.transport.distances import METHODS, rmd2, w2, w2_along
 from mfsym.transport.entropies import Entropy, knn_entropy
-from mfsym.transport.memory import memory_estimate
+from mfsym.transport.exact import memory_estimate
 from mfsym.transport.moments import rmd2_from, second_moment
 from mfsym.transport.results import Plan, W2Result
 from mfsym.transport.symmetry import (
@@ -14,7 +14,6 @@ from mfsym.transport.symmetry import (
     w2_to_si,
     w2_to_symmetrised,
 )
-from mfsym.transport.trajectories import w2_along
 
 __all__ = [
     "METHODS",

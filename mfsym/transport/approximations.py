@@ -1,4 +1,4 @@
-"""Approximations, used only when asked for by name: Sinkhorn divergence and sliced W2, both through POT."""
+"""Approximations of W2, used only on request: the Sinkhorn divergence and sliced W2, both by POT."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
-from mfsym.transport.atoms import Cloud, pair
+from mfsym.transport.atoms import PointCloud, pair
 from mfsym.transport.dense import dual_value, squared_distances
 from mfsym.transport.results import FloatArray, W2Result
 
@@ -27,8 +27,8 @@ def sinkhorn(
     """Debiased Sinkhorn divergence S(a, b) = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2 of the entropic problem.
 
     regularisation : in units of the mean squared distance between the clouds; the smaller, the closer to W2^2.
-    ``lower_bound`` is a true bound on W2^2 (c-transform of the entropic potentials); the divergence itself bounds
-    nothing, so ``relative_gap`` is NaN. O(N M) memory. Feydy et al. 2019 (arXiv:1810.08278).
+    ``lower_bound`` is a valid bound on W2^2 (c-transform of the entropic potentials); the divergence itself is
+    no bound, so ``relative_gap`` is NaN. O(N M) memory. Feydy et al. 2019 (arXiv:1810.08278).
     """
     started = time.perf_counter()
     first, second = pair(a, b, weights_a, weights_b)
@@ -48,8 +48,8 @@ def sinkhorn(
     )
 
 
-def _entropic(cost: FloatArray, a: Cloud, b: Cloud, epsilon: float) -> tuple[float, FloatArray, int]:
-    """Entropic transport cost (with its entropy term), the second potential, and the number of iterations."""
+def _entropic(cost: FloatArray, a: PointCloud, b: PointCloud, epsilon: float) -> tuple[float, FloatArray, int]:
+    """Entropic transport cost including the entropy term, the second potential, and the number of iterations."""
     import ot
 
     with warnings.catch_warnings():
@@ -60,8 +60,8 @@ def _entropic(cost: FloatArray, a: Cloud, b: Cloud, epsilon: float) -> tuple[flo
     if not np.isfinite(plan).all():
         raise TransportFailed("the Sinkhorn iteration must stay finite; raise regularisation")
     reference = a.mass()[:, None] * b.mass()[None, :]
-    held = plan > 0.0
-    entropy = float((plan[held] * np.log(plan[held] / reference[held])).sum())
+    positive = plan > 0.0
+    entropy = float((plan[positive] * np.log(plan[positive] / reference[positive])).sum())
     return float((plan * cost).sum()) + epsilon * entropy, epsilon * np.asarray(log["log_v"]), int(log["niter"])
 
 
@@ -76,8 +76,8 @@ def sliced(
 ) -> W2Result:
     """Sliced W2^2: the mean over random unit directions of the W2^2 of the projected clouds.
 
-    standard_error : that of the mean over directions. ``lower_bound`` is Gelbrich's bound on the true W2^2, by means
-    and covariances only. Directions come from the stream "haar" of ``seed``. O(projections N log N).
+    standard_error : that of the mean over directions. ``lower_bound`` is Gelbrich's bound on W2^2 from means
+    and covariances. Directions come from the stream "haar" of ``seed``. O(projections N log N).
     """
     started = time.perf_counter()
     first, second = pair(a, b, weights_a, weights_b)
@@ -97,7 +97,7 @@ def sliced(
     )
 
 
-def gelbrich_bound(a: Cloud, b: Cloud) -> float:
+def gelbrich_bound(a: PointCloud, b: PointCloud) -> float:
     """|mean difference|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) <= W2^2 (Gelbrich 1990), never negative."""
     means, covariances = [], []
     for cloud in (a, b):

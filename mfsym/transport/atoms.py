@@ -1,4 +1,4 @@
-"""Clouds as they enter: finite float64 atoms with positive weights that sum to 1, or a clear refusal."""
+"""Weighted point clouds: finite float64 atoms with non-negative weights that sum to 1, checked on entry."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mfsym.transport.ranges import check_range
 from mfsym.transport.results import FloatArray
 
 
-class Cloud(NamedTuple):
+class PointCloud(NamedTuple):
     """Atoms (N, p) float64 and their weights: None for uniform ones, otherwise (N,) summing to 1 up to rounding.
 
-    given : the same weights before they were scaled, where there are any: the ratios that count.
+    given : the weights before they were normalised, or None: they define the exact ratios.
     """
 
     z: FloatArray
@@ -24,7 +24,7 @@ class Cloud(NamedTuple):
     given: FloatArray | None = None
 
     def mass(self) -> FloatArray:
-        """Weights as an array (N,), also where they are uniform."""
+        """Weights as an array (N,), also if they are uniform."""
         n = self.z.shape[0]
         return np.full(n, 1.0 / n) if self.weights is None else self.weights
 
@@ -47,23 +47,25 @@ def as_atoms(z: ArrayLike, name: str = "cloud") -> FloatArray:
     return atoms
 
 
-def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> Cloud:
-    """Atoms with weights, checked; weights are scaled to sum to 1, and equal ones become None."""
+def as_cloud(z: ArrayLike, weights: ArrayLike | None = None, name: str = "cloud") -> PointCloud:
+    """A point cloud, checked: weights are normalised to sum to 1, and equal weights become None."""
     atoms = as_atoms(z, name)
     if weights is None:
-        return Cloud(atoms, None)
+        return PointCloud(atoms, None)
     mass = np.ascontiguousarray(as_floats(weights, f"weights of {name}"))
     if mass.shape != atoms.shape[:1]:
         raise MfsymError(f"weights of {name} must have shape {atoms.shape[:1]}, got {mass.shape}")
     if not np.isfinite(mass).all() or (mass < 0.0).any() or mass.sum() <= 0.0:
         raise MfsymError(f"weights of {name} must be finite, non-negative and not all zero")
     if (mass == mass[0]).all():
-        return Cloud(atoms, None)
-    return Cloud(atoms, mass / mass.sum(), mass)
+        return PointCloud(atoms, None)
+    return PointCloud(atoms, mass / mass.sum(), mass)
 
 
-def pair(a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None) -> tuple[Cloud, Cloud]:
-    """Both clouds of one distance, of the same dimension p."""
+def pair(
+    a: ArrayLike, b: ArrayLike, weights_a: ArrayLike | None, weights_b: ArrayLike | None
+) -> tuple[PointCloud, PointCloud]:
+    """The two clouds of a distance, checked to have the same dimension p."""
     first, second = as_cloud(a, weights_a, "the first cloud"), as_cloud(b, weights_b, "the second cloud")
     if first.z.shape[1] != second.z.shape[1]:
         raise MfsymError(

@@ -1,12 +1,12 @@
-"""The proof around a coupling that a solver found: bounds on W2^2 for the weights as given, or a refusal.
+"""Certificates: rigorous bounds on W2^2 around a solver's coupling, for the weights as given, or an error.
 
-Upper bound: the cost of the plan, and what it costs at most to give its masses the weights' exact ratios. Lower bound:
-potentials with u_i + v_j <= c_ij under the same weights; value minus lower bound is the mass of the plan times the
-slacks c_ij - u_i - v_j of its pairs, a sum without cancellation. Both take in what rounding can do to them.
+Upper bound: the cost of the plan, plus the largest cost of correcting its marginals to the exact weights. Lower bound:
+the dual value of potentials with u_i + v_j <= c_ij. Their difference is the sum of mass times slack c_ij - u_i - v_j
+over the pairs of the plan, a sum without cancellation. Both bounds account for rounding errors.
 
-Where they do not agree, masses are set to their exact ratios along the pairs of the plan (``repairs``), then the
-potentials are taken anew from the plan, as near to 0 as can be (``least_potentials``): rounding of those is relative to
-the costs of coupled pairs, however far other atoms lie.
+If they do not agree, the masses are first corrected to exact ratios along the pairs of the plan (``repairs``). Then
+potentials as near to 0 as possible are computed from the plan (``least_potentials``): their rounding errors are
+relative to the costs of coupled pairs, however far other atoms are.
 """
 
 from __future__ import annotations
@@ -18,51 +18,53 @@ from typing import NamedTuple
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.atoms import Cloud
+from mfsym.transport.atoms import PointCloud
 from mfsym.transport.rationals import NORMAL, TOO_SMALL
 from mfsym.transport.repairs import exact_masses
 from mfsym.transport.results import FloatArray, Plan, W2Result, relative_gap
 
 CERTIFIED = 1e-9
-"""Largest relative gap that an exact method may return."""
+"""Largest relative duality gap of a certified value."""
 
-RULE = 1e-12
-"""Rounding of the bounds, relative to W2^2, that they need not take in."""
+NEGLIGIBLE = 1e-12
+"""Rounding errors up to this, relative to W2^2, are left out of the bounds."""
 
 COINCIDE = 1e-24
-"""Squared distance of two atoms, relative to their squared sizes, that is 0 up to rounding."""
+"""Squared distance of two atoms, relative to their squared norms, that counts as 0."""
 
-ROUNDING = 2.0**-53
-"""Relative error of one rounding."""
+UNIT_ROUNDOFF = 2.0**-53
+"""Unit roundoff of float64."""
 
 UNDERFLOW = 2.0**-1074
-"""Twice the absolute error of one that underflows."""
+"""Smallest positive float64: twice the absolute error of an underflow."""
 
 PAIRS = 4 * 10**6
-"""Pairs of atoms up to which potentials are taken anew from the plan."""
+"""Largest number of pairs of atoms for which potentials are recomputed from the plan."""
 
 WORK = 3 * 10**8
-"""Entries of the cost matrix that this may read."""
+"""Number of entries of the cost matrix that this may read."""
 
 
-class Coupling(NamedTuple):
-    """What a solver found, in the clouds' own units."""
+class Candidate(NamedTuple):
+    """A solver's primal and dual solution, in the units of the clouds."""
 
     method: str
     plan: Plan
-    cost: FloatArray  # (E,) of the plan's pairs
+    cost: FloatArray  # (E,) c_ij of the plan's pairs
     slack: FloatArray  # (E,) c_ij - u_i - v_j of the same
     potentials: tuple[FloatArray, FloatArray]
-    rounding: float  # what rounding may take from the lower bound, see ``rounding_of``
-    exact: bool  # whether the masses have the ratios of the weights, up to rounding of each
+    rounding: float  # possible rounding error of the lower bound, see ``rounding_error``
+    exact: bool  # whether each mass has the exact ratio up to its own rounding
     seconds: float = 0.0
     iterations: int = 0
 
 
-def certified(found: Coupling, a: Cloud, b: Cloud, costs: Callable[[], FloatArray] | None = None) -> W2Result:
-    """The result with its bounds; TransportFailed where they do not agree to CERTIFIED of the value.
+def certified(
+    found: Candidate, a: PointCloud, b: PointCloud, costs: Callable[[], FloatArray] | None = None
+) -> W2Result:
+    """The result with its bounds; TransportFailed if they do not agree to CERTIFIED of the value.
 
-    costs : makes the cost matrix (N, M), if it can be had. Small problems are asked for it whose bounds do not agree.
+    costs : computes the cost matrix (N, M), or None. Called for small problems whose bounds do not agree.
     """
     bounds = bounds_of(found, a, b)
     if not agree(bounds) and not found.exact:
@@ -93,29 +95,29 @@ def certified(found: Coupling, a: Cloud, b: Cloud, costs: Callable[[], FloatArra
 
 
 def agree(bounds: tuple[float, float]) -> bool:
-    """Whether an upper and a lower bound on W2^2 are as close as is promised."""
+    """Whether an upper and a lower bound on W2^2 differ by at most CERTIFIED of the value."""
     upper, lower = bounds
     return upper - lower <= CERTIFIED * upper
 
 
-def bounds_of(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
-    """Upper and lower bound on W2^2; rounding counts where it is more than RULE of the value."""
+def bounds_of(found: Candidate, a: PointCloud, b: PointCloud) -> tuple[float, float]:
+    """Upper and lower bound on W2^2; rounding errors count if they exceed NEGLIGIBLE of the value."""
     mass = found.plan.mass
     value = float(mass @ found.cost)
     gap, noise, excess = float(mass @ np.maximum(found.slack, 0.0)), found.rounding, 0.0
     if not found.exact:
         excess, loss = marginal_errors(found, a, b)
         noise += loss
-    upper = value + excess if excess > RULE * value else value
-    lower = value - gap - (noise if noise > RULE * value else 0.0)
+    upper = value + excess if excess > NEGLIGIBLE * value else value
+    lower = value - gap - (noise if noise > NEGLIGIBLE * value else 0.0)
     return upper, min(max(lower, 0.0), upper)
 
 
-def rounding_of(u: FloatArray, v: FloatArray, a: Cloud, b: Cloud) -> float:
-    """What rounding may take from a lower bound whose u_i = min_j c_ij - v_j was computed in float64.
+def rounding_error(u: FloatArray, v: FloatArray, a: PointCloud, b: PointCloud) -> float:
+    """Largest rounding error of a lower bound whose u_i = min_j c_ij - v_j was computed in float64.
 
     A column j that could make u_i smaller has c_ij = u_i + v_j up to rounding, so c_ij <= u_i + max v; costs have a
-    relative error of p + 2 units, and differences one each. Squares that underflow are off by half of the least number.
+    relative error of p + 2 unit roundoffs, and differences of one each; underflow adds an absolute error.
     """
     if b.weights is not None:
         v = v[b.weights > 0.0]
@@ -123,37 +125,39 @@ def rounding_of(u: FloatArray, v: FloatArray, a: Cloud, b: Cloud) -> float:
     near, size = np.maximum(u + largest, 0.0), np.abs(u)
     total = (a.z.shape[1] + 4.0) * near + 3.0 * size
     underflow = a.z.shape[1] * UNDERFLOW
-    return 2.0 * ROUNDING * float(total.mean() if mass is None else mass @ total) + underflow
+    return 2.0 * UNIT_ROUNDOFF * float(total.mean() if mass is None else mass @ total) + underflow
 
 
-def marginal_errors(found: Coupling, a: Cloud, b: Cloud) -> tuple[float, float]:
-    """What the difference between a plan's marginals and the weights may add to the cost, and take from the bound.
+def marginal_errors(found: Candidate, a: PointCloud, b: PointCloud) -> tuple[float, float]:
+    """How much wrong marginals of a plan can add to the upper bound and take from the lower bound.
 
-    With residuals r, s of the rows and columns, mass that is too much or too little goes by way of one point m:
-    3 (sum |r| |x - m|^2 + sum |s| |y - m|^2 + sum pi c (|r| / rows + |s| / columns)), because the squared length of
-    three steps is at most 3 times the sum of their squares. The dual value changes by sum r u + sum s v.
+    With residuals r, s of the rows and columns, route the surplus and the missing mass through one point m. This costs
+    3 (sum |r| |x - m|^2 + sum |s| |y - m|^2 + sum pi c (|r| / rows + |s| / columns)), because (a + b + c)^2
+    <= 3 (a^2 + b^2 + c^2). The dual value changes by sum r u + sum s v.
     """
     plan, (u, v) = found.plan, found.potentials
     middle = a.z.mean(axis=0)
     excess, loss, rates = 0.0, 0.0, np.zeros(plan.mass.size)
     for cloud, atoms, potential in ((a, plan.rows, u), (b, plan.columns, v)):
         count = cloud.z.shape[0]
-        held, mass = np.bincount(atoms, plan.mass, count), exact_mass(cloud)
-        residual = np.abs(held - mass) + (4 + np.bincount(atoms, minlength=count)) * ROUNDING * np.maximum(held, mass)
+        carried, mass = np.bincount(atoms, plan.mass, count), exact_mass(cloud)
+        residual = np.abs(carried - mass) + (4 + np.bincount(atoms, minlength=count)) * UNIT_ROUNDOFF * np.maximum(
+            carried, mass
+        )
         excess += float(residual @ np.square(cloud.z - middle).sum(axis=1))
         loss += float(residual @ np.abs(potential))
-        rates += residual[atoms] / held[atoms]
+        rates += residual[atoms] / carried[atoms]
     return 3.0 * (excess + float((plan.mass * rates) @ found.cost)), loss
 
 
-def _with_masses(found: Coupling, masses: FloatArray) -> Coupling:
-    held = masses > 0.0
-    plan = Plan(found.plan.rows[held], found.plan.columns[held], masses[held])
-    return found._replace(plan=plan, cost=found.cost[held], slack=found.slack[held], exact=True)
+def _with_masses(found: Candidate, masses: FloatArray) -> Candidate:
+    carried = masses > 0.0
+    plan = Plan(found.plan.rows[carried], found.plan.columns[carried], masses[carried])
+    return found._replace(plan=plan, cost=found.cost[carried], slack=found.slack[carried], exact=True)
 
 
-def exact_mass(cloud: Cloud) -> FloatArray:
-    """Weights that sum to 1, each with a relative error of no more than 2 ROUNDING."""
+def exact_mass(cloud: PointCloud) -> FloatArray:
+    """Weights that sum to 1, each with a relative error of at most 2 UNIT_ROUNDOFF."""
     if cloud.weights is None:
         return cloud.mass()
     given = cloud.weights if cloud.given is None else cloud.given
@@ -161,7 +165,7 @@ def exact_mass(cloud: Cloud) -> FloatArray:
     return mass
 
 
-def _with_least_potentials(found: Coupling, cost: FloatArray, a: Cloud, b: Cloud) -> Coupling | None:
+def _with_least_potentials(found: Candidate, cost: FloatArray, a: PointCloud, b: PointCloud) -> Candidate | None:
     plan = found.plan
     potentials = least_potentials(cost, plan)
     if potentials is None:
@@ -169,14 +173,14 @@ def _with_least_potentials(found: Coupling, cost: FloatArray, a: Cloud, b: Cloud
     u, v = potentials
     pairs = cost[plan.rows, plan.columns]
     slack = pairs - v[plan.columns] - u[plan.rows]
-    return found._replace(cost=pairs, slack=slack, potentials=(u, v), rounding=rounding_of(u, v, a, b))
+    return found._replace(cost=pairs, slack=slack, potentials=(u, v), rounding=rounding_error(u, v, a, b))
 
 
 def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArray] | None:
-    """Potentials v <= 0 as large as can be that make every pair of the plan tight; None where it is not optimal.
+    """The largest potentials v <= 0 that make every pair of the plan tight; None if the plan is not optimal.
 
-    Bellman and Ford's algorithm: v_j is the length of a shortest way to j, over rows i that hold a column k, of steps
-    c_ij - c_ik, at most M of them. No |v_j| is more than the costs of the coupled pairs on its way.  cost : (N, M).
+    The Bellman-Ford algorithm: v_j is the length of a shortest path to j of at most M steps c_ij - c_ik, where row i is
+    coupled with column k. No |v_j| exceeds the costs of the coupled pairs on its path.  cost : (N, M).
     """
     n, m = cost.shape
     rows, columns, pairs = plan.rows, plan.columns, cost[plan.rows, plan.columns]
@@ -190,7 +194,7 @@ def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArr
         steps = cost[changed] - u[changed, None]
         nearest = np.argmin(steps, axis=0)
         length = steps[nearest, np.arange(m)]
-        shorter = length < v - 4.0 * ROUNDING * (np.abs(length) + np.abs(u[changed][nearest]))
+        shorter = length < v - 4.0 * UNIT_ROUNDOFF * (np.abs(length) + np.abs(u[changed][nearest]))
         v[shorter] = length[shorter]
         raised = u.copy()
         np.maximum.at(raised, rows, pairs - v[columns])
@@ -198,8 +202,8 @@ def least_potentials(cost: FloatArray, plan: Plan) -> tuple[FloatArray, FloatArr
     return (cost - v).min(axis=1), v
 
 
-def coincide(plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> bool:
-    """Whether the atoms of every coupled pair coincide up to their own rounding, so that W2^2 is 0 up to that.
+def coincide(plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> bool:
+    """Whether the atoms of every coupled pair coincide up to rounding, so that W2^2 is 0 up to rounding.
 
     cost : (E,) squared distances of the pairs.
     """
@@ -209,7 +213,7 @@ def coincide(plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> bool:
     return bool((near | (x == y).all(axis=1)).all())
 
 
-def refuse_underflow(value: float, plan: Plan, a: Cloud, b: Cloud, cost: FloatArray) -> None:
-    """TransportFailed where a value is so small that digits are lost, unless it is 0; cost as in ``coincide``."""
+def refuse_underflow(value: float, plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> None:
+    """TransportFailed if a value has lost digits to underflow, unless it is 0; cost as in ``coincide``."""
     if value < NORMAL and not coincide(plan, a, b, cost):
         raise TransportFailed(TOO_SMALL.format(value))

@@ -1,10 +1,9 @@
-"""Clouds moved into one chamber of a finite group, where fewer of its elements count.
+"""Folding clouds into one chamber of a finite reflection group: fewer group elements are then needed.
 
-The reflections of a finite group G of orthogonal matrices cut space into chambers. For x and y in the same closed
-chamber no element of the subgroup W that they generate brings y nearer to x (Humphreys 1990, Reflection Groups and
-Coxeter Groups, section 1.12), so that min_g |x - M_g y| is attained among the elements that map the chamber to itself:
-|G| / |W| of them. Where reflections generate all of G, as permutations of coordinates and changes of sign do, this
-leaves a plain transport problem.
+The mirrors of the reflections in a finite orthogonal group G divide space into chambers. Let W be the subgroup that the
+reflections generate. For x and y in the same closed chamber no element of W brings y nearer to x (Humphreys 1990,
+Reflection Groups and Coxeter Groups, section 1.12), so min_g |x - M_g y| is attained on the stabiliser of the chamber,
+which has |G| / |W| elements. If W = G, as for signed permutations, a plain transport problem is left.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from mfsym.streams import bits, stream_key
 from mfsym.transport.results import FloatArray
 
 CLOSED = 1e-13
-"""Error of a group's table up to which moving atoms leaves no trace in a distance. Others are taken as they are."""
+"""Largest relative error of closure for which atoms are folded; otherwise all matrices are used."""
 
-ASKED = 64
-"""Elements at most that are multiplied with all others: where these are no group, half of them or more would tell."""
+SAMPLED = 64
+"""Number of elements whose products are checked: if the set is no group, at least half of them show it."""
 
-ROUNDS = 3
-"""Times that mirrors are looked at which round the atoms they reflect: such an atom on one may never come to rest."""
+PASSES = 3
+"""Passes over mirrors whose reflections round: an atom on such a mirror might be reflected for ever."""
 
 SAME = 1e-9
-"""Difference of entries below which two matrices are one element."""
+"""Difference of entries below which two matrices count as equal."""
 
 
 def in_general_position(p: int) -> tuple[FloatArray, FloatArray]:
-    """Vectors c_b = sin b and d_a = cos (2 p + 1) a, a, b = 1 .. p, that know matrices M with algebraic entries.
+    """Vectors c_b = sin b and d_a = cos (2 p + 1) a, a, b = 1 .. p: they separate matrices M with algebraic entries.
 
     <c, v> = 0 only for v = 0, and <d, M c> = 0 only for M = 0: sines of different algebraic numbers > 0 are linearly
     independent over the algebraic numbers (Lindemann & Weierstrass), and the numbers (2 p + 1) a +- b all differ.
@@ -40,17 +39,17 @@ def in_general_position(p: int) -> tuple[FloatArray, FloatArray]:
 def is_closed(group: FloatArray) -> bool:
     """Whether orthogonal matrices (K, p, p) form a group up to rounding: <d, M_g M_h c> takes the values <d, M_h c>.
 
-    The g for which it does form a group, so that most fail if one does. Where K > ASKED, so many at random are asked.
+    The g that pass form a group, so at least half of them fail if one does. If K > SAMPLED, only a sample is checked.
     """
     c, d = in_general_position(group.shape[1])
     images = group @ c
     elements, size = np.sort(images @ d), float(np.linalg.norm(c) * np.linalg.norm(d))
-    asked = group if len(group) <= ASKED else group[bits(stream_key(0, "haar"), 0, ASKED, 1)[:, 0] % len(group)]
-    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ asked)
+    sampled = group if len(group) <= SAMPLED else group[bits(stream_key(0, "haar"), 0, SAMPLED, 1)[:, 0] % len(group)]
+    return all(np.abs(np.sort(images @ form) - elements).max() <= CLOSED * size for form in d @ sampled)
 
 
 def stabiliser(group: FloatArray) -> FloatArray:
-    """The distinct elements (K', p, p) of a group that map the chamber of c to itself, c as in ``folded``."""
+    """The distinct elements (K', p, p) that map the chamber of c to itself, c as in ``folded``."""
     c = in_general_position(group.shape[1])[0]
     entries = np.round(group.reshape(len(group), -1) / SAME)
     distinct = group[np.sort(np.unique(entries, axis=0, return_index=True)[1])]
@@ -68,7 +67,7 @@ def _is_reflection(group: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.bool
 
 
 def folded(z: FloatArray, group: FloatArray) -> FloatArray:
-    """Each atom of a cloud (N, p) moved to its image nearest to c, a fixed vector in general position."""
+    """Each atom of a cloud (N, p) replaced by its image nearest to c, a fixed vector in general position."""
     c = in_general_position(group.shape[1])[0]
     best, nearest = np.full(z.shape[0], -np.inf), np.zeros(z.shape[0], dtype=np.int64)
     for element, matrix in enumerate(group):
@@ -79,22 +78,22 @@ def folded(z: FloatArray, group: FloatArray) -> FloatArray:
     for element in np.unique(nearest):
         chosen = nearest == element
         moved[chosen] = z[chosen] @ group[element].T
-    _settle(moved, group)
+    _reflect_stragglers(moved, group)
     return moved
 
 
-def _settle(z: FloatArray, group: FloatArray) -> None:
-    """Reflect atoms (N, p), in place, at mirrors that they stand behind by less than the rounding of <c, z>.
+def _reflect_stragglers(z: FloatArray, group: FloatArray) -> None:
+    """Reflect, in place, the atoms (N, p) that rounding of <c, z> left on the wrong side of a mirror.
 
-    Of an atom with coordinates of very different size that sum tells nothing about the small ones. The sign of what one
-    mirror sees is right for permutations and changes of sign: its two products round alike.
+    If the coordinates of an atom differ by many orders of magnitude, <c, z> says nothing about the small ones. The sign
+    of <normal, z> for one mirror is exact for signed permutations, because its two products round alike.
     """
     c = in_general_position(group.shape[1])[0]
     mirrors = group[_is_reflection(group)]
     exact = bool(np.isin(group, (-1.0, 0.0, 1.0)).all())
-    rounds, moving = 0, True
-    while moving and (exact or rounds < ROUNDS):
-        rounds, moving = rounds + 1, False
+    passes, moving = 0, True
+    while moving and (exact or passes < PASSES):
+        passes, moving = passes + 1, False
         for mirror in mirrors:
             normal = c - mirror @ c
             axes = np.flatnonzero(normal)

@@ -1,4 +1,4 @@
-"""Exact transport through the whole cost matrix: an assignment of our own and POT's network simplex, both certified."""
+"""Exact solvers on the dense cost matrix: our linear assignment and POT's network simplex."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.atoms import Cloud
-from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.atoms import PointCloud
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
 from mfsym.transport.kernels.lanes import WIDTH
 from mfsym.transport.results import FloatArray, Plan
 
 Potentials = tuple[FloatArray, FloatArray]
 
 PIVOTS = 10**9
-"""Network simplex pivots allowed; POT's default of 1e5 stops 1.6-7 % above the optimum at N = 3000-5000."""
+"""Largest number of network simplex pivots; POT's default of 1e5 stops 1.6-7 % above the optimum at N = 3000-5000."""
 
 
 def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -25,12 +25,12 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def padded_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """As ``squared_distances``, with M filled up to a multiple of eight by columns that cost inf."""
+    """As ``squared_distances``, with M padded to a multiple of eight by columns of cost inf."""
     m, p = b.shape
-    turned = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
-    turned[:, :m] = b.T
-    costs = np.empty((a.shape[0], turned.shape[1]))
-    pair_costs(np.ascontiguousarray(a), turned, costs)
+    transposed = np.full((p, -(-m // WIDTH) * WIDTH), np.inf)
+    transposed[:, :m] = b.T
+    costs = np.empty((a.shape[0], transposed.shape[1]))
+    pair_costs(np.ascontiguousarray(a), transposed, costs)
     return costs
 
 
@@ -42,7 +42,7 @@ def least_distances(a: FloatArray, b: FloatArray, matrices: FloatArray | None) -
 
 
 def padded_least_distances(a: FloatArray, b: FloatArray, matrices: FloatArray) -> FloatArray:
-    """As ``least_distances``, with M filled up to a multiple of eight by columns that cost inf."""
+    """As ``least_distances``, with M padded to a multiple of eight by columns of cost inf."""
     least = padded_distances(a, b @ matrices[0].T)
     for matrix in matrices[1:]:
         np.minimum(least, padded_distances(a, b @ matrix.T), out=least)
@@ -50,25 +50,25 @@ def padded_least_distances(a: FloatArray, b: FloatArray, matrices: FloatArray) -
 
 
 def solve_assignment(cost: FloatArray) -> tuple[Plan, Potentials, int]:
-    """The best matching, by shortest augmenting paths, and the potentials (u, v) they leave.
+    """The optimal assignment by the Jonker-Volgenant algorithm, its potentials (u, v), and N.
 
-    cost : (N, width), N filled up to a multiple of eight by columns that cost inf; see ``padded_distances``.
+    cost : (N, width), N padded to a multiple of eight by columns of cost inf; see ``padded_distances``.
     """
     n, width = cost.shape
     if not np.isfinite(cost[:, :n].max()):
-        raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
+        raise TransportFailed("squared distances must be finite; scale the clouds down")
     u, v, columns = np.empty(n), np.empty(width), np.full(n, -1)
-    assign(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
+    jonker_volgenant(cost, v, u, columns, np.full(n, -1), np.empty((5, width)))
     return Plan(np.arange(n), columns, np.full(n, 1.0 / n)), (u, v[:n].copy()), n
 
 
-def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, Potentials, int]:
-    """The best coupling of weighted clouds for a cost matrix (N, M), by POT, with potentials that prove it."""
+def solve_network_simplex(cost: FloatArray, a: PointCloud, b: PointCloud) -> tuple[Plan, Potentials, int]:
+    """The optimal coupling for a cost matrix (N, M) by POT, with dual potentials (u, v) and the number of pivots."""
     import ot
 
     scale = float(cost.max()) or 1.0
     if not np.isfinite(scale):
-        raise TransportFailed("the cost matrix must be finite; scale the clouds down, their squares overflow")
+        raise TransportFailed("squared distances must be finite; scale the clouds down")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         coupling, log = ot.emd(a.mass(), b.mass(), cost / scale, numItermax=PIVOTS, log=True)
@@ -79,6 +79,6 @@ def solve_network_simplex(cost: FloatArray, a: Cloud, b: Cloud) -> tuple[Plan, P
     return Plan(rows, columns, coupling[rows, columns]), ((cost - v).min(axis=1), v), int(log.get("n_iter", 0))
 
 
-def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: Cloud, b: Cloud) -> float:
+def dual_value(u: NDArray[np.float64], v: NDArray[np.float64], a: PointCloud, b: PointCloud) -> float:
     """Sum of the potentials under the masses: a lower bound on the transport cost where u_i + v_j <= c_ij."""
     return float(a.mass() @ u + b.mass() @ v)

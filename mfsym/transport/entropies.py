@@ -24,7 +24,7 @@ def knn_entropy(z: ArrayLike, neighbours: int = 3) -> Entropy:
     """Kozachenko–Leonenko estimate of the differential entropy of the law that drew z (N, p).
 
     H = digamma(N) - digamma(k) + log(volume of the unit ball of R^p) + (p / N) sum_i log(distance to k-th neighbour).
-    Particles on a subspace have no density in R^p: pass their coordinates in it. -inf where k + 1 particles coincide.
+    Particles on a subspace have no density in R^p: pass coordinates in it. It is -inf if k + 1 particles coincide.
     Kozachenko & Leonenko 1987; Kraskov, Stögbauer & Grassberger 2004 (arXiv:cond-mat/0305641).
     """
     atoms = as_atoms(z)

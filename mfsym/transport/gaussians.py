@@ -1,4 +1,4 @@
-"""Duals of the transport between the Gaussians that have two clouds' means and covariances."""
+"""Dual potentials between the Gaussians with the means and covariances of two clouds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from mfsym.transport.results import FloatArray, IntArray
 
 FLAT = 1e-9
-"""Relative variance along an axis below which a cloud counts as flat there."""
+"""Relative variance below which a direction counts as degenerate."""
 
 
 def gaussian_duals(x: FloatArray, y: FloatArray, supply: IntArray, demand: IntArray) -> FloatArray:
-    """Duals v (M,) of the atoms y, optimal were both clouds Gaussian.
+    """Duals v (M,) at the atoms y, optimal if both clouds were Gaussian.
 
     v(y) = |y|^2 - 2 m_x . y - (y - m_y) A (y - m_y), where y -> m_x + A (y - m_y) is the optimal map from the second
     Gaussian to the first, A = Y^-1/2 (Y^1/2 X Y^1/2)^1/2 Y^-1/2 (Gelbrich 1990, doi:10.1002/mana.19901470121).
@@ -25,7 +25,7 @@ def gaussian_duals(x: FloatArray, y: FloatArray, supply: IntArray, demand: IntAr
 
 
 def _moments(atoms: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and covariance of atoms with masses."""
+    """Mean and covariance of weighted atoms."""
     mass = units / units.sum()
     mean = mass @ atoms
     centred = atoms - mean
@@ -33,7 +33,7 @@ def _moments(atoms: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray
 
 
 def _root(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Root of a semidefinite matrix, and the root's pseudo-inverse."""
+    """Square root of a semidefinite matrix, and its pseudo-inverse."""
     values, axes = np.linalg.eigh(matrix)
     roots = np.sqrt(np.maximum(values, 0.0))
     kept = values > FLAT * values[-1]

@@ -1,19 +1,19 @@
-"""Images of atoms under a group of matrices: their distances, and what their rounding to float64 does to W2."""
+"""Images of atoms under a matrix group: distances between orbits, and the effect of rounding images on W2."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mfsym.errors import TransportFailed
-from mfsym.transport.certificates import COINCIDE, ROUNDING
+from mfsym.transport.certificates import COINCIDE, UNIT_ROUNDOFF
 from mfsym.transport.rationals import NORMAL
 from mfsym.transport.results import FloatArray, W2Result
 
 IMAGES = 1e-6
-"""What the rounding of images M_g z may change of W2^2, relative to it."""
+"""Largest relative change of W2^2 by the rounding of images M_g z."""
 
 FAR = 1e6
-"""Root mean square of the sizes of atoms, relative to the smallest, from which rounding of the far ones may matter."""
+"""Ratio of the root mean square of the norms of atoms to the smallest norm, above which rounding may matter."""
 
 
 def pair_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> FloatArray:
@@ -27,13 +27,13 @@ def pair_costs(x: FloatArray, y: FloatArray, matrices: FloatArray | None) -> Flo
 
 
 def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: FloatArray) -> W2Result:
-    """The result itself, unless rounding of the images M_g z of far atoms to float64 spoils it: TransportFailed.
+    """Return the result, or raise TransportFailed if float64 rounding of the images M_g z may invalidate it.
 
     a : (N, p) and b : (M, p), the atoms of its plan or other points of their orbits.  matrices : (K, p, p).
 
-    If atoms move by d(z), W2 moves by the root mean square of d over pairs at most, here (p + 2) 2^-51 times that of
-    their sizes. This may be more than IMAGES of W2^2 only where all coupled atoms coincide up to rounding, or where
-    that root mean square is less than FAR times the smallest size. Permutations and changes of sign do not round.
+    If atoms move by d(z), W2 changes by at most the root mean square of d over coupled pairs, here (p + 2) 2^-51 times
+    that of their norms. A result passes if this changes W2^2 by at most IMAGES, if all coupled atoms coincide up to
+    rounding, or if that root mean square is at most FAR times the smallest norm. Signed permutations do not round.
     """
     plan, p = result.plan, a.shape[1]
     assert plan is not None
@@ -42,7 +42,7 @@ def check_images(result: W2Result, a: FloatArray, b: FloatArray, matrices: Float
     x, y = a[plan.rows], b[plan.columns]
     size = np.square(x).sum(axis=1) + np.square(y).sum(axis=1)
     square = float(plan.mass @ size)
-    moved = (p + 2.0) * 4.0 * ROUNDING * square**0.5
+    moved = (p + 2.0) * 4.0 * UNIT_ROUNDOFF * square**0.5
     least = size[size > 0.0].min(initial=np.inf)
     if 2.0 * moved * result.value + moved**2 <= IMAGES * result.w2_squared or square <= FAR**2 * least:
         return result

@@ -1,8 +1,8 @@
-"""Clouds on a lattice so coarse that costs tie everywhere: duals on a lattice too make the ties exact.
+"""Clouds on a coarse lattice, where many costs tie: duals rounded to the lattice of the costs make ties exact.
 
-Between atoms with coordinates in q Z all c_ij - |x_i|^2 - |y_j|^2 are multiples of 2 q^2. Duals with |y_j|^2 - v_j on
-that lattice keep every slack on it, through bids with epsilon = 0 and through forests: there are few lengths of paths,
-and masses move at each of them until none can (``kernels/blocking_flows.py``).
+For atoms with coordinates in q Z all c_ij - |x_i|^2 - |y_j|^2 are multiples of 2 q^2. If all |y_j|^2 - v_j are too, so
+are all slacks, and bids with epsilon = 0 and augmenting paths preserve this. Paths then have few distinct lengths, and
+blocking flows augment all paths of one length together (``kernels/blocking_flows.py``).
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.transport.gaussians import FLAT
-from mfsym.transport.kernels.packs import Columns, Problem
+from mfsym.transport.kernels.packs import ColumnTree, SolverState
 from mfsym.transport.results import FloatArray
 
 COARSE = 0.01
-"""Unit of the costs, in squared distances between neighbours, from which ties shape the problem."""
+"""Smallest unit of the costs, relative to the squared distance of neighbours, for which ties dominate."""
 
-TIED = 64
-"""Room on a row's list: all columns that tie should find it."""
+TIED_LIST_LENGTH = 64
+"""Length of a candidate list: it should hold all tied columns."""
 
 
-def lattice_unit(x: FloatArray, columns: Columns) -> float:
-    """Unit 2 q^2 of the costs for coordinates in q Z, q a power of two as large as can be; 0 where q is too small."""
+def lattice_unit(x: FloatArray, columns: ColumnTree) -> float:
+    """Unit 2 q^2 of the costs for coordinates in q Z, with q the largest power of two; 0 if q is too small."""
     least = COARSE * spacing(x) ** 2
     unit = 2.0
     while unit >= least and unit > 0.0:
@@ -33,7 +33,7 @@ def lattice_unit(x: FloatArray, columns: Columns) -> float:
 
 
 def spacing(x: FloatArray) -> float:
-    """Typical distance between neighbours of a cloud (N, p): the side of one atom's share of a Gaussian's volume."""
+    """Typical distance of neighbours in a cloud (N, p): (volume of a Gaussian of the same covariance / N)^(1/p)."""
     variances = np.linalg.eigvalsh(np.atleast_2d(np.cov(x.T, bias=True)))
     variances = variances[variances > FLAT * variances[-1]]
     if variances.size == 0:
@@ -42,7 +42,7 @@ def spacing(x: FloatArray) -> float:
     return float(side * x.shape[0] ** (-1.0 / variances.size))
 
 
-def round_duals(problem: Problem, y: FloatArray, unit: float) -> None:
-    """Move the duals to where |y_j|^2 - v_j are the nearest multiples of the unit. y : (M, p)."""
-    squares, v = np.square(y).sum(axis=1), problem.columns.v
+def round_duals(state: SolverState, y: FloatArray, unit: float) -> None:
+    """Round the duals so that every |y_j|^2 - v_j is a multiple of the unit. y : (M, p)."""
+    squares, v = np.square(y).sum(axis=1), state.columns.v
     v[:] = squares - unit * np.rint((squares - v) / unit)

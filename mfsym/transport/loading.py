@@ -1,4 +1,4 @@
-"""Compiled code and libraries of the solvers, loaded once before a clock starts: seconds then count the solve."""
+"""Load compiled code and libraries once before the clock starts, so that ``seconds`` measures the solve only."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import functools
 import numpy as np
 
 from mfsym.accelerate import JIT_DISABLED
-from mfsym.transport.kernels.augmenting_paths import finish
-from mfsym.transport.kernels.dense import assign, pair_costs
+from mfsym.transport.initialisers import TransportProblem, initialise_duals, prepare
+from mfsym.transport.kernels.augmenting_paths import augment_all
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
 from mfsym.transport.kernels.lanes import WIDTH
-from mfsym.transport.packs import forest_of
-from mfsym.transport.solver import LISTED, SHARE, descend, solve
-from mfsym.transport.starts import Transport, laid_out, set_start
+from mfsym.transport.packs import empty_paths
+from mfsym.transport.solver import LIST_LENGTH, SHARE, epsilon_scaling, solve
 
 
 @functools.cache
 def load_dense() -> None:
-    """Load what an assignment over a whole matrix calls."""
+    """Load the kernels of dense assignment."""
     if JIT_DISABLED:
         return
     costs, row, columns = np.empty((1, WIDTH)), np.full(1, -1), np.full((1, WIDTH), np.inf)
     columns[0, 0] = 1.0
     pair_costs(np.zeros((1, 1)), columns, costs)
-    assign(costs, np.empty(WIDTH), np.empty(1), row.copy(), row, np.empty((5, WIDTH)))
+    jonker_volgenant(costs, np.empty(WIDTH), np.empty(1), row.copy(), row, np.empty((5, WIDTH)))
 
 
 @functools.cache
 def load_simplex() -> None:
-    """Load POT and what makes cost matrices."""
+    """Load POT and the kernels for cost matrices."""
     import ot  # noqa: F401
 
     load_dense()
@@ -36,14 +36,14 @@ def load_simplex() -> None:
 
 @functools.cache
 def load_auction() -> None:
-    """Load every kernel that the own solver calls."""
+    """Load every kernel of our solver."""
     if JIT_DISABLED:
         return
     load_dense()
     line, ones = np.arange(4.0)[:, None], np.ones(4, dtype=np.int64)
-    task = Transport(line, 2.5 * line, ones, ones)
-    solve(task)
-    ordered, problem, _, _ = laid_out(task)
-    set_start(problem, ordered, None, descend)
-    descend(problem)
-    finish(SHARE, LISTED, problem, forest_of(4, 4))
+    problem = TransportProblem(line, 2.5 * line, ones, ones)
+    solve(problem)
+    ordered, state, _, _ = prepare(problem)
+    initialise_duals(state, ordered, None, epsilon_scaling)
+    epsilon_scaling(state)
+    augment_all(SHARE, LIST_LENGTH, state, empty_paths(4, 4))

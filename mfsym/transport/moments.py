@@ -1,4 +1,4 @@
-"""Second moments, and the relative distance they normalise."""
+"""Second moments, and the relative distance that they normalise."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def second_moment(z: ArrayLike, weights: ArrayLike | None = None) -> float:
 def rmd2_from(w2_squared: float, a: ArrayLike, b: ArrayLike, zero: float = 0.0) -> float:
     """The squared relative distance of two clouds whose squared W2 is known.
 
-    RMD^2(mu, nu) = W2^2(mu, nu) / (2 E|z|^2 + 2 E|z'|^2) in [0, 1]; 0 where both second moments vanish, that
-    is where they are at most ``zero``: the second moment that rounding alone gives, in units of |z|^2.
+    RMD^2(mu, nu) = W2^2(mu, nu) / (2 E|z|^2 + 2 E|z'|^2) in [0, 1]; 0 if both second moments are
+    at most ``zero``, the second moment of rounding errors in units of |z|^2.
     Maass Martínez & Fontbona 2024 (arXiv:2405.19995), section 4.
     """
     moments = second_moment(a), second_moment(b)

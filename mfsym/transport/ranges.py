@@ -1,4 +1,4 @@
-"""Sizes of coordinates whose squares fit into float64."""
+"""Range of coordinates whose squares neither overflow nor underflow in float64."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from mfsym.errors import TransportFailed
 from mfsym.transport.results import FloatArray
 
 LARGEST = 2.0**510
-"""Length of the box around both clouds and the origin up to which sums of squares stay finite."""
+"""Largest diameter of both clouds and the origin for which sums of squares are finite."""
 
 SMALLEST = 2.0**-450
-"""Largest coordinate below which the digits of squares of differences would be lost."""
+"""If the largest coordinate is below this, squared differences lose digits to underflow."""
 
 
 def check_range(a: FloatArray, b: FloatArray) -> None:
-    """Refuse clouds (N, p) and (M, p) whose squared distances overflow, or vanish by underflow. O((N + M) p).
+    """Raise TransportFailed if squared distances of clouds (N, p) and (M, p) overflow or underflow. O((N + M) p).
 
-    Raises TransportFailed. Clouds of zeros only pass.
+    Clouds of zeros pass.
     """
     largest = max(float(a.max()), -float(a.min()), float(b.max()), -float(b.min()))
     if not 2.0 * largest * a.shape[1] ** 0.5 <= LARGEST:
         raise TransportFailed(
-            "the cost matrix must be finite; scale the clouds down, their squares overflow "
-            f"(largest coordinate {largest:.3g})"
+            f"squared distances must be finite; scale the clouds down (largest coordinate {largest:.3g})"
         )
     if 0.0 < largest < SMALLEST:
         raise TransportFailed(
-            "the cost matrix must keep its digits; scale the clouds up, their squares underflow "
-            f"(largest coordinate {largest:.3g})"
+            f"squared distances must not underflow; scale the clouds up (largest coordinate {largest:.3g})"
         )

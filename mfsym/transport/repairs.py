@@ -1,4 +1,4 @@
-"""Plans in float64 given the exact ratios of the weights, along the pairs that they couple."""
+"""Corrections of the masses of a plan, on its own pairs, so that the marginals are the exact weights."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from math import lcm
 
 import numpy as np
 
-from mfsym.transport.atoms import Cloud
-from mfsym.transport.rationals import whole_masses
+from mfsym.transport.atoms import PointCloud
+from mfsym.transport.rationals import integer_masses
 from mfsym.transport.results import FloatArray, Plan
 
 
-def in_whole_units(plan: Plan, a: Cloud, b: Cloud) -> tuple[Plan, bool]:
-    """A plan between uniform clouds in whole units of their common mass, and whether its sums are then exact.
+def in_units(plan: Plan, a: PointCloud, b: PointCloud) -> tuple[Plan, bool]:
+    """Round the masses of a plan between uniform clouds to multiples of 1 / lcm(N, M).
 
-    Masses of clouds with weights stay as they are, and so do those that rounding to units does not mend.
+    Returns the plan, and whether its marginals are now exact. Otherwise, or with weights, the plan is unchanged.
     """
     if a.weights is not None or b.weights is not None:
         return plan, False
@@ -25,16 +25,16 @@ def in_whole_units(plan: Plan, a: Cloud, b: Cloud) -> tuple[Plan, bool]:
     rows, columns = np.bincount(plan.rows, units, n), np.bincount(plan.columns, units, m)
     if (rows != total // n).any() or (columns != total // m).any():
         return plan, False
-    held = units > 0.0
-    return Plan(plan.rows[held], plan.columns[held], units[held] / total), True
+    positive = units > 0.0
+    return Plan(plan.rows[positive], plan.columns[positive], units[positive] / total), True
 
 
-def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
-    """Masses (E,) of the same pairs, whose sums are the weights exactly before each is rounded; None if there are none.
+def exact_masses(plan: Plan, a: PointCloud, b: PointCloud) -> FloatArray | None:
+    """Masses (E,) on the pairs of a plan whose marginals are exact before rounding; None if this finds none.
 
-    Masses change along a spanning forest of the pairs, from its leaves to its roots, in whole numbers.
+    Corrects the masses along a spanning forest of the pairs, from leaves to roots, in integers.
     """
-    supply, demand = whole_masses(a, b)
+    supply, demand = integer_masses(a, b)
     total, n = sum(supply), len(supply)
     need, ends = supply + demand, (plan.rows.tolist(), (plan.columns + n).tolist())
     flow = []
@@ -43,7 +43,7 @@ def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
         flow.append(numerator * total // denominator)
         need[i] -= flow[-1]
         need[j] -= flow[-1]
-    for node, edge, parent in reversed(_forest(ends, len(need))):
+    for node, edge, parent in reversed(_spanning_forest(ends, len(need))):
         if edge < 0:
             if need[node]:
                 return None
@@ -55,12 +55,12 @@ def exact_masses(plan: Plan, a: Cloud, b: Cloud) -> FloatArray | None:
     return np.array([mass / total for mass in flow])
 
 
-def _forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
-    """Every node of the graph of pairs with the edge to its parent and the parent, roots (edge -1) before others."""
-    beside: dict[int, list[tuple[int, int]]] = defaultdict(list)
+def _spanning_forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, int, int]]:
+    """A spanning forest of the graph of pairs: (node, edge to parent, parent), parents first; roots have edge -1."""
+    neighbours: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for edge, (i, j) in enumerate(zip(*ends, strict=True)):
-        beside[i].append((edge, j))
-        beside[j].append((edge, i))
+        neighbours[i].append((edge, j))
+        neighbours[j].append((edge, i))
     order: list[tuple[int, int, int]] = []
     seen = [False] * count
     for root in range(count):
@@ -72,7 +72,7 @@ def _forest(ends: tuple[list[int], list[int]], count: int) -> list[tuple[int, in
         while front < len(order):
             node = order[front][0]
             front += 1
-            for edge, other in beside[node]:
+            for edge, other in neighbours[node]:
                 if not seen[other]:
                     seen[other] = True
                     order.append((other, edge, node))

@@ -1,4 +1,4 @@
-"""What a transport solver hands back: a value, the proof of it, and how it was found."""
+"""Results of transport solvers: a value, its certificate, the coupling and the potentials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Plan:
 
     @cached_property
     def matching(self) -> IntArray | None:
-        """(N,) index of the partner of every row where the plan is one to one; None otherwise."""
+        """(N,) column of every row if the plan is a permutation; None otherwise."""
         n = self.rows.size
         if n == 0 or np.unique(self.rows).size < n or np.unique(self.columns).size < n or self.rows.max() >= n:
             return None
@@ -39,21 +39,21 @@ class W2Result:
     """Squared W2 between two clouds, with its certificate.
 
     w2_squared : value in units of |z|^2; for the exact methods an upper bound, the cost of ``plan``.
-    lower_bound : a feasible dual value, never negative.
-    relative_gap : (w2_squared - lower_bound) / w2_squared, 0 where both vanish; NaN where the method has no such proof.
+    lower_bound : the value of feasible dual potentials, non-negative.
+    relative_gap : (w2_squared - lower_bound) / w2_squared, 0 if both vanish; NaN if the method gives no certificate.
     method : "sort", "auction", "dense", "emd", "rational" (exact), "sinkhorn", "sliced" (named approximations).
-    seconds : wall time of the solve, without the loading or compiling of code.
-    iterations : the method's own count of its elementary steps.
+    seconds : wall time of the solve, without loading or compiling code.
+    iterations : number of elementary steps of the method (bids, pivots, projections).
     plan : a coupling that attains w2_squared, or None.
     potentials : (u (N,), v (M,)) with u_i + v_j <= c_ij up to rounding, or None.
-    standard_error : of w2_squared where it was estimated by sampling, else 0.
+    standard_error : of w2_squared if it was estimated by sampling, else 0.
 
-    What the exact methods promise. Let W be the distance in real arithmetic, of the float64 coordinates given and of
+    Guarantee of the exact methods. Let W be the distance in real arithmetic for the given float64 coordinates and
     the weights w_i / sum w of the float64 weights given. Then lower_bound - t <= W^2 <= w2_squared + t with
     t = 1e-12 w2_squared, and w2_squared - lower_bound <= 1e-9 w2_squared. The one exception is a distance that is 0 up
-    to rounding: the atoms of every coupled pair differ by at most 1e-12 of their size; the bounds on W^2 still hold.
-    Where the weights' ratios were exact up to rounding only, w2_squared counts what that may add to the plan's cost.
-    Values below 1e-289 other than 0, and coordinates above 1e153, are refused.
+    to rounding: the atoms of every coupled pair differ by at most 1e-12 of their norm; the bounds on W^2 still hold.
+    If the marginals of the plan are not exact, w2_squared includes the cost of correcting them.
+    Positive values below 1e-289 and coordinates above 1e153 raise TransportFailed.
     """
 
     w2_squared: float
@@ -73,12 +73,12 @@ class W2Result:
 
     @property
     def matching(self) -> IntArray | None:
-        """(N,) partner of every atom of the first cloud, where the plan is one to one; None otherwise."""
+        """(N,) partner of every atom of the first cloud if the plan is a permutation; None otherwise."""
         return None if self.plan is None else self.plan.matching
 
 
 def relative_gap(upper: float, lower: float) -> float:
-    """(upper - lower) / upper for 0 <= lower <= upper up to rounding; 0 where the bounds are equal."""
+    """(upper - lower) / upper for 0 <= lower <= upper up to rounding; 0 if the bounds are equal."""
     if upper <= lower:
         return 0.0
     return (upper - lower) / upper if upper > 0.0 else float("inf")

@@ -1,7 +1,7 @@
-"""Distances that know a finite group of orthogonal matrices: on the quotient, and to the symmetric laws.
+"""Distances under a finite group of orthogonal matrices: on the quotient, and to the invariant laws.
 
-A law is weakly invariant (WI) if every element maps it to itself, strongly invariant (SI) if it lives on the fixed
-subspace. Maass Martínez & Fontbona 2024 (arXiv:2405.19995), section 2.3. ``matrices`` (K, p, p) always lists all
+A law is weakly invariant (WI) if every element maps it to itself, strongly invariant (SI) if its support lies in the
+fixed subspace. Maass Martínez & Fontbona 2024 (arXiv:2405.19995), section 2.3. ``matrices`` (K, p, p) contains all
 elements of the group.
 """
 
@@ -16,22 +16,22 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, TransportFailed
-from mfsym.transport.atoms import Cloud, as_atoms, pair
+from mfsym.transport.atoms import PointCloud, as_atoms, pair
 from mfsym.transport.chambers import folded, is_closed, stabiliser
-from mfsym.transport.distances import first_proved, quotient_candidates, w2
+from mfsym.transport.distances import first_certified, quotient_methods, w2
 from mfsym.transport.images import check_images
 from mfsym.transport.rationals import is_small, solve_rational
 from mfsym.transport.results import FloatArray, W2Result
 
 ORTHOGONAL = 1e-9
-"""Largest deviation of M M^T from the identity that a group's matrix may have."""
+"""Largest entry of |M M^T - I| for a matrix of a group."""
 
 
 class WIDistance(NamedTuple):
     """Bounds on the W2 distance (not squared) to the WI laws, and a WI law that attains the upper one.
 
-    exact : whether both bounds are the distance itself up to rounding.
-    base : (N, p) atoms whose orbits are the atoms of that WI law.  rounds : of the barycentre iteration.
+    exact : whether both bounds equal the distance up to rounding or the tolerance.
+    base : (N, p) atoms whose orbits are the atoms of that WI law.  rounds : number of barycentre iterations.
     """
 
     lower: float
@@ -42,33 +42,33 @@ class WIDistance(NamedTuple):
 
 
 def group_matrices(matrices: ArrayLike, p: int) -> FloatArray:
-    """The matrices (K, p, p), refused unless orthogonal."""
+    """The matrices (K, p, p), checked to be orthogonal."""
     group = as_floats(matrices, "matrices")
     if group.ndim != 3 or group.shape[0] == 0 or group.shape[1:] != (p, p):
         raise MfsymError(f"matrices must have shape (K, {p}, {p}) with K >= 1, got {group.shape}")
     error = np.abs(np.einsum("kab,kcb->kac", group, group) - np.eye(p)).max(axis=(1, 2))
     if not error.max() <= ORTHOGONAL:
         worst = int(np.argmax(np.where(np.isfinite(error), error, np.inf)))
-        raise MfsymError(f"matrices must be orthogonal, got max|M M^T - I| = {error[worst]:.1e} for number {worst}")
+        raise MfsymError(f"matrices must be orthogonal, got max|M M^T - I| = {error[worst]:.1e} for matrix {worst}")
     return group
 
 
 def symmetrised_atoms(z: ArrayLike, matrices: ArrayLike) -> FloatArray:
-    """The K N atoms M_g z_i of the symmetrised law, element by element."""
+    """The K N atoms M_g z_i of the symmetrised law, ordered by group element."""
     atoms = as_atoms(z)
     group = group_matrices(matrices, atoms.shape[1])
     return np.ascontiguousarray(np.einsum("kab,ib->kia", group, atoms).reshape(-1, atoms.shape[1]))
 
 
 def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
-    """Squared W2 between two clouds seen on the quotient by a finite group: cost min_g |z - M_g z'|^2.
+    """Squared W2 between two clouds on the quotient by a finite group: cost min_g |z - M_g z'|^2.
 
-    a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, at K times fewer atoms. Where reflections
-    generate the group it is W2^2 between the clouds moved into one chamber; see ``chambers``.
+    a : (N, p).  b : (M, p).  Equals W2^2 between the symmetrised clouds, with K times fewer atoms. If reflections
+    generate the group, it equals W2^2 between the clouds folded into one chamber; see ``chambers``.
 
-    The images M_g z are rounded to float64, but for method "rational" in the result, and the bounds hold for them: W2
-    moves by (p + 2) 2^-51 times the root mean square of the atoms' sizes at most. TransportFailed where that of far
-    atoms may be more than 1e-6 of the value, see ``images.check_images``.
+    The images M_g z are rounded to float64 (not by method "rational"), and the bounds hold for the rounded images: W2
+    changes by at most (p + 2) 2^-51 times the root mean square of the norms of the atoms. TransportFailed if this may
+    change the value by more than 1e-6, see ``images.check_images``.
 
     >>> swap = [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]]
     >>> quotient_w2([[0.0, 1.0]], [[1.0, 0.0]], swap).w2_squared
@@ -84,19 +84,19 @@ def quotient_w2(a: ArrayLike, b: ArrayLike, matrices: ArrayLike) -> W2Result:
         return solve_rational(first, second, group)
 
 
-def _on_quotient(first: Cloud, second: Cloud, group: FloatArray) -> W2Result:
-    """The quotient distance by solvers in float64, which round the images of atoms."""
+def _on_quotient(first: PointCloud, second: PointCloud, group: FloatArray) -> W2Result:
+    """The quotient distance by float64 solvers, which round the images of atoms."""
     started = time.perf_counter()
-    a, b, left = first, second, group
+    a, b, stabilising = first, second, group
     closed = is_closed(group)
     if closed:
-        a, b = Cloud(folded(first.z, group), None), Cloud(folded(second.z, group), None)
-        left = stabiliser(group)
+        a, b = PointCloud(folded(first.z, group), None), PointCloud(folded(second.z, group), None)
+        stabilising = stabiliser(group)
     seconds = time.perf_counter() - started
-    if closed and len(left) == 1:
+    if closed and len(stabilising) == 1:
         result = w2(a.z, b.z)
     else:
-        result = first_proved(quotient_candidates(a, b), a, b, left)
+        result = first_certified(quotient_methods(a, b), a, b, stabilising)
     return check_images(replace(result, seconds=result.seconds + seconds), first.z, second.z, group)
 
 
@@ -113,7 +113,7 @@ def w2_to_si(z: ArrayLike, matrices: ArrayLike) -> float:
 def w2_to_symmetrised(z: ArrayLike, matrices: ArrayLike) -> W2Result:
     """Squared W2 between a cloud (N, p) and its symmetrised law (K N atoms).
 
-    The images M_g z_i are rounded to float64; TransportFailed where that of far atoms may change more than 1e-6 of it.
+    The images M_g z_i are rounded to float64; TransportFailed if this may change the value by more than 1e-6.
     """
     atoms = as_atoms(z)
     images = symmetrised_atoms(atoms, matrices)
@@ -142,7 +142,7 @@ def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, toler
             images += atoms / count
             continue
         result = check_images(w2(atoms, image), atoms, image, group)
-        images += _partners(result, image) / count
+        images += _barycentric_projection(result, image) / count
         lowers.append(result.lower_bound)
         squares.append(result.w2_squared)
     lower = max(float(np.sum(lowers)) / (2.0 * count), max(lowers, default=0.0) / 4.0, 0.0) ** 0.5
@@ -152,8 +152,8 @@ def distance_to_wi(z: ArrayLike, matrices: ArrayLike, *, rounds: int = 10, toler
     return WIDistance(min(lower, upper), upper, upper <= lower * (1.0 + tolerance), base, used)
 
 
-def _partners(result: W2Result, image: FloatArray) -> FloatArray:
-    """Where each atom of the first cloud goes on average under the plan."""
+def _barycentric_projection(result: W2Result, image: FloatArray) -> FloatArray:
+    """The barycentric projection of the plan: mean target of each atom of the first cloud."""
     plan = result.plan
     assert plan is not None
     moved = np.zeros((int(plan.rows.max()) + 1, image.shape[1]))
@@ -164,7 +164,7 @@ def _partners(result: W2Result, image: FloatArray) -> FloatArray:
 def _barycentre(
     atoms: FloatArray, group: FloatArray, base: FloatArray, rounds: int, tolerance: float
 ) -> tuple[float, FloatArray, int]:
-    """Best upper bound and its base, from the base given onward; the number of rounds used."""
+    """Best upper bound and its base, iterating from the given base; the number of iterations."""
     best, kept = np.inf, base
     for done in range(rounds + 1):
         orbit = symmetrised_atoms(base, group)
@@ -174,6 +174,6 @@ def _barycentre(
             best, kept = result.w2_squared, base
         if gained <= tolerance * best or done == rounds:
             break
-        moved = _partners(result, atoms).reshape(group.shape[0], -1, atoms.shape[1])
+        moved = _barycentric_projection(result, atoms).reshape(group.shape[0], -1, atoms.shape[1])
         base = np.einsum("kab,kia->ib", group, moved) / group.shape[0]
     return float(best) ** 0.5, kept, done

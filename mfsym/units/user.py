@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mfsym.accelerate import NotCompiled, user_function
-from mfsym.callables import check_writer
+from mfsym.arguments.callables import check_writer
 from mfsym.errors import MfsymError
 from mfsym.kernels import user
 from mfsym.representations import Representation

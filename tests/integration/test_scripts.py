@@ -24,8 +24,9 @@ CALLS = {
         "mf.converge(mf.Cell(), mf.Study((4, 8), 2, (0.5,), 16), t, t.unit, jobs=2)\n"
     ),
     "discover": (
-        "from mfsym.configurations.discoveries import Case, Study\nfrom mfsym.discovery.frequencies import run_study\n"
-        "run_study(Study([Case('a', 'paper', n=8, horizon=0.5)], 2), jobs=2)\n"
+        "from mfsym.configurations.discoveries import Case, DiscoveryStudy\n"
+        "from mfsym.discovery.frequencies import run_study\n"
+        "run_study(DiscoveryStudy([Case('a', 'paper', n=8, horizon=0.5)], 2), jobs=2)\n"
     ),
 }
 

@@ -39,7 +39,7 @@ GROUPS = {
 @pytest.mark.parametrize("name", GROUPS)
 @pytest.mark.parametrize("n", [FEW, sized(650, 8)])
 def test_the_quotient_distance_is_that_of_the_symmetrised_clouds(name, n):
-    """W2(mu^G, nu^G) = W2 on Z / G: below and above the size from which the own solver is used."""
+    """W2(mu^G, nu^G) = W2 on Z / G: below and above the size from which our solver is used."""
     matrices = GROUPS[name].matrices
     a, b = normals(KEY, 1, n, matrices.shape[1]), normals(KEY, 2, n, matrices.shape[1])
     quotient = quotient_w2(a, b, matrices)
@@ -61,7 +61,7 @@ def test_the_quotient_distance_does_not_see_the_group(name):
 @pytest.mark.parametrize("counts", [(12, 8), sized((720, 660), (9, 7))])
 @pytest.mark.parametrize("name", ["D4", "C8", "D4, matrices"])
 def test_the_quotient_distance_takes_unequal_counts(name, counts):
-    """Also where several images of an atom count, above the size from which the own solver is used as below it."""
+    """Also where several images of an atom count, above the size from which our solver is used as below it."""
     matrices = GROUPS[name].matrices
     n, m = counts
     a, b = normals(KEY, 4, n, matrices.shape[1]), normals(KEY, 5, m, matrices.shape[1])

@@ -9,7 +9,7 @@ import pytest
 from tests.meta.sources import PACKAGE, imports, module_name, package_files, tree
 
 FLOORS = {
-    0: ("errors", "version", "paths", "arguments", "callables", "streams", "variables"),
+    0: ("errors", "version", "typing", "paths", "arguments", "streams", "variables"),
     1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations"),
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),

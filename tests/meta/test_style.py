@@ -189,3 +189,14 @@ def test_every_variable_of_a_result_is_declared_and_every_export_exists() -> Non
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = mfsym.nonsense
     assert "simulate" in dir(mfsym)
+
+
+def test_no_class_name_stands_twice() -> None:
+    """One meaning per name: no two classes of the package share one, nested and private ones apart."""
+    places: dict[str, list[str]] = {}
+    for path in package_files():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and _is_public(node.name):
+                places.setdefault(node.name, []).append(module_name(path))
+    assert len(places) > 50
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}

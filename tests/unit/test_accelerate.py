@@ -394,3 +394,39 @@ def test_the_guard_sees_a_loop_that_does_not_vectorise():
     assert not re.search(r"\bv\w+pd\s.*%[yz]mm", text)
     text = _assembly(_mean, np.ones(64))
     assert re.search(r"\bvaddpd\s.*%[yz]mm", text)
+
+
+STALE = """
+import numpy as np
+from mfsym.transport.kernels.dual_fits import residual_dual
+from mfsym.transport.kernels.packs import ColumnTree
+floats, numbers = np.arange(24.0), np.zeros(24, np.int32)
+known = {"place": numbers.reshape(-1, 1), "first": 1, "octets": 1, "begin": np.zeros(1, np.int64)}
+known |= {"end": known["begin"], "constant": np.zeros(24)}
+known |= dict.fromkeys(("column", "atoms", "visible"), numbers)
+columns = ColumnTree(**{name: known.get(name, floats) for name in ColumnTree._fields})
+print(residual_dual(3, 1, 3, columns), sum(residual_dual.stats.cache_hits.values()))
+"""
+"""Calls a kernel of transport that calls one of another file: dual - quadratic y^2 = 3 - 2 * 3^2 before the edit."""
+
+
+@compiled
+def test_an_edited_callee_in_another_file_is_compiled_again(tmp_path):
+    """In a copy of the package: first run, second run from the cache, third run after an edit of the callee."""
+    shutil.copytree(HOUSE, tmp_path / "mfsym", ignore=shutil.ignore_patterns("__pycache__"))
+    callee = tmp_path / "mfsym" / "transport" / "kernels" / "kd_tree.py"
+    environment = {"MFSYM_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+    def run():
+        command = [sys.executable, "-c", STALE]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
+        return done.stdout.split()
+
+    assert [run(), run()] == [["-15.0", "0"], ["-15.0", "1"]]
+    text = callee.read_text()
+    edited = text.replace(
+        "return ((t >> 3) * p + axis) * 8 + (t & 7)", "return ((t >> 3) * p + axis) * 8 + (t & 7) + 1"
+    )
+    assert edited != text
+    callee.write_text(edited)
+    assert run() == ["-45.0", "0"]

@@ -1,4 +1,4 @@
-"""mfsym.callables: functions that people hand over are tried once, and refused in one line."""
+"""mfsym.arguments.callables: functions that people hand over are tried once, and refused in one line."""
 
 from __future__ import annotations
 

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from mfsym.data.teachers import Teacher, reference_teacher
-from mfsym.dynamics import NoisySGD, State
+from mfsym.dynamics import Dynamics, LawState, NoisySGD, State
 from mfsym.dynamics import sgd as module
+from mfsym.dynamics.resnets import ResNetSGD
 from mfsym.engines import cpu
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
+from mfsym.flows import Accuracy, MeanFieldFlow
 from mfsym.groups import trivial
 from mfsym.kernels import shallow
 from mfsym.schemes import SCHEMES, get_scheme
-from mfsym.streams import normals
+from mfsym.streams import normals, stream_key
 from mfsym.units import ACTIVATIONS, UNITS
 from tests import naive
 from tests.catalogue import CASES, INTEGRABLE
@@ -298,3 +300,22 @@ def test_a_scheme_object_serves_as_its_name():
 
 def test_the_catalogue_is_trained_whole():
     assert len(INTEGRABLE) >= len(CASES) - 1
+
+
+@pytest.mark.parametrize("kind", ["sgd", "resnet", "flow"])
+def test_every_dynamics_has_the_same_two_verbs_and_its_states_the_same_nouns(kind):
+    teacher = reference_teacher("wi")
+    dynamics = {
+        "sgd": lambda: NoisySGD(teacher.unit, "fa", teacher, tau=1e-3),
+        "resnet": lambda: ResNetSGD(teacher.unit, "fa", teacher, depth=2, tau=1e-3),
+        "flow": lambda: MeanFieldFlow(teacher.unit, "fa", teacher, accuracy=Accuracy(order=8)),
+    }[kind]()
+    start = normals(stream_key(3, "init"), 0, 6, teacher.unit.p)
+    assert isinstance(dynamics, Dynamics)
+    states = list(dynamics.flow(dynamics.init(np.stack([start, start]) if kind == "resnet" else start), [0.0, 0.5]))
+    assert all(isinstance(state, LawState) and state.status == "ok" for state in states)
+    assert [state.time for state in states] == [0.0, 0.5]
+    assert states[0].z.shape[-2:] == (6, teacher.unit.p)
+    assert not isinstance(teacher, Dynamics)
+    with pytest.raises(MfsymError, match="increas"):
+        list(dynamics.flow(states[1], [0.25]))

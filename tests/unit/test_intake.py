@@ -11,7 +11,7 @@ import pytest
 
 import mfsym as mf
 from mfsym import experiments, metrics, transport
-from mfsym.callables import own_rows
+from mfsym.arguments.callables import own_rows
 from mfsym.data import datasets
 from mfsym.dynamics.resnets import ResNetSGD
 from mfsym.errors import MfsymError

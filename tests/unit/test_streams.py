@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 from mfsym import streams
-from mfsym.streams import LANES, STREAMS, bits, normals, philox, sequence_normals, stream_key, uniforms
+from mfsym.streams import (
+    LANES,
+    PARTS,
+    STREAMS,
+    bits,
+    layer_key,
+    nested,
+    normals,
+    philox,
+    sequence_normals,
+    stream,
+    stream_key,
+    uniforms,
+)
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, STAT
 
@@ -141,3 +154,32 @@ def test_streams_steps_seeds_and_replicates_are_uncorrelated(other_key, other_st
 def correlation_score(a, b):
     """|score| of the correlation between two samples."""
     return abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) * np.sqrt(a.size)
+
+
+def test_a_stream_and_its_children_keep_the_keys_of_the_past():
+    """Layers move the second word, parts number themselves below their replicate: results kept so far stay the same."""
+    assert np.array_equal(stream(3, "noise", 2).key, stream_key(3, "noise", 2))
+    part = stream(3, "init", 2).child("part", 5)
+    assert np.array_equal(part.key, stream_key(3, "init", (2 << 20) + 5))
+    assert np.array_equal(part.child("part", 7).key, stream_key(3, "init", (((2 << 20) + 5) << 20) + 7))
+    moved = stream_key(3, "noise") + np.array([0, 3 * 0x9E3779B9 & 0xFFFFFFFF], np.uint32)
+    assert np.array_equal(stream(3, "noise").child("layer", 3).key, moved)
+    assert np.array_equal(layer_key(stream_key(3, "noise"), 0), stream_key(3, "noise"))
+
+
+def test_children_of_any_kind_are_streams_of_their_own():
+    root = stream(3, "noise")
+    family = [root, *(root.child(kind, index) for kind in ("layer", "view", "shard") for index in (1, 2))]
+    family += [root.child("view", 1).child("shard", 2), root.child("shard", 2).child("view", 1), root.child("part", 4)]
+    assert len({member.key.tobytes() for member in family}) == len(family)
+    draws = np.array([normals(member.key, 0, 4096, 1)[:, 0] for member in family])
+    correlation = np.corrcoef(draws) - np.eye(len(family))
+    assert np.abs(correlation).max() * np.sqrt(4096) < STAT + 1.0
+
+
+def test_a_part_has_a_number_of_its_own_or_is_refused():
+    numbers = [nested(replicate, a, b) for replicate in (1, 2) for a in (0, PARTS - 1) for b in (0, PARTS - 1)]
+    assert len(set(numbers)) == len(numbers)
+    for part in (-1, PARTS):
+        with pytest.raises(ValueError, match="a part must be from 0"):
+            nested(0, part)

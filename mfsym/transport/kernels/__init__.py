@@ -1,1 +1,1 @@
-"""Compiled code of exact transport: arrays in, arrays out. Arguments are checked by the callers."""
+"""Compiled kernels of the exact transport solver: arrays in, arrays out. Callers check the arguments."""

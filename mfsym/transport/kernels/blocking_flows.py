@@ -1,8 +1,8 @@
-"""More mass along tight columns: what one tree per root leaves where masses split or costs tie.
+"""Blocking flows along tight pairs: what one tree per root leaves where masses split or costs tie.
 
-Paths of a forest share cells, so that mass which its trees met may find no way any more. Depth-first search along every
-tight pair that is listed, c_ij - v_j = u_i, then moves more of it at the same duals, many paths for one round of
-Dijkstra's algorithm (after Pothen & Fan 1990, doi:10.1145/98267.98287). What it misses the next round finds.
+Paths of a phase share edges, so that demand which its trees reached may no longer be reachable. Depth-first search over
+the tight listed pairs, c_ij - v_j = u_i, then augments more flow at the same duals: many paths for one run of
+Dijkstra's algorithm (after Pothen & Fan 1990, doi:10.1145/98267.98287). The next phase finds what it misses.
 """
 
 from __future__ import annotations
@@ -10,135 +10,135 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mfsym.accelerate import exact
-from mfsym.transport.kernels.couplings import give, held, take
-from mfsym.transport.kernels.lists import renew
-from mfsym.transport.kernels.packs import Flags, Floats, Market, Numbers, Problem
+from mfsym.transport.kernels.candidate_lists import search_list
+from mfsym.transport.kernels.couplings import assign, assigned, withdraw
+from mfsym.transport.kernels.packs import Flags, Floats, Numbers, PartialCoupling, SolverState
 
 TIGHT = 1e-15
-"""Slack below this, relative to the terms of a pair, counts as none."""
+"""Slack below this, relative to the terms of a pair, counts as zero."""
 
 
-class Search(NamedTuple):
-    """State of a depth-first search: what was seen, and the path by depth."""
+class DepthFirstSearch(NamedTuple):
+    """State of a depth-first search: visited rows and columns, and the path by depth."""
 
-    fresh: Flags  # (N,) rows whose lists are as long as there is room for, and searched at the present duals
-    seen_row: Flags  # (N,)
-    seen_column: Flags  # (M,)
+    complete: Flags  # (N,) rows whose lists are full and were searched at the present duals
+    visited_row: Flags  # (N,)
+    visited_column: Flags  # (M,)
     row: Numbers  # (N,) rows on the path
-    entry: Numbers  # (N,) next entry of the row's list to look at
-    column: Numbers  # (N,) column that the path leaves the row by
-    cell: Numbers  # (N,) next cell of that column to look at, -1 at the end
-    edge: Floats  # (N,) cost of that column for that row
+    entry: Numbers  # (N,) next entry of the row's list
+    column: Numbers  # (N,) column after the row on the path
+    cell: Numbers  # (N,) next cell of that column, -1 at the end
+    edge_cost: Floats  # (N,) cost c_ij of that row and column
 
 
 @exact
-def step_to_free(depth: int, problem: Problem, search: Search) -> bool:
-    """Lead the path from its last row to a tight column with free mass; False where none is listed."""
-    lists, market, v = problem.lists, problem.market, problem.columns.v
+def step_to_unsaturated(depth: int, state: SolverState, search: DepthFirstSearch) -> bool:
+    """Extend the path from its last row to a tight unsaturated column; False where none is listed."""
+    lists, coupling, v = state.lists, state.coupling, state.columns.v
     i = search.row[depth]
-    u = problem.u[i]
+    u = state.u[i]
     begin = lists.start[i]
     for t in range(begin, begin + lists.size[i]):
         j = lists.column[t]
-        if market.free[j] > 0 and lists.cost[t] - v[j] <= u + TIGHT * (abs(u) + abs(v[j]) + lists.cost[t]):
-            search.column[depth], search.edge[depth] = j, lists.cost[t]
+        if coupling.residual[j] > 0 and lists.cost[t] - v[j] <= u + TIGHT * (abs(u) + abs(v[j]) + lists.cost[t]):
+            search.column[depth], search.edge_cost[depth] = j, lists.cost[t]
             return True
     return False
 
 
 @exact
-def step_to_held(depth: int, problem: Problem, search: Search) -> bool:
-    """Lead the path from its last row to a tight column not seen yet; False where none is left on the list."""
-    lists, v = problem.lists, problem.columns.v
+def step_to_unvisited(depth: int, state: SolverState, search: DepthFirstSearch) -> bool:
+    """Extend the path from its last row to a tight unvisited column; False where none is left on the list."""
+    lists, v = state.lists, state.columns.v
     i = search.row[depth]
-    u = problem.u[i]
+    u = state.u[i]
     for s in range(search.entry[depth], lists.size[i]):
         t = lists.start[i] + s
         j = lists.column[t]
-        if search.seen_column[j] == 0 and lists.cost[t] - v[j] <= u + TIGHT * (abs(u) + abs(v[j]) + lists.cost[t]):
-            search.seen_column[j] = 1
+        if search.visited_column[j] == 0 and lists.cost[t] - v[j] <= u + TIGHT * (abs(u) + abs(v[j]) + lists.cost[t]):
+            search.visited_column[j] = 1
             search.entry[depth] = s + 1
-            search.column[depth], search.edge[depth] = j, lists.cost[t]
-            search.cell[depth] = j if problem.market.flow[j] > 0 else -1
+            search.column[depth], search.edge_cost[depth] = j, lists.cost[t]
+            search.cell[depth] = j if state.coupling.flow[j] > 0 else -1
             return True
     return False
 
 
 @exact
-def enter_row(i: int, depth: int, problem: Problem, search: Search) -> None:
-    """Put a row on the path; its list is searched anew, as long as there is room for, until it certifies its ties."""
-    lists, u = problem.lists, problem.u[i]
-    while search.fresh[i] == 0 and lists.tau[i] <= u + TIGHT * abs(u):
+def push_row(i: int, depth: int, state: SolverState, search: DepthFirstSearch) -> None:
+    """Append a row to the path; search ever longer lists for it until they certify all tight columns or are full."""
+    lists, u = state.lists, state.u[i]
+    while search.complete[i] == 0 and lists.tau[i] <= u + TIGHT * abs(u):
         k = min(2 * lists.size[i], lists.start[i + 1] - lists.start[i])
-        search.fresh[i] = k == lists.size[i]
-        renew(i, k, problem)
-    search.seen_row[i] = 1
+        search.complete[i] = k == lists.size[i]
+        search_list(i, k, state)
+    search.visited_row[i] = 1
     search.row[depth], search.entry[depth], search.cell[depth] = i, 0, -1
 
 
 @exact
-def find_path(root: int, problem: Problem, search: Search) -> int:
-    """Depth of the last row of a path from the root to a column with free mass; -1 where none is found."""
-    market = problem.market
+def find_augmenting_path(root: int, state: SolverState, search: DepthFirstSearch) -> int:
+    """Depth of the last row of an augmenting path from the root to an unsaturated column; -1 where none is found."""
+    coupling = state.coupling
     depth = 0
-    enter_row(root, 0, problem, search)
-    if step_to_free(0, problem, search):
+    push_row(root, 0, state, search)
+    if step_to_unsaturated(0, state, search):
         return 0
     while depth >= 0:
         cell = search.cell[depth]
         if cell >= 0:
-            search.cell[depth] = market.chain[cell]
-            i = market.row[cell]
-            if search.seen_row[i] == 0:
+            search.cell[depth] = coupling.chain[cell]
+            i = coupling.row[cell]
+            if search.visited_row[i] == 0:
                 depth += 1
-                enter_row(i, depth, problem, search)
-                if step_to_free(depth, problem, search):
+                push_row(i, depth, state, search)
+                if step_to_unsaturated(depth, state, search):
                     return depth
-        elif not step_to_held(depth, problem, search):
+        elif not step_to_unvisited(depth, state, search):
             depth -= 1
     return -1
 
 
 @exact
-def move_along(depth: int, market: Market, search: Search) -> bool:
-    """Move what can move along the path, whose rows and columns may be seen again; False where the cells ran out."""
-    mass = min(market.deficit[search.row[0]], market.free[search.column[depth]])
+def augment_along(depth: int, coupling: PartialCoupling, search: DepthFirstSearch) -> bool:
+    """Augment flow along the path, and mark its rows and columns unvisited; False where spare cells ran out."""
+    mass = min(coupling.excess[search.row[0]], coupling.residual[search.column[depth]])
     for d in range(depth):
-        mass = min(mass, held(search.row[d + 1], search.column[d], market))
+        mass = min(mass, assigned(search.row[d + 1], search.column[d], coupling))
     for d in range(depth, -1, -1):
         i, j = search.row[d], search.column[d]
         if d > 0:
-            take(i, search.column[d - 1], mass, market)
-        if not give(i, j, mass, search.edge[d], market):
+            withdraw(i, search.column[d - 1], mass, coupling)
+        if not assign(i, j, mass, search.edge_cost[d], coupling):
             return False
-        search.seen_row[i], search.seen_column[j] = 0, 0
+        search.visited_row[i], search.visited_column[j] = 0, 0
     return True
 
 
 @exact
-def saturate(problem: Problem, search: Search) -> bool:
-    """Move mass of waiting rows along tight pairs until a whole pass moves none; False where the cells ran out.
+def saturate(state: SolverState, search: DepthFirstSearch) -> bool:
+    """Augment flow from unassigned rows along tight pairs until a whole pass finds no path.
 
-    Rows that are placed wait no longer. Duals stay as they are.
+    Rows that become assigned leave the queue; duals do not change. Returns False where spare cells ran out.
     """
-    market = problem.market
+    coupling = state.coupling
     moved = True
-    search.fresh[:] = 0
+    search.complete[:] = 0
     while moved:
         moved = False
-        search.seen_row[:], search.seen_column[:] = 0, 0
-        waiting = 0
-        for t in range(market.top[0]):
-            i = market.waiting[t]
+        search.visited_row[:], search.visited_column[:] = 0, 0
+        kept = 0
+        for t in range(coupling.queued[0]):
+            i = coupling.queue[t]
             depth = 0
-            while depth >= 0 and market.deficit[i] > 0:
-                depth = find_path(i, problem, search) if search.seen_row[i] == 0 else -1
+            while depth >= 0 and coupling.excess[i] > 0:
+                depth = find_augmenting_path(i, state, search) if search.visited_row[i] == 0 else -1
                 if depth >= 0:
                     moved = True
-                    if not move_along(depth, market, search):
+                    if not augment_along(depth, coupling, search):
                         return False
-            if market.deficit[i] > 0:
-                market.waiting[waiting] = i
-                waiting += 1
-        market.top[0] = waiting
+            if coupling.excess[i] > 0:
+                coupling.queue[kept] = i
+                kept += 1
+        coupling.queued[0] = kept
     return True

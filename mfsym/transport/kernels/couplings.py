@@ -1,90 +1,94 @@
-"""Moves on the market: give, take back, evict."""
+"""Operations on a partial coupling: assign, withdraw, enqueue, evict."""
 
 from __future__ import annotations
 
 from mfsym.accelerate import exact
-from mfsym.transport.kernels.packs import Market
+from mfsym.transport.kernels.packs import PartialCoupling
 
 
 @exact
-def held(i: int, j: int, market: Market) -> int:
-    """Mass that row i holds in column j."""
-    if market.row[j] == i and market.flow[j] > 0:
-        return market.flow[j]
-    cell = market.chain[j]
+def assigned(i: int, j: int, coupling: PartialCoupling) -> int:
+    """Flow from row i to column j."""
+    if coupling.row[j] == i and coupling.flow[j] > 0:
+        return coupling.flow[j]
+    cell = coupling.chain[j]
     while cell >= 0:
-        if market.row[cell] == i and market.flow[cell] > 0:
-            return market.flow[cell]
-        cell = market.chain[cell]
+        if coupling.row[cell] == i and coupling.flow[cell] > 0:
+            return coupling.flow[cell]
+        cell = coupling.chain[cell]
     return 0
 
 
 @exact
-def wait(i: int, market: Market) -> None:
-    """Put row i on the stack of waiting rows."""
-    market.waiting[market.top[0]] = i
-    market.top[0] += 1
+def enqueue(i: int, coupling: PartialCoupling) -> None:
+    """Append row i to the queue of unassigned rows."""
+    coupling.queue[coupling.queued[0]] = i
+    coupling.queued[0] += 1
 
 
 @exact
-def give(i: int, j: int, mass: int, cost: float, market: Market) -> bool:
-    """Add to row i's holding in column j; both must have that much open. False where no cell is left to note it."""
+def assign(i: int, j: int, mass: int, cost: float, coupling: PartialCoupling) -> bool:
+    """Add flow from row i to column j, at most the row's excess and the residual demand; False without a spare cell."""
     cell, last = j, j
-    while cell >= 0 and not (market.row[cell] == i and market.flow[cell] > 0):
-        last, cell = cell, market.chain[cell]
+    while cell >= 0 and not (coupling.row[cell] == i and coupling.flow[cell] > 0):
+        last, cell = cell, coupling.chain[cell]
     if cell < 0:
         cell = j
-        if market.flow[j] > 0:
-            cell = market.spare[0]
+        if coupling.flow[j] > 0:
+            cell = coupling.spare[0]
             if cell < 0:
                 return False
-            market.spare[0] = market.chain[cell]
-            market.chain[cell] = -1
-            market.chain[last] = cell
-        market.row[cell], market.flow[cell], market.cost[cell] = i, 0, cost
-    market.flow[cell] += mass
-    market.free[j] -= mass
-    market.deficit[i] -= mass
+            coupling.spare[0] = coupling.chain[cell]
+            coupling.chain[cell] = -1
+            coupling.chain[last] = cell
+        coupling.row[cell], coupling.flow[cell], coupling.cost[cell] = i, 0, cost
+    coupling.flow[cell] += mass
+    coupling.residual[j] -= mass
+    coupling.excess[i] -= mass
     return True
 
 
 @exact
-def take(i: int, j: int, mass: int, market: Market) -> None:
-    """Take mass back from row i's holding in column j; the row does not start to wait by that."""
+def withdraw(i: int, j: int, mass: int, coupling: PartialCoupling) -> None:
+    """Remove flow from row i to column j; the row is not enqueued."""
     cell, last = j, -1
-    while not (market.row[cell] == i and market.flow[cell] > 0):
-        last, cell = cell, market.chain[cell]
-    market.flow[cell] -= mass
-    market.free[j] += mass
-    market.deficit[i] += mass
-    if market.flow[cell] == 0:
-        unlink(last, cell, market)
+    while not (coupling.row[cell] == i and coupling.flow[cell] > 0):
+        last, cell = cell, coupling.chain[cell]
+    coupling.flow[cell] -= mass
+    coupling.residual[j] += mass
+    coupling.excess[i] += mass
+    if coupling.flow[cell] == 0:
+        unlink(last, cell, coupling)
 
 
 @exact
-def unlink(last: int, cell: int, market: Market) -> None:
-    """Unlink an emptied cell, whose forerunner is ``last`` (-1 for a column's first cell)."""
+def unlink(last: int, cell: int, coupling: PartialCoupling) -> None:
+    """Unlink an empty cell whose predecessor in the chain is ``last`` (-1 for a column's first cell)."""
     gone = cell
     if last < 0:
-        gone = market.chain[cell]
+        gone = coupling.chain[cell]
         if gone < 0:
             return
-        market.row[cell], market.flow[cell], market.cost[cell] = market.row[gone], market.flow[gone], market.cost[gone]
+        coupling.row[cell], coupling.flow[cell], coupling.cost[cell] = (
+            coupling.row[gone],
+            coupling.flow[gone],
+            coupling.cost[gone],
+        )
         last = cell
-    market.chain[last] = market.chain[gone]
-    market.flow[gone] = 0
-    market.chain[gone] = market.spare[0]
-    market.spare[0] = gone
+    coupling.chain[last] = coupling.chain[gone]
+    coupling.flow[gone] = 0
+    coupling.chain[gone] = coupling.spare[0]
+    coupling.spare[0] = gone
 
 
 @exact
-def evict(j: int, mass: int, keep: int, market: Market) -> None:
-    """Free ``mass`` units of column j, sparing row ``keep``; the rows that lose them start to wait."""
-    while market.free[j] < mass:
+def evict(j: int, mass: int, spared: int, coupling: PartialCoupling) -> None:
+    """Withdraw flow from column j, but not from row ``spared``, until ``mass`` fits; enqueue the rows that lose it."""
+    while coupling.residual[j] < mass:
         cell = j
-        if market.row[cell] == keep:
-            cell = market.chain[cell]
-        i = market.row[cell]
-        if market.deficit[i] == 0:
-            wait(i, market)
-        take(i, j, min(market.flow[cell], mass - market.free[j]), market)
+        if coupling.row[cell] == spared:
+            cell = coupling.chain[cell]
+        i = coupling.row[cell]
+        if coupling.excess[i] == 0:
+            enqueue(i, coupling)
+        withdraw(i, j, min(coupling.flow[cell], mass - coupling.residual[j]), coupling)

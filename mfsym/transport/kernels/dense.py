@@ -1,8 +1,8 @@
-"""Assignment over a whole cost matrix, for clouds so small that trees and lists would cost more than they spare.
+"""Linear assignment on a dense cost matrix, for clouds so small that trees and lists do not pay.
 
-Columns take the cheapest row that is free, rows left over bid with epsilon = 0 for a while, and shortest augmenting
-paths place the rest (Jonker & Volgenant 1987, doi:10.1007/BF02278710). Rows of the matrix are read eight columns at a
-time. Every step keeps c_ij - v_j smallest, over row i, at the column that row i holds: v proves the answer.
+The algorithm of Jonker & Volgenant 1987 (doi:10.1007/BF02278710): column reduction, augmenting row reduction, and
+shortest augmenting paths for the rows still unassigned. It reads eight columns at a time. Every step keeps c_ij - v_j
+smallest, over row i, at the column assigned to row i: v proves the answer.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from mfsym.accelerate import exact, exact_allocating, exact_part
-from mfsym.transport.kernels.lanes import below, eight, keep, least, lowest, spread
+from mfsym.transport.kernels.lanes import at_most, broadcast, load, lowest_bit, minimum, store
 from mfsym.transport.kernels.packs import Floats, Ints
 
 BIDS = 4
-"""Bids per row after which the rows left are placed along shortest paths."""
+"""Bids per row in the augmenting row reduction; shortest augmenting paths assign the rest."""
 
 
 @exact
@@ -22,20 +22,20 @@ def pair_costs(x: Floats, y: Floats, costs: Floats) -> None:
     """costs_ij = |x_i - y_j|^2 by differences, axis by axis. x : (n, p).  y : (p, width).  costs : (n, width)."""
     for i in range(x.shape[0]):
         for o in range(0, y.shape[1], 8):
-            cost = spread(0.0)
+            cost = broadcast(0.0)
             for axis in range(x.shape[1]):
-                difference = x[i, axis] - eight(y[axis], o)
+                difference = x[i, axis] - load(y[axis], o)
                 cost += difference * difference
-            keep(costs[i], o, cost)
+            store(costs[i], o, cost)
 
 
 @exact_part
 def smallest(values: Floats, lane: Floats) -> float:
     """The smallest of values (a multiple of eight of them)."""
-    best = eight(values, 0)
+    best = load(values, 0)
     for o in range(8, values.size, 8):
-        best = least(best, eight(values, o))
-    keep(lane, 0, best)
+        best = minimum(best, load(values, o))
+    store(lane, 0, best)
     answer = lane[0]
     for t in range(1, 8):
         answer = min(answer, lane[t])
@@ -46,18 +46,18 @@ def smallest(values: Floats, lane: Floats) -> float:
 def place_of_value(values: Floats, bound: float) -> int:
     """The first place whose value is <= bound; there must be one."""
     o = 0
-    while below(eight(values, o), bound) == 0:
+    while at_most(load(values, o), bound) == 0:
         o += 8
-    return o + lowest(below(eight(values, o), bound))
+    return o + lowest_bit(at_most(load(values, o), bound))
 
 
 @exact_part
-def free_place(values: Floats, bound: float, row: Ints) -> int:
-    """The first column of a value <= bound that no row holds; -1 where there is none."""
+def unassigned_place(values: Floats, bound: float, row: Ints) -> int:
+    """The first unassigned column with a value <= bound; -1 where there is none."""
     for o in range(0, values.size, 8):
-        marks = below(eight(values, o), bound)
+        marks = at_most(load(values, o), bound)
         while marks != 0:
-            j = o + lowest(marks)
+            j = o + lowest_bit(marks)
             marks &= marks - 1
             if row[j] < 0:
                 return j
@@ -65,29 +65,29 @@ def free_place(values: Floats, bound: float, row: Ints) -> int:
 
 
 @exact
-def take_free(cost: Floats, v: Floats, column: Ints, row: Ints) -> None:
-    """v_j = min_i c_ij, and row i takes the first column whose cheapest row it is, if that is free."""
+def column_reduction(cost: Floats, v: Floats, column: Ints, row: Ints) -> None:
+    """v_j = min_i c_ij; row i is assigned to the first unassigned column whose minimum it attains."""
     width = v.size
     v[:] = np.inf
     for i in range(column.size):
         for o in range(0, width, 8):
-            keep(v, o, least(eight(v, o), eight(cost[i], o)))
+            store(v, o, minimum(load(v, o), load(cost[i], o)))
     v[row.size :] = 0.0
     for i in range(column.size):
         for o in range(0, width, 8):
-            cheapest = below(eight(cost[i], o) - eight(v, o), 0.0)
+            cheapest = at_most(load(cost[i], o) - load(v, o), 0.0)
             while cheapest != 0 and column[i] < 0:
-                j = o + lowest(cheapest)
+                j = o + lowest_bit(cheapest)
                 cheapest &= cheapest - 1
                 if row[j] < 0:
                     column[i], row[j] = j, i
 
 
 @exact
-def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: Floats) -> None:
-    """Rows left over bid for their best columns, whose duals fall to what makes the second best as good.
+def augmenting_row_reduction(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: Floats) -> None:
+    """Unassigned rows bid for their best columns, whose duals fall until the second best is as good.
 
-    A row whose best columns tie takes a free one of them, or is left.
+    A row whose best columns tie is assigned to an unassigned one of them, or stays unassigned.
     """
     n, width, bids = column.size, v.size, 0
     for start in range(n):
@@ -95,7 +95,7 @@ def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: 
         while i >= 0 and bids < BIDS * n:
             bids += 1
             for o in range(0, width, 8):
-                keep(values, o, eight(cost[i], o) - eight(v, o))
+                store(values, o, load(cost[i], o) - load(v, o))
             first = smallest(values, lane)
             j = place_of_value(values, first)
             values[j] = np.inf
@@ -104,7 +104,7 @@ def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: 
                 v[j] -= second - first
             other = row[j]
             if other >= 0 and not first < second:
-                j, other = free_place(values, first, row), -1
+                j, other = unassigned_place(values, first, row), -1
                 if j < 0:
                     break
             row[j], column[i] = i, j
@@ -114,38 +114,40 @@ def bid(cost: Floats, v: Floats, column: Ints, row: Ints, values: Floats, lane: 
 
 
 @exact
-def path(i: int, cost: Floats, v: Floats, column: Ints, row: Ints, work: Floats, via: Ints, passed: Ints) -> None:
-    """Place row i along a shortest augmenting path. work : (5, width); via, passed : (width,) to work in."""
+def augment_row(
+    i: int, cost: Floats, v: Floats, column: Ints, row: Ints, work: Floats, predecessor: Ints, settled: Ints
+) -> None:
+    """Assign row i along a shortest augmenting path. work : (5, width); via, passed : (width,) to work in."""
     distance, floor, final, values, lane = work[0], work[1], work[2], work[3], work[4]
     width, count, last, root = v.size, 0, 0.0, i
     distance[:], floor[:] = np.inf, np.inf
-    height = 0.0
+    offset = 0.0
     while True:
         for o in range(0, width, 8):
-            fresh = eight(cost[i], o) - eight(v, o) + height
-            nearer = below(fresh, eight(floor, o))
+            through_row = load(cost[i], o) - load(v, o) + offset
+            nearer = at_most(through_row, load(floor, o))
             if nearer != 0:
-                keep(values, 0, fresh)
+                store(values, 0, through_row)
             while nearer != 0:
-                t = lowest(nearer)
+                t = lowest_bit(nearer)
                 nearer &= nearer - 1
                 distance[o + t] = floor[o + t] = max(values[t], last)
-                via[o + t] = i
+                predecessor[o + t] = i
         last = smallest(distance, lane)
-        j = free_place(distance, last, row)
+        j = unassigned_place(distance, last, row)
         if j < 0:
             j = place_of_value(distance, last)
-        passed[count], final[count] = j, last
+        settled[count], final[count] = j, last
         count += 1
         if row[j] < 0:
             break
         distance[j], floor[j] = np.inf, -np.inf
         i = row[j]
-        height = last - (cost[i, j] - v[j])
+        offset = last - (cost[i, j] - v[j])
     for t in range(count):
-        v[passed[t]] += final[t] - last
+        v[settled[t]] += final[t] - last
     while True:
-        i = via[j]
+        i = predecessor[j]
         row[j] = i
         column[i], j = j, column[i]
         if i == root:
@@ -153,19 +155,19 @@ def path(i: int, cost: Floats, v: Floats, column: Ints, row: Ints, work: Floats,
 
 
 @exact_allocating
-def assign(cost: Floats, v: Floats, u: Floats, column: Ints, row: Ints, work: Floats) -> None:
-    """The best assignment of n rows to n columns: column (n,) and row (n,) start at -1; duals u (n,), v (width,).
+def jonker_volgenant(cost: Floats, v: Floats, u: Floats, column: Ints, row: Ints, work: Floats) -> None:
+    """The optimal assignment of n rows to n columns: column (n,) and row (n,) start at -1; duals u (n,), v (width,).
 
     cost : (n, width), width a multiple of eight; columns past n cost inf.  work : (5, width).
     """
     n = column.size
-    take_free(cost, v, column, row)
-    bid(cost, v, column, row, work[3], work[4])
-    via, passed = np.empty(v.size, np.int64), np.empty(v.size, np.int64)
+    column_reduction(cost, v, column, row)
+    augmenting_row_reduction(cost, v, column, row, work[3], work[4])
+    predecessor, settled = np.empty(v.size, np.int64), np.empty(v.size, np.int64)
     for i in range(n):
         if column[i] < 0:
-            path(i, cost, v, column, row, work, via, passed)
+            augment_row(i, cost, v, column, row, work, predecessor, settled)
     for i in range(n):
         for o in range(0, v.size, 8):
-            keep(work[3], o, eight(cost[i], o) - eight(v, o))
+            store(work[3], o, load(cost[i], o) - load(v, o))
         u[i] = smallest(work[3], work[4])

@@ -1,8 +1,8 @@
-"""Eight numbers side by side as one value, so that compiled searches look at eight atoms or eight nodes at once.
+"""SIMD vectors of eight float64 lanes: compiled searches treat eight atoms or eight nodes at once.
 
-Compilers find such code from loops only where the loop over the eight is the innermost one and nothing is decided in
-it; here it is said outright. ``eight(a, o)`` reads a[o:o+8]; +, -, * work lane by lane, and a plain number stands for
-eight equal ones. With the JIT off lanes are arrays of eight, and the same kernels run as they are written.
+Compilers vectorise a loop over the eight only if it is the innermost one and has no branches; these functions emit the
+instructions explicitly. ``load(a, o)`` reads a[o:o+8]; +, -, * work lane by lane, and a scalar operand is broadcast.
+With the JIT off lanes are arrays of eight, and the same kernels run as plain Python.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from mfsym.accelerate import JIT_DISABLED, intrinsic, ir, overload, primitive, types
 
 WIDTH = 8
-"""Numbers in one value. Narrower hardware splits it."""
+"""Lanes of a vector. Narrower hardware splits it."""
 
 _BYTES = 8
 _VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
@@ -24,8 +24,8 @@ _PLACES = ir.VectorType(ir.IntType(32), WIDTH)
 LANES = primitive("Lanes", _VECTOR)
 
 
-def _spread(builder: Any, kind: Any, value: Any) -> Any:
-    """Eight lanes from lanes or from one number."""
+def _broadcast(builder: Any, kind: Any, value: Any) -> Any:
+    """Lanes from lanes or from one scalar."""
     if kind == LANES:
         return value
     first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
@@ -33,11 +33,11 @@ def _spread(builder: Any, kind: Any, value: Any) -> Any:
 
 
 def _lane_by_lane(plain: Callable[[Any, Any], Any], emit: Callable[[Any, Any, Any], Any]) -> Any:
-    """A function of two operands, each lanes or a number."""
+    """A function of two operands, each lanes or a scalar."""
 
     def emitted(context: Any, a: Any, b: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return emit(builder, *map(_spread, (builder, builder), signature.args, values))
+            return emit(builder, *map(_broadcast, (builder, builder), signature.args, values))
 
         return LANES(a, b), codegen
 
@@ -48,12 +48,12 @@ def _select(comparison: str) -> Callable[[Any, Any, Any], Any]:
     return lambda builder, a, b: builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
 
 
-least = _lane_by_lane(np.minimum, _select("<"))
-most = _lane_by_lane(np.maximum, _select(">"))
+minimum = _lane_by_lane(np.minimum, _select("<"))
+maximum = _lane_by_lane(np.maximum, _select(">"))
 
 
 def _operator(emit: Callable[[Any, Any, Any], Any], *operations: Any) -> None:
-    """Let operators take lanes."""
+    """Overload operators for lanes."""
     emitted = _lane_by_lane(operations[0], emit)
 
     def chooser(a: Any, b: Any) -> Any:
@@ -71,46 +71,46 @@ if not JIT_DISABLED:
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
     if kind.layout != "C":
-        raise TypeError(f"lanes lie in contiguous arrays, got {kind}")
+        raise TypeError(f"lanes must be read from and written to contiguous arrays, got {kind}")
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
 
 
-def _spread_plain(value: float) -> Any:
+def _broadcast_plain(value: float) -> Any:
     return np.full(WIDTH, value)
 
 
-def _eight(a: Any, o: int) -> Any:
+def _load(a: Any, o: int) -> Any:
     return a[o : o + WIDTH].copy()
 
 
-def _keep(a: Any, o: int, lanes: Any) -> None:
+def _store(a: Any, o: int, lanes: Any) -> None:
     a[o : o + WIDTH] = lanes
 
 
-def _below(lanes: Any, bound: Any) -> int:
+def _at_most(lanes: Any, bound: Any) -> int:
     return sum(1 << t for t, near in enumerate(lanes <= bound) if near)
 
 
-def _lowest(mask: int) -> int:
+def _lowest_bit(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-def _emitted_spread(context: Any, value: Any) -> Any:
+def _emitted_broadcast(context: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _spread(builder, signature.args[0], values[0])
+        return _broadcast(builder, signature.args[0], values[0])
 
     return LANES(types.float64), codegen
 
 
-def _emitted_eight(context: Any, a: Any, o: Any) -> Any:
+def _emitted_load(context: Any, a: Any, o: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.load(_address(context, builder, signature.args[0], *values), align=_BYTES)
 
     return LANES(a, o), codegen
 
 
-def _emitted_keep(context: Any, a: Any, o: Any, lanes: Any) -> Any:
+def _emitted_store(context: Any, a: Any, o: Any, lanes: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         builder.store(values[2], _address(context, builder, signature.args[0], *values[:2]), align=_BYTES)
         return context.get_dummy_value()
@@ -118,33 +118,33 @@ def _emitted_keep(context: Any, a: Any, o: Any, lanes: Any) -> Any:
     return types.void(a, o, lanes), codegen
 
 
-def _emitted_below(context: Any, lanes: Any, bound: Any) -> Any:
+def _emitted_at_most(context: Any, lanes: Any, bound: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        bounds = _spread(builder, signature.args[1], values[1])
+        bounds = _broadcast(builder, signature.args[1], values[1])
         marks = builder.bitcast(builder.fcmp_ordered("<=", values[0], bounds), ir.IntType(WIDTH))
         return builder.zext(marks, ir.IntType(64))
 
     return types.int64(lanes, bound), codegen
 
 
-def _emitted_lowest(context: Any, mask: Any) -> Any:
+def _emitted_lowest_bit(context: Any, mask: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], ir.IntType(1)(1))
 
     return types.int64(mask), codegen
 
 
-spread = _spread_plain if JIT_DISABLED else intrinsic(_emitted_spread)
-"""spread(value): eight equal lanes."""
+broadcast = _broadcast_plain if JIT_DISABLED else intrinsic(_emitted_broadcast)
+"""broadcast(value): eight equal lanes."""
 
-eight = _eight if JIT_DISABLED else intrinsic(_emitted_eight)
-"""eight(a, o): lanes a[o:o+8]."""
+load = _load if JIT_DISABLED else intrinsic(_emitted_load)
+"""load(a, o): lanes a[o:o+8]."""
 
-keep = _keep if JIT_DISABLED else intrinsic(_emitted_keep)
-"""keep(a, o, lanes): a[o:o+8] = lanes."""
+store = _store if JIT_DISABLED else intrinsic(_emitted_store)
+"""store(a, o, lanes): a[o:o+8] = lanes."""
 
-below = _below if JIT_DISABLED else intrinsic(_emitted_below)
-"""below(lanes, bound): an int64 whose bit t says whether lane t is <= bound (not where one is NaN)."""
+at_most = _at_most if JIT_DISABLED else intrinsic(_emitted_at_most)
+"""at_most(lanes, bound): an int64 mask whose bit t says whether lane t is <= bound (not where one is NaN)."""
 
-lowest = _lowest if JIT_DISABLED else intrinsic(_emitted_lowest)
-"""lowest(mask): the number of the lowest bit of a mask that is not 0."""
+lowest_bit = _lowest_bit if JIT_DISABLED else intrinsic(_emitted_lowest_bit)
+"""lowest_bit(mask): position of the lowest set bit of a nonzero mask."""

@@ -8,8 +8,9 @@ import pytest
 
 from mfsym.groups import cyclic, dihedral, signed_permutations, symmetric
 from mfsym.streams import normals, stream_key
-from mfsym.transport import quotient_w2, w2
-from mfsym.transport.chambers import ASKED, folded, in_general_position, is_closed, stabiliser
+from mfsym.transport import W2Result, quotient_w2, w2
+from mfsym.transport.chambers import SAMPLED, folded, in_general_position, is_closed, stabiliser
+from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF, SPLIT
 
@@ -98,9 +99,9 @@ def test_one_element_without_its_group_is_no_group(order):
     assert abs(quotient_w2(a, b, matrix[None]).w2_squared - w2(a, b @ matrix.T).w2_squared) <= ALGEBRA
 
 
-def test_of_a_large_group_some_elements_are_asked():
+def test_of_a_large_group_a_sample_is_checked():
     matrices = symmetric(5).permutation().matrices
-    assert len(matrices) > ASKED
+    assert len(matrices) > SAMPLED
     assert is_closed(matrices)
     assert not is_closed(matrices[:-1])
 
@@ -108,10 +109,10 @@ def test_of_a_large_group_some_elements_are_asked():
 def test_what_is_no_group_up_to_rounding_is_taken_as_it_is():
     matrices = dihedral(4).vector().matrices
     half = matrices[:5]
-    turned = matrices.copy()
-    turned[3] = matrices[3] @ np.array([[np.cos(1e-10), -np.sin(1e-10)], [np.sin(1e-10), np.cos(1e-10)]])
+    rotated = matrices.copy()
+    rotated[3] = matrices[3] @ np.array([[np.cos(1e-10), -np.sin(1e-10)], [np.sin(1e-10), np.cos(1e-10)]])
     a, b = normals(KEY, 4, N, 2), normals(KEY, 5, N, 2)
-    for given in (half, turned):
+    for given in (half, rotated):
         assert not is_closed(given)
         exact = ot.emd2([], [], _squares(a, b, given))
         assert abs(quotient_w2(a, b, given).w2_squared - exact) <= ROUNDOFF
@@ -128,3 +129,24 @@ def test_whole_orbits_of_atoms_are_taken_for_repeated_ones(name):
     expected = quotient_w2(a, b, matrices).w2_squared
     assert abs(quotient_w2(*orbits, matrices).w2_squared - expected) <= ALGEBRA * expected
     assert abs(w2(*orbits).w2_squared - expected) <= ALGEBRA * expected
+
+
+def _assert_proved(result: W2Result, expected: float) -> None:
+    assert abs(result.w2_squared - expected) <= ROUNDOFF * expected
+    assert 0.0 <= result.lower_bound <= result.w2_squared
+    assert result.relative_gap <= 1e-9
+
+
+def _order(p: int) -> np.ndarray:
+    """Places of |z| in increasing order along the chamber of c = sin 1, sin 2, ..., which is where z . c is largest."""
+    return np.argsort(np.argsort(np.sin(np.arange(1.0, p + 1.0))))
+
+
+@pytest.mark.parametrize("far", [1e8, 1e20, -9.97e36])
+def test_far_atoms_are_folded_into_the_chamber_of_their_small_coordinates(far):
+    matrices = signed_permutations(3).vector().matrices
+    z = normals(KEY, 18, 40, 3)
+    z[:20, 0] = far
+    assert np.array_equal(folded(z, matrices), np.sort(np.abs(folded(z, matrices)), axis=1)[:, _order(3)])
+    a, b = z[::2], z[1::2]
+    _assert_proved(quotient_w2(a, b, matrices), float(exact_w2(exact_costs(a, b, matrices), None, None)))

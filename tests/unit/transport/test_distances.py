@@ -12,7 +12,7 @@ from mfsym.errors import MfsymError
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import W2Result, quotient_w2, rmd2, w2
 from mfsym.transport.atoms import as_cloud
-from mfsym.transport.certificates import Coupling, certified
+from mfsym.transport.certificates import Candidate, certified
 from mfsym.transport.dense import squared_distances
 from mfsym.transport.results import Plan
 from tests.sizes import sized
@@ -84,7 +84,7 @@ def test_the_chosen_method_agrees_with_pot_and_proves_it(problem):
 
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(problems())
-def test_the_own_solver_agrees_with_pot_and_proves_it(problem):
+def test_our_solver_agrees_with_pot_and_proves_it(problem):
     a, b, weights_a, weights_b = problem
     result = w2(a, b, weights_a=weights_a, weights_b=weights_b, method="auction")
     assert result.method == "auction"
@@ -141,10 +141,10 @@ def test_an_unknown_method_is_refused():
         w2([[0.0]], [[0.0]], method="magic")
 
 
-def _coupling(columns: np.ndarray, cost: np.ndarray, u: np.ndarray, v: np.ndarray) -> Coupling:
+def _coupling(columns: np.ndarray, cost: np.ndarray, u: np.ndarray, v: np.ndarray) -> Candidate:
     n = len(columns)
     plan, pairs = Plan(np.arange(n), columns, np.full(n, 1.0 / n)), cost[np.arange(n), columns]
-    return Coupling("by hand", plan, pairs, pairs - v[columns] - u, (u, v), 0.0, True)
+    return Candidate("by hand", plan, pairs, pairs - v[columns] - u, (u, v), 0.0, True)
 
 
 def test_a_value_without_a_proof_is_refused():
@@ -158,7 +158,7 @@ def test_a_value_without_a_proof_is_refused():
             certified(_coupling(worse, cost, *potentials), *clouds, lambda: cost)
 
 
-def test_potentials_that_prove_too_little_are_taken_anew_from_the_plan():
+def test_potentials_that_prove_too_little_are_recomputed_from_the_plan():
     a, b = normals(KEY, 3, 30, 2), normals(KEY, 4, 30, 2)
     cost, best = squared_distances(a, b), w2(a, b)
     found = _coupling(best.matching, cost, np.zeros(30), np.zeros(30))

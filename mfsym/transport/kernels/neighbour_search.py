@@ -1,4 +1,4 @@
-"""The k smallest c_ij - v_j of a row over all columns that are not closed, by branch and bound on the columns' tree."""
+"""The k smallest c_ij - v_j of a row over all columns that are not hidden, by branch and bound on the columns' tree."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 from numpy import uintp as U  # unsigned indices spare the compiled code the test for negative ones
 
 from mfsym.accelerate import exact, exact_part
-from mfsym.transport.kernels.bounds import child_bounds
-from mfsym.transport.kernels.lanes import below, eight, keep, lowest, spread
-from mfsym.transport.kernels.packs import Columns, Floats, Found
+from mfsym.transport.kernels.dual_bounds import child_bounds
+from mfsym.transport.kernels.lanes import at_most, broadcast, load, lowest_bit, store
+from mfsym.transport.kernels.packs import ColumnTree, Floats, SearchBuffers
 
 LARGEST = np.finfo(np.float64).max
-"""No cutoff is larger: closed columns and empty nodes have the value inf."""
+"""The largest cutoff: hidden columns and empty nodes have the value inf."""
 
 
 @exact
-def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) -> int:
-    """Search the k smallest values c_ij - v_j that are <= cutoff into ``found``; returns how many there are.
+def nearest(x: Floats, columns: ColumnTree, k: int, cutoff: float, found: SearchBuffers) -> int:
+    """Find the k smallest values c_ij - v_j that are <= cutoff, write them to ``found``, and return their number.
 
-    Nodes wait on a stack, each with the children of one node sorted so that the nearest comes next.
+    Depth first, with a stack of nodes; the children of a node are sorted so that the one of least bound comes first.
     """
     node, bound = found.node, found.bound
     cutoff = min(cutoff, LARGEST)
@@ -39,14 +39,14 @@ def nearest(x: Floats, columns: Columns, k: int, cutoff: float, found: Found) ->
 
 
 @exact_part
-def stack_children(x: Floats, h: int, columns: Columns, cutoff: float, top: int, found: Found) -> int:
-    """Put node h's children within the cutoff on the stack of height ``top``, the nearest last; returns its height."""
+def stack_children(x: Floats, h: int, columns: ColumnTree, cutoff: float, top: int, found: SearchBuffers) -> int:
+    """Push node h's children within the cutoff on the stack of height ``top``, the best last; returns its height."""
     node, bound, lane = found.node, found.bound, found.lane
     bounds = child_bounds(x, h, columns)
-    near, base = below(bounds, cutoff), top
-    keep(lane, 0, bounds)
+    near, base = at_most(bounds, cutoff), top
+    store(lane, 0, bounds)
     while near != 0:
-        t = lowest(near)
+        t = lowest_bit(near)
         near &= near - 1
         place, least = top, lane[U(t)]
         while place > base and bound[U(place - 1)] < least:
@@ -59,22 +59,22 @@ def stack_children(x: Floats, h: int, columns: Columns, cutoff: float, top: int,
 
 @exact_part
 def scan_octet(
-    x: Floats, first: int, columns: Columns, k: int, cutoff: float, count: int, found: Found
+    x: Floats, first: int, columns: ColumnTree, k: int, cutoff: float, count: int, found: SearchBuffers
 ) -> tuple[int, float]:
-    """Enter the eight atoms from place ``first`` on among the ``count`` found; returns the new count and cutoff."""
+    """Insert the eight atoms from place ``first`` on into the ``count`` results; returns the new count and cutoff."""
     values, costs, numbers, lane = found.value, found.cost, found.column, found.lane
-    cost = spread(0.0)
+    cost = broadcast(0.0)
     for axis in range(x.size):
-        difference = x[U(axis)] - eight(columns.points, first * x.size + 8 * axis)
+        difference = x[U(axis)] - load(columns.points, first * x.size + 8 * axis)
         cost += difference * difference
-    value = cost - eight(columns.worth, first)
-    near = below(value, cutoff)
+    value = cost - load(columns.dual, first)
+    near = at_most(value, cutoff)
     if near == 0:
         return count, cutoff
-    keep(lane, 0, value)
-    keep(lane, 8, cost)
+    store(lane, 0, value)
+    store(lane, 8, cost)
     while near != 0:
-        t = lowest(near)
+        t = lowest_bit(near)
         near &= near - 1
         least = lane[U(t)]
         if least > cutoff or (least == cutoff and count == k):
@@ -101,8 +101,8 @@ def scan_octet(
 
 
 @exact
-def place_of(column: int, value: float, count: int, k: int, found: Found) -> int:
-    """Entry that a further atom of a column may overwrite: the column's own, else the last; -1 where it is no gain."""
+def place_of(column: int, value: float, count: int, k: int, found: SearchBuffers) -> int:
+    """Entry that another image of a column may replace: the column's own, else the last; -1 if it is no better."""
     for t in range(count):
         if found.column[t] == column:
             return t if value < found.value[t] else -1
@@ -110,10 +110,10 @@ def place_of(column: int, value: float, count: int, k: int, found: Found) -> int
 
 
 @exact
-def c_transform(x: Floats, columns: Columns, found: Found, u: Floats) -> None:
-    """u_i = min_j c_ij - v_j over all columns, for every row of x (N, p).
+def c_transform(x: Floats, columns: ColumnTree, found: SearchBuffers, u: Floats) -> None:
+    """The c-transform u_i = min_j c_ij - v_j over all columns, for every row of x (N, p).
 
-    u : holds upper bounds on the answer, attained by some column or inf; the answer replaces them.
+    u : upper bounds on the result, attained by some column, or inf; overwritten by the result.
     """
     for i in range(x.shape[0]):
         nearest(x[i], columns, 1, u[i], found)

@@ -1,4 +1,4 @@
-"""A balanced kd-tree with eight children a node, so that one vector instruction serves a node or eight atoms.
+"""A balanced kd-tree with eight children a node: one vector instruction treats the children of a node or eight atoms.
 
 The leaves split the atoms evenly: of L leaves and n atoms, leaf l holds those from l n // L on in the tree order.
 """
@@ -13,17 +13,17 @@ from mfsym.accelerate import exact, exact_allocating
 from mfsym.transport.kernels.packs import Floats, Ints, Numbers
 
 
-class Span(NamedTuple):
-    """What stands below each node."""
+class NodeRanges(NamedTuple):
+    """The places below each node."""
 
     begin: Ints  # (nodes,) first place
     end: Ints  # (nodes,) one past the last place
-    atoms: Numbers  # (nodes,) atoms among them
+    atoms: Numbers  # (nodes,) number of atoms among them
 
 
 @exact
-def at(t: int, axis: int, p: int) -> int:
-    """Where coordinate ``axis`` of atom or node number t stands: eight neighbours side by side, axis by axis."""
+def index_of(t: int, axis: int, p: int) -> int:
+    """Index of coordinate ``axis`` of atom or node t: octets one after another, and in each the axes in order."""
     return ((t >> 3) * p + axis) * 8 + (t & 7)
 
 
@@ -38,10 +38,10 @@ def tree_order(points: Floats, leaves: int, top: int) -> Ints:
     low, high = np.empty(p), np.empty(p)
     parts = np.empty((128, 2), np.int64)
     parts[0, 0], parts[0, 1] = 0, leaves
-    waiting = 1
-    while waiting > 0:
-        waiting -= 1
-        first, last = parts[waiting, 0], parts[waiting, 1]
+    pending = 1
+    while pending > 0:
+        pending -= 1
+        first, last = parts[pending, 0], parts[pending, 1]
         size = last - first
         if size == 1:
             continue
@@ -53,10 +53,10 @@ def tree_order(points: Floats, leaves: int, top: int) -> Ints:
                 low[axis] = min(low[axis], points[order[t], axis])
                 high[axis] = max(high[axis], points[order[t], axis])
         if start < middle < stop:
-            select(points, order, widest_axis(low, high), start, stop, middle)
-        parts[waiting, 0], parts[waiting, 1] = first + half, last
-        parts[waiting + 1, 0], parts[waiting + 1, 1] = first, first + half
-        waiting += 2
+            quickselect(points, order, widest_axis(low, high), start, stop, middle)
+        parts[pending, 0], parts[pending, 1] = first + half, last
+        parts[pending + 1, 0], parts[pending + 1, 1] = first, first + half
+        pending += 2
     return order
 
 
@@ -71,7 +71,7 @@ def widest_axis(low: Floats, high: Floats) -> int:
 
 
 @exact
-def select(points: Floats, order: Ints, axis: int, start: int, stop: int, middle: int) -> None:
+def quickselect(points: Floats, order: Ints, axis: int, start: int, stop: int, middle: int) -> None:
     """Reorder order[start:stop] so that entry ``middle`` stands where sorting along the axis would put it."""
     left, right = start, stop - 1
     while left < right:
@@ -96,7 +96,7 @@ def select(points: Floats, order: Ints, axis: int, start: int, stop: int, middle
 
 @exact
 def fill_leaves(points: Floats, order: Ints, leaves: int, room: int, flat: Floats, owner: Numbers) -> None:
-    """Lay points (n, p) out in leaves of ``room`` places; owner : (places,) the point at each place, -1 for a copy."""
+    """Copy points (n, p) to leaves of ``room`` places; owner : (places,) the point at each place, -1 for padding."""
     n, p = points.shape
     for leaf in range(leaves):
         start, stop = leaf * n // leaves, (leaf + 1) * n // leaves
@@ -104,28 +104,30 @@ def fill_leaves(points: Floats, order: Ints, leaves: int, room: int, flat: Float
             t = order[start + s] if start + s < stop else order[start]
             owner[leaf * room + s] = t if start + s < stop else -1
             for axis in range(p):
-                flat[at(leaf * room + s, axis, p)] = points[t, axis]
+                flat[index_of(leaf * room + s, axis, p)] = points[t, axis]
 
 
 @exact
-def bound_leaves(flat: Floats, owner: Numbers, leaf: int, room: int, span: Span, low: Floats, high: Floats) -> None:
-    """Places, atoms and boxes of the leaves, which are the nodes from number ``leaf`` on."""
+def bound_leaves(
+    flat: Floats, owner: Numbers, leaf: int, room: int, span: NodeRanges, low: Floats, high: Floats
+) -> None:
+    """Places, atoms and bounding boxes of the leaves, the nodes from number ``leaf`` on."""
     p = low.size // span.atoms.size
     for base in range(0, owner.size, room):
         h = leaf + base // room
         span.begin[h - 1], span.end[h - 1] = base, base + room
         for axis in range(p):
-            low[at(h - 1, axis, p)], high[at(h - 1, axis, p)] = np.inf, -np.inf
+            low[index_of(h - 1, axis, p)], high[index_of(h - 1, axis, p)] = np.inf, -np.inf
         for t in range(base, base + room):
             span.atoms[h - 1] += owner[t] >= 0
             for axis in range(p):
-                here, y = at(h - 1, axis, p), flat[at(t, axis, p)]
+                here, y = index_of(h - 1, axis, p), flat[index_of(t, axis, p)]
                 low[here], high[here] = min(low[here], y), max(high[here], y)
 
 
 @exact
-def bound_parents(leaf: int, span: Span, low: Floats, high: Floats) -> None:
-    """The same of all other nodes, from their children; the box of a node without atoms is a point."""
+def bound_parents(leaf: int, span: NodeRanges, low: Floats, high: Floats) -> None:
+    """The same for all other nodes, from their children; the box of a node without atoms is a point."""
     nodes = span.atoms.size
     p = low.size // nodes
     for h in range(leaf - 1, 0, -1):
@@ -137,6 +139,6 @@ def bound_parents(leaf: int, span: Span, low: Floats, high: Floats) -> None:
             span.end[h - 1] = span.end[child]
             span.atoms[h - 1] += span.atoms[child]
             for axis in range(p):
-                here, there = at(h - 1, axis, p), at(child, axis, p)
+                here, there = index_of(h - 1, axis, p), index_of(child, axis, p)
                 low[here] = low[there] if fresh else min(low[here], low[there])
                 high[here] = high[there] if fresh else max(high[here], high[there])

@@ -1,4 +1,4 @@
-"""Eight numbers side by side against arrays, and the assignment over a whole matrix against another solver."""
+"""Dense cost matrices and the linear assignment against another solver."""
 
 from __future__ import annotations
 
@@ -6,62 +6,13 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from mfsym.accelerate import JIT_DISABLED, exact
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
 from mfsym.transport.dense import padded_distances, solve_assignment, squared_distances
-from mfsym.transport.kernels.dense import assign, pair_costs
-from mfsym.transport.kernels.lanes import below, eight, keep, least, lowest, most, spread
+from mfsym.transport.kernels.dense import jonker_volgenant, pair_costs
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
 KEY = stream_key(19, "teacher")
-
-
-@exact
-def _formula(a: np.ndarray, x: float, out: np.ndarray) -> int:
-    total = spread(x) - eight(a, 0)
-    total += 2.0 * eight(a, 8) * eight(a, 16) - x
-    total = least(most(total, -1.0), eight(a, 16) + 1.0)
-    keep(out, 8, total)
-    return below(total, eight(a, 0))
-
-
-def test_lanes_are_arrays_of_eight():
-    a, out = normals(KEY, 1, 24, 1)[:, 0].copy(), np.zeros(16)
-    marks = _formula(a, 0.3, out)
-    expected = np.minimum(np.maximum(0.3 - a[:8] + (2.0 * a[8:16] * a[16:] - 0.3), -1.0), a[16:] + 1.0)
-    assert np.abs(out[8:] - expected).max() <= ROUNDOFF
-    assert (out[:8] == 0.0).all()
-    assert marks == sum(1 << t for t in range(8) if expected[t] <= a[t])
-
-
-@pytest.mark.skipif(JIT_DISABLED, reason="arrays of any layout do without compiled code")
-def test_lanes_of_other_than_contiguous_arrays_are_refused():
-    with pytest.raises(TypeError, match="contiguous"):
-        _formula(np.zeros(48)[::2], 0.3, np.zeros(16))
-
-
-@exact
-def _marks(a: np.ndarray, bound: float) -> int:
-    return below(eight(a, 0), bound)
-
-
-@exact
-def _lowest(mask: int) -> int:
-    return lowest(mask)
-
-
-def test_nan_is_below_nothing_and_infinity_below_itself():
-    a = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 0.0, 2.0])
-    assert _marks(a, 0.0) == 0b01101100
-    assert _marks(a, np.inf) == 0b11111110
-    assert _marks(a, np.nan) == 0
-
-
-@pytest.mark.parametrize("mask", [1, 2, 12, 128, 255])
-def test_the_lowest_bit(mask):
-    assert 2 ** _lowest(mask) == mask & -mask
-
 
 CLOUDS = {
     "independent": lambda n: (normals(KEY, 2, n, 3), normals(KEY, 3, n, 3)),
@@ -110,7 +61,7 @@ def test_columns_past_the_last_row_stay_free():
     cost = np.full((3, 8), np.inf)
     cost[:, :3] = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]]
     u, v, column, row = np.empty(3), np.empty(8), np.full(3, -1), np.full(3, -1)
-    assign(cost, v, u, column, row, np.empty((5, 8)))
+    jonker_volgenant(cost, v, u, column, row, np.empty((5, 8)))
     assert list(column) == list(row) == [2, 1, 0]
     assert (cost[:, :3] - v[:3] >= u[:, None] - ALGEBRA).all()
     assert u.sum() + v[:3].sum() == pytest.approx(10.0, rel=ALGEBRA)

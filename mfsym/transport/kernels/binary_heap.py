@@ -9,7 +9,7 @@ from mfsym.transport.kernels.packs import Floats, Ints, Numbers
 
 
 class Heap(NamedTuple):
-    """Items in heap order, their keys, each item's place (-1 where absent), and the heap's size."""
+    """Items in heap order, their keys, each item's position (-1 where absent), and the heap's size."""
 
     item: Numbers  # (items,)
     key: Floats  # (items,) by item
@@ -18,14 +18,14 @@ class Heap(NamedTuple):
 
 
 @exact
-def before(a: int, b: int, key: Floats) -> bool:
-    """Whether item a leaves the heap before item b: by key, ties by number (columns before virtual items)."""
+def precedes(a: int, b: int, key: Floats) -> bool:
+    """Whether item a is popped before item b: by key, then by number (columns before virtual items)."""
     return key[a] < key[b] or (key[a] == key[b] and a < b)
 
 
 @exact
 def push(item: int, key: float, heap: Heap) -> None:
-    """Enter an item, or decrease its key."""
+    """Insert an item, or decrease its key."""
     heap.key[item] = key
     place = heap.place[item]
     if place < 0:
@@ -34,7 +34,7 @@ def push(item: int, key: float, heap: Heap) -> None:
     while place > 0:
         above = (place - 1) >> 1
         other = heap.item[above]
-        if not before(item, other, heap.key):
+        if not precedes(item, other, heap.key):
             break
         heap.item[place] = other
         heap.place[other] = place
@@ -57,10 +57,10 @@ def pop(heap: Heap) -> int:
             below = 2 * place + 1
             if below >= size:
                 break
-            if below + 1 < size and before(heap.item[below + 1], heap.item[below], heap.key):
+            if below + 1 < size and precedes(heap.item[below + 1], heap.item[below], heap.key):
                 below += 1
             other = heap.item[below]
-            if not before(other, item, heap.key):
+            if not precedes(other, item, heap.key):
                 break
             heap.item[place] = other
             heap.place[other] = place

@@ -1,29 +1,27 @@
-"""Clouds on a lattice, where costs tie, and duals between Gaussians."""
+"""Clouds on a lattice, where many costs tie."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm
 from scipy.optimize import linear_sum_assignment
 
 from mfsym.streams import normals, stream_key
 from mfsym.transport import w2
 from mfsym.transport.atoms import as_cloud
 from mfsym.transport.exact import solve_by_auction
-from mfsym.transport.gaussians import gaussian_duals
 from mfsym.transport.lattices import lattice_unit, round_duals, spacing
-from mfsym.transport.masses import merged
-from mfsym.transport.packs import columns_of, problem_of
+from mfsym.transport.packs import column_tree, initial_state
 from tests.sizes import sized
 from tests.tolerances import ALGEBRA, ROUNDOFF
 
 KEY = stream_key(23, "teacher")
+
 N = sized(400, 24)
 
 
 def _unit(x: np.ndarray, y: np.ndarray) -> float:
-    return lattice_unit(x, columns_of(y, None)[0])
+    return lattice_unit(x, column_tree(y, None)[0])
 
 
 @pytest.mark.parametrize("step", [1.0, 0.5, 0.125])
@@ -52,12 +50,12 @@ def test_the_spacing_is_the_side_of_a_share_of_the_volume_and_knows_flat_clouds(
 
 def test_rounded_duals_lie_on_the_lattice_no_further_than_half_a_unit_away():
     x, y = np.round(2.0 * normals(KEY, 6, N, 3)), np.round(2.0 * normals(KEY, 7, N, 3))
-    columns, order = columns_of(y, None)
+    columns, order = column_tree(y, None)
     ones = np.ones(N, dtype=np.int64)
-    problem = problem_of(x, columns, ones, ones.copy(), 8)
+    state = initial_state(x, columns, ones, ones.copy(), 8)
     before = normals(KEY, 8, N, 1)[:, 0]
     columns.v[:] = before
-    round_duals(problem, y[order], 2.0)
+    round_duals(state, y[order], 2.0)
     levels = (np.square(y[order]).sum(axis=1) - columns.v) / 2.0
     assert np.array_equal(levels, np.round(levels))
     assert np.abs(columns.v - before).max() <= 1.0
@@ -81,41 +79,3 @@ def test_unequal_counts_on_a_lattice_agree_with_the_network_simplex():
     result = w2(a, b, method="auction")
     assert abs(result.w2_squared - w2(a, b, method="emd").w2_squared) <= ALGEBRA * result.w2_squared
     assert result.relative_gap <= ROUNDOFF
-
-
-def test_equal_atoms_are_merged_also_where_others_have_the_same_key():
-    """Twin: unique rows. sqrt(2) x + sqrt(3) y is the same for the two atoms of the last pair, up to rounding."""
-    atoms = np.round(normals(KEY, 13, N, 2))
-    atoms = np.vstack([atoms, -0.0 * atoms[:1], [[np.sqrt(3.0), 0.0], [0.0, np.sqrt(2.0)]]])
-    units = np.arange(1, len(atoms) + 1)
-    found = merged(atoms, units)
-    expected, group = np.unique(atoms + 0.0, axis=0, return_inverse=True)
-    assert found.group is not None
-    assert np.array_equal(found.atoms[found.group], atoms)
-    assert sorted(map(tuple, found.atoms + 0.0)) == sorted(map(tuple, expected))
-    assert sorted(found.units) == sorted(np.bincount(group.reshape(-1), units))
-
-
-def test_duals_between_gaussians_are_those_of_their_optimal_map():
-    """Their gradient 2 (y - T(y)) belongs to the linear map T that takes the second covariance to the first."""
-    x = normals(KEY, 14, N, 3) @ normals(KEY, 15, 3, 3) + 2.0
-    y = normals(KEY, 16, N, 3) * [1.0, 0.3, 2.0]
-    ones = np.ones(N, dtype=np.int64)
-    first, second = np.cov(x.T, bias=True), np.cov(y.T, bias=True)
-    root = np.real(sqrtm(second))
-    inverse = np.linalg.inv(root)
-    pull = inverse @ np.real(sqrtm(root @ first @ root)) @ inverse
-    moved = x.mean(axis=0) + (y - y.mean(axis=0)) @ pull
-    assert np.abs(np.cov(moved.T, bias=True) - first).max() <= ALGEBRA * np.abs(first).max()
-    mean = y.mean(axis=0)
-    expected = np.square(y).sum(axis=1) - 2.0 * y @ x.mean(axis=0) - ((y - mean) @ pull * (y - mean)).sum(axis=1)
-    found = gaussian_duals(x, y, ones, ones)
-    assert np.abs(found - expected).max() <= ALGEBRA * np.abs(expected).max()
-    doubled = gaussian_duals(np.vstack([x, x]), y, np.ones(2 * N, dtype=np.int64), ones)
-    assert np.abs(doubled - found).max() <= ALGEBRA * np.abs(found).max()
-
-
-def test_flat_clouds_have_duals_between_gaussians_too():
-    y = np.hstack([normals(KEY, 17, N, 2), np.zeros((N, 1))])
-    ones = np.ones(N, dtype=np.int64)
-    assert np.isfinite(gaussian_duals(normals(KEY, 18, N, 3), y, ones, ones)).all()
