@@ -21,9 +21,9 @@ TRANSPORT = Wait("the transport solver", 16)
 WAITS = {
     "mfsym.kernels.sgd.advance": TRAINING,
     "mfsym.kernels.population.sweep_population": POPULATION,
-    "mfsym.transport.kernels.tree.tree_order": TRANSPORT,
+    "mfsym.transport.kernels.kd_tree.tree_order": TRANSPORT,
     "mfsym.transport.kernels.auction.auction": TRANSPORT,
-    "mfsym.transport.kernels.augmenting_paths.finish": TRANSPORT,
+    "mfsym.transport.kernels.augmenting_paths.augment_all": TRANSPORT,
 }
 """The kernels that take longest, and the first of the solver, by name; those of one Wait are told of together."""
 

@@ -25,6 +25,7 @@ import numba
 from numba import config as _config
 from numba.core import caching as _caching
 from numba.core.compiler_lock import global_compiler_lock as _compiler_lock
+from numba.core.runtime import rtsys as _runtime
 
 from mfsym.accelerate.announcing import announce
 from mfsym.runtime import caches
@@ -101,6 +102,16 @@ class _Files(_caching.FunctionCache):
         self.folder = folder
         with _configured(CACHE_DIR=str(folder), CACHE_LOCATOR_CLASSES=""):
             super().__init__(py_func)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Code from the folder, or None.
+
+        numba's own loads first what it knows to compile, and parts of SciPy, in a quarter of a second; code that is
+        compiled already needs nothing but what counts references.
+        """
+        _runtime.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
 
 
 _DAMAGE = (EOFError, pickle.UnpicklingError, AttributeError, ImportError, IndexError, ValueError)

@@ -23,6 +23,7 @@ SCHEMES: tuple[str, ...] = ("vanilla", "da", "da-sampled", "fa", "ea")
 UNITS: tuple[str, ...] = ("matrix", "uv")
 ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "relu", "softplus", "erf", "identity")
 DTYPES: tuple[str, ...] = ("float32", "float64", "auto")
+CONVENTIONS: tuple[str, ...] = ("torch", "keras", "math")
 
 Count = Annotated[int, Meta(ge=1, le=10**12)]
 Batch = Annotated[int, Meta(ge=1, le=10**6)]
