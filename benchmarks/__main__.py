@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [engine] [transport] [--quick]``, both if none is named."""
+"""Run the benchmarks: ``python -m benchmarks [engine] [transport] [start] [--quick]``, by default the first two."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="engine, transport (default: both)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="engine, transport, start (default: the first two)")
     parser.add_argument("--quick", action="store_true", help="two sizes, three schemes, no PyTorch: under 2 minutes")
     parser.add_argument("--sizes", type=_names, help="engine: particles, as in 100,5000")
     parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
     parser.add_argument("--contenders", type=_names, help="engine: contenders, as in mfsym,c,jax")
     parser.add_argument("--rounds", type=int, help="engine: interleaved runs of each")
+    parser.add_argument("--before", type=Path, help="start: a checkout of an earlier commit, to compare")
     parser.add_argument("--snapshot", action="store_true", help="copy tables and pictures to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - {"engine", "transport"}
+    unknown = set(arguments.parts) - {"engine", "transport", "start"}
     if unknown:
-        parser.error(f"a part is engine or transport, got {', '.join(sorted(unknown))}")
+        parser.error(f"a part is engine, transport or start, got {', '.join(sorted(unknown))}")
     return arguments
 
 
@@ -49,7 +50,8 @@ def _engine(arguments: argparse.Namespace) -> None:
 def _keep(part: str, out: Path) -> None:
     SNAPSHOT.mkdir(exist_ok=True)
     for name in (f"{part}.md", f"{part}.png"):
-        shutil.copyfile(out / name, SNAPSHOT / name)
+        if (out / name).exists():
+            shutil.copyfile(out / name, SNAPSHOT / name)
 
 
 def main() -> None:
@@ -64,6 +66,10 @@ def main() -> None:
             return
         transport = importlib.import_module("benchmarks.transport")
         transport.main(quick=arguments.quick, out=arguments.out)
+    if "start" in parts:
+        from benchmarks import start
+
+        start.main(arguments.out, before=arguments.before, quick=arguments.quick)
     for part in parts if arguments.snapshot else ():
         _keep(part, arguments.out)
 

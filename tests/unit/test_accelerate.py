@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import mfsym
 from mfsym import accelerate
 from mfsym.accelerate import (
+    announcing,
     by_type,
     caching,
     exact,
@@ -24,11 +27,15 @@ from mfsym.accelerate import (
     inner,
     kernel,
     kernel_allocating,
+    parts,
     uncached_kernel,
     user_function,
 )
+from mfsym.cli.options import quiet_option
+from mfsym.errors import MfsymWarning
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
+from mfsym.runtime import notices
 from mfsym.runtime.caches import Places
 from mfsym.transport import w2
 from tests.meta.sources import module_name
@@ -319,7 +326,7 @@ def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
     program = (
         "import numpy as np; from mfsym.kernels.units import pack;"
         "pack(np.ones((3, 2)), 3, 2, 16, np.empty(32)); stats = pack.stats;"
-        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
+        "import sys; print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), 'scipy.linalg' in sys.modules)"
     )
     root = Path(mfsym.__file__).parents[1]
     outputs = [
@@ -333,7 +340,7 @@ def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
         ).stdout.split()
         for _ in range(2)
     ]
-    assert outputs == [["0", "1"], ["1", "0"]]
+    assert outputs == [["0", "1", "True"], ["1", "0", "False"]], "what is loaded needs no SciPy"
 
 
 def _assembly(function, *arguments):
@@ -430,3 +437,125 @@ def test_an_edited_callee_in_another_file_is_compiled_again(tmp_path):
     assert edited != text
     callee.write_text(edited)
     assert run() == ["-45.0", "0"]
+
+
+@exact
+def _refuses(pack):
+    if pack.first[0] > 100.0:
+        raise ValueError("too large")
+    return pack.first[0]
+
+
+@exact
+def _through_one(pack):
+    return _refuses(pack) + 1.0
+
+
+def _through_two(pack):
+    return _through_one(pack) + 1.0
+
+
+@pytest.fixture
+def moved(monkeypatch):
+    """A numba that holds compiled code otherwise; what was tried before is forgotten, before and after."""
+    caches_of_trial = (parts.usable, parts._part_library, caching.caches.say)
+    for each in caches_of_trial:
+        each.cache_clear()
+    monkeypatch.delattr(parts._codegen, "JITCodeLibrary")
+    yield
+    for each in caches_of_trial:
+        each.cache_clear()
+
+
+@compiled
+def test_code_that_is_called_is_optimised_in_its_caller_alone(cold):
+    """A part has no machine code; called from Python, the same function has."""
+    assert parts.usable()
+    function = exact(_dot)
+    assert function(cold) == 24.0
+    (part,) = _head.part.overloads.values()
+    assert part.library.get_pointer_to_function(part.fndesc.llvm_func_name) == 0
+    assert _head(cold) == 2.0
+    (whole,) = _head.overloads.values()
+    assert whole.library.get_pointer_to_function(whole.fndesc.llvm_func_name) != 0
+
+
+@compiled
+def test_errors_pass_through_parts_fresh_and_from_the_cache(cold):
+    large = cold._replace(first=np.array([200.0]))
+    for hits in (0, 1):
+        function = exact(_through_two)
+        assert function(cold) == 4.0
+        assert sum(function.stats.cache_hits.values()) == hits
+        with pytest.raises(ValueError, match="too large"):
+            function(large)
+
+
+@compiled
+def test_where_numba_has_moved_code_is_compiled_the_long_way_with_one_warning(cold, moved):
+    @exact
+    def last(pack):
+        return pack.first[-1]
+
+    def total(pack):
+        return last(pack) + pack.second[0]
+
+    with pytest.warns(MfsymWarning, match="holds compiled code otherwise") as said:
+        found = [exact(total)(cold), kernel(total)(cold)]
+    assert (found, len(said)) == ([8.0, 8.0], 1)
+    (part,) = last.part.overloads.values()
+    assert part.library.get_pointer_to_function(part.fndesc.llvm_func_name) != 0
+    assert not parts.usable()
+
+
+WAITED_FOR = {"advance", "sweep_population", "tree_order", "auction", "augment_all"}
+
+
+def test_what_takes_seconds_are_kernels():
+    """Renaming one of them must not silence the announcement."""
+    named = [name.rpartition(".") for name in announcing.WAITS]
+    assert {name for _, _, name in named} == WAITED_FOR
+    for module, _, name in named:
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+@compiled
+def test_whoever_waits_is_told_once_and_not_by_a_warning(cold, capsys, monkeypatch):
+    monkeypatch.setitem(announcing.WAITS, f"{__name__}._dot", announcing.Wait("this test", 7))
+    notices.forget()
+    line = "compiling this test for this machine, about 7 s, once\n"
+    exact(_dot)(cold)
+    assert capsys.readouterr() == ("", line)
+    exact(_dot)(cold)
+    kernel(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+    notices.forget()
+    exact(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+    shutil.rmtree(caching.caches.places().kept)
+    with notices.hushed():
+        exact(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+
+
+@compiled
+def test_of_the_workers_of_one_process_the_first_to_compile_tells(cold, capsys, monkeypatch):
+    monkeypatch.setitem(announcing.WAITS, f"{__name__}._dot", announcing.Wait("this test", 7))
+    for starter, told in (("11", True), ("11", False), ("12", True)):
+        notices.forget()
+        monkeypatch.setenv(caching.caches.TOLD, starter)
+        for path in caching.caches.places().kept.rglob("*.nb?"):
+            path.unlink()
+        exact(_dot)(cold)
+        assert bool(capsys.readouterr().err) == told
+
+
+def test_a_command_with_q_says_nothing_of_compiling():
+    @click.command()
+    @quiet_option("Print nothing.")
+    def command(quiet):
+        notices.tell("compiling")
+
+    for arguments, said in (([], "compiling\n"), (["-q"], ""), ([], "compiling\n")):
+        notices.forget()
+        assert CliRunner().invoke(command, arguments).stderr == said
