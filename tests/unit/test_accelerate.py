@@ -326,7 +326,8 @@ def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
     program = (
         "import numpy as np; from mfsym.kernels.units import pack;"
         "pack(np.ones((3, 2)), 3, 2, 16, np.empty(32)); stats = pack.stats;"
-        "import sys; print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), 'scipy.linalg' in sys.modules)"
+        "import sys; scipy = 'scipy.linalg' in sys.modules;"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), scipy)"
     )
     root = Path(mfsym.__file__).parents[1]
     outputs = [
