@@ -71,11 +71,11 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install -qq -c constraints.txt -e '.[test,digits,safetensors]'
+	$(PIP) install -qq -c constraints.txt -e '.[test,digits,safetensors,jax]'
 	@touch $@
 
 $(VENV)/.torture: $(VENV)/.test
-	$(PIP) install -qq -c constraints.txt -e '.[test,digits,dask]'
+	$(PIP) install -qq -c constraints.txt -e '.[test,digits,jax,dask]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.base

@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [engine] [transport] [start] [--quick]``, by default the first two."""
+"""Run the benchmarks: ``python -m benchmarks [PART ...] [--quick]``, all but ``start`` if none is named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 OUT = Path(__file__).with_name("out")
 SNAPSHOT = Path(__file__).with_name("results")
+PARTS = ("engine", "transport", "quotients")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -19,7 +20,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="engine, transport, start (default: the first two)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="engine, transport, quotients, start (default: all but start)"
+    )
     parser.add_argument("--quick", action="store_true", help="two sizes, three schemes, no PyTorch: under 2 minutes")
     parser.add_argument("--sizes", type=_names, help="engine: particles, as in 100,5000")
     parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
@@ -29,9 +32,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--snapshot", action="store_true", help="copy tables and pictures to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - {"engine", "transport", "start"}
+    unknown = set(arguments.parts) - {*PARTS, "start"}
     if unknown:
-        parser.error(f"a part is engine, transport or start, got {', '.join(sorted(unknown))}")
+        parser.error(f"a part is engine, transport, quotients or start, got {', '.join(sorted(unknown))}")
     return arguments
 
 
@@ -57,7 +60,7 @@ def _keep(part: str, out: Path) -> None:
 def main() -> None:
     """The command line."""
     arguments = _arguments()
-    parts = arguments.parts or ["engine", "transport"]
+    parts = arguments.parts or list(PARTS)
     if "engine" in parts:
         _engine(arguments)
     if "transport" in parts:
@@ -66,6 +69,10 @@ def main() -> None:
             return
         transport = importlib.import_module("benchmarks.transport")
         transport.main(quick=arguments.quick, out=arguments.out)
+    if "quotients" in parts:
+        from benchmarks import orbits
+
+        orbits.main(quick=arguments.quick, out=arguments.out)
     if "start" in parts:
         from benchmarks import start
 

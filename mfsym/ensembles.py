@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_whole
+from mfsym.configurations import names
 from mfsym.errors import MfsymError
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
@@ -15,7 +16,7 @@ from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 
-INITS = ("wi", "si", "wi-orbit")
+INITS = (*names.INITS, "wi-orbit")
 """Names of the start laws, see ``init_particles``."""
 
 INIT_SCALE = 0.25

@@ -19,6 +19,7 @@ MOVED: dict[str, str] = {
     **{name: f"discovery.{name}" for name in ("controls", "residuals", "searches", "traces")},
     **{name: f"experiments.{name}" for name in ("convergence", "counterexample", "limits", "movies", "warmups")},
     "callables": "arguments.callables",
+    **{f"configurations.{name}": "configurations.loading" for name in ("problems", "single")},
     "configurations.studies": "configurations.discoveries",
     "flows.dynamics": "flows.mean_field",
     "flows.limits": "flows.limit_laws",

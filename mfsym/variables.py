@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mfsym.configurations.parameters import PARAMETERS, Parameter
 from mfsym.errors import MfsymError
 
 if TYPE_CHECKING:
@@ -212,25 +213,20 @@ _ENTRIES = (
     Variable("particles_fixed", "float", "coordinates in E^G of the particles", "|z|", ("particle", "coordinate")),
     Variable("teacher_fixed", "float", "coordinates in E^G of the teacher", "|z|", ("teacher_particle", "coordinate")),
     Variable("time", "float", "mean-field time t = steps / N", "t"),
-    Variable("teacher", "text", "target law: arbitrary, wi or si (reference problem), or another problem's name"),
-    Variable("init", "text", "start law: weakly (wi) or strongly (si) invariant"),
-    Variable("scheme", "text", "where the group enters"),
     Variable("other", "text", "the scheme compared with"),
-    Variable("n", "int", "number N of particles"),
-    Variable("replicate", "int", "replicate: a start, data and noise, shared by all schemes; seed's offset in a study"),
     Variable("particle", "int", "index of a particle"),
     Variable("param", "int", "index of a parameter of one unit (row-major)"),
-    Variable("alpha", "float", "step size alpha of the mean-field dynamics", "|z|^2/({loss} t)"),
-    Variable("tau", "float", "weight tau of the penalty |z|^2", "{loss}/|z|^2"),
-    Variable("beta", "float", "temperature beta of the noise", "{loss}"),
-    Variable("batch_size", "int", "samples B per step"),
-    Variable("horizon", "float", "mean-field time T at the end of training", "t"),
-    Variable("unit", "text", "kind of unit"),
-    Variable("activation", "text", "activation of the unit"),
-    Variable("dtype", "text", "arithmetic of the training"),
 )
 
-VARIABLES: dict[str, Variable] = {entry.name: entry for entry in _ENTRIES}
+
+def dimension_of(parameter: Parameter) -> Variable:
+    """The entry of the dimension that a parameter of a training makes."""
+    return Variable(parameter.dimension, parameter.kind.variable, parameter.more or parameter.doc, parameter.units)
+
+
+_DIMENSIONS = tuple(dimension_of(each) for each in PARAMETERS.values() if each.dimension)
+
+VARIABLES: dict[str, Variable] = {entry.name: entry for entry in (*_ENTRIES, *_DIMENSIONS)}
 """The dictionary, by name."""
 
 TIMINGS = frozenset({"seconds", "seconds_measured"})

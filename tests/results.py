@@ -132,6 +132,7 @@ def swept(folder: Path) -> dict[str, xr.Dataset]:
         "unit": ["uv", "matrix"],
         "activation": ["tanh", "sigmoid"],
         "dtype": ["float64", "float32"],
+        "noise": ["fixed", "isotropic"],
     }
     fixed = {**SHARED, "teacher": "wi", "init": "wi", "scheme": ["vanilla", "ea"]}
     return {f"sweep_{key}": sweep({**fixed, key: values}, folder / f"{key}.nc") for key, values in lists.items()}

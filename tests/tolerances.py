@@ -6,6 +6,12 @@ ALGEBRA = 1e-10
 ROUNDOFF = 1e-12
 """A float64 kernel against its slow twin, relative."""
 
+FLAT = 1e-9
+"""Means over a quadrature that are whole numbers or 0, absolute."""
+
+SINGLE = 1e-6
+"""One float32 computation by two libraries, relative."""
+
 ROUNDOFF32 = 2e-5
 """A float32 kernel against its float64 twin, relative."""
 
@@ -56,3 +62,9 @@ ITERATED = 1e-4
 
 INTEGRATED = 1e-6
 """Numbers that come out of two integrations in time or over inputs, or of the root of a difference; relative."""
+
+EXACT_GEOMETRY = 1e-14
+"""Projections and curvatures of single points, whose formulas are a few operations; absolute, on points of size one."""
+
+STATIONARY = 3.0
+"""Largest |score| of a stationary moment at a fixed seed, in standard errors."""

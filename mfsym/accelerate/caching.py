@@ -56,8 +56,9 @@ def sources(path: Path) -> set[Path]:
 
 @functools.cache
 def packs(folder: Path) -> bytes:
-    """The text of every pack that the files of a folder define."""
-    found = [(path.stem, _PACK.findall(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
+    """The text of every pack that the files of a folder define, and those of the ``kernels`` folders inside it."""
+    files = sorted({*folder.glob("*.py"), *folder.rglob("kernels/*.py")})
+    found = [(path.stem, _PACK.findall(path.read_text(encoding="utf-8"))) for path in files]
     return repr(found).encode()
 
 

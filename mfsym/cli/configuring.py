@@ -33,7 +33,7 @@ def show(sim: Path | None, assignments: tuple[str, ...], form: str, **given: int
       MFSYM_ALPHA=5 mfsym config show sims/demo.toml
     """
     from mfsym.configurations.fields import TABLES
-    from mfsym.configurations.layers import load
+    from mfsym.configurations.loading import load
 
     resolved = load(sim, assignments=assignments, options=given)
     if form == "json":

@@ -12,17 +12,16 @@ import click
 from mfsym.cli.flowing import accuracy_of, accuracy_options, moments_of, say_shortfall, sizes_of
 from mfsym.cli.options import (
     COUNT,
-    Name,
     format_option,
     jobs_option,
     keep_and_print,
     large_option,
     output_file,
+    parameter_option,
     problem_options,
     verbosity,
     verbosity_options,
 )
-from mfsym.configurations.fields import SCHEMES
 from mfsym.errors import MfsymError
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 @click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @problem_options
 @click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")
-@click.option("--replicates", type=COUNT, help="Replicates of every N.  [default: 20]")
-@click.option("--scheme", type=Name(SCHEMES), help="Training scheme.  [default: vanilla]")
+@parameter_option("replicate", default="20", doc="replicates of every N")
+@parameter_option("schemes", default="vanilla", doc="training scheme")
 @click.option("--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Where laws are compared.")
 @click.option(
     "--limit-n", type=COUNT, default=1000, show_default=True, help="Particles of the limit; a multiple of N is fast."
@@ -67,7 +66,7 @@ def converge(
     Example:
       mfsym converge --sizes 50,200,1000 --replicates 20 -j 2 -o converge.nc
     """
-    from mfsym.configurations.layers import load
+    from mfsym.configurations.loading import load
     from mfsym.configurations.preflight import check_cell
     from mfsym.sweeps.plans import parameters_of
 

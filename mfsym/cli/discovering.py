@@ -10,7 +10,6 @@ import click
 
 from mfsym.cli.options import (
     COUNT,
-    SEED,
     Name,
     Number,
     Whole,
@@ -18,35 +17,33 @@ from mfsym.cli.options import (
     jobs_option,
     keep_and_print,
     output_file,
+    parameter_option,
     problem_option,
     verbosity,
     verbosity_options,
     with_options,
 )
-from mfsym.configurations.fields import ACTIVATIONS, TEACHERS, UNITS
+from mfsym.configurations.names import RULES
+from mfsym.configurations.parameters import named
 from mfsym.errors import MfsymError
 
 search_options = with_options(
     problem_option,
-    click.option("--teacher", type=Name(TEACHERS), help="Target law.  [default: wi]"),
-    click.option("--unit", type=Name(UNITS), help="Kind of unit.  [default: matrix]"),
-    click.option("--activation", type=Name(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
+    *(parameter_option(name) for name in named(stated=True)),
     click.option(
         "--rule",
-        type=Name(("paper", "robust", "oracle", "paper-oracle")),
+        type=Name(RULES),
         help="Who decides: the mean residual, agreeing principal directions, or the population.  [default: robust]",
     ),
-    click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 1000]"),
+    parameter_option("n", default="1000"),
     click.option("--horizon", type=Number(0.0, open_low=True), help="Time of each step.  [default: 20]"),
-    click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: 20]"),
-    click.option("--tau", type=Number(0.0), help="Weight of the penalty |z|^2.  [default: 1e-4]"),
-    click.option("--beta", type=Number(0.0), help="Temperature of the noise.  [default: 1e-6]"),
-    click.option("--batch-size", type=COUNT, help="Samples B per step.  [default: 20]"),
+    parameter_option("alpha", default="20"),
+    *(parameter_option(name) for name in ("tau", "beta", "batch_size")),
     click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
     click.option("--trainings", type=COUNT, help="Over which the paper's rule averages.  [default: 1]"),
     click.option("--snapshots", type=COUNT, help="Of each, over which the paper's rule averages.  [default: 1]"),
     click.option("--replicates", type=Whole(4), help="Of the robust rule.  [default: 8]"),
-    click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
+    parameter_option("seed"),
 )
 """One discovery's parameters; a problem's [training] comes before the defaults."""
 
@@ -77,8 +74,7 @@ def discover(sim: Path | None, out: str | None, jobs: int, form: str, quiet: boo
         _study(sim, path, jobs, form, verbosity(quiet, verbose))
         return
     from mfsym.configurations.discoveries import preferred
-    from mfsym.configurations.problems import STATED
-    from mfsym.configurations.single import single_cell
+    from mfsym.configurations.loading import STATED, single_cell
 
     rule, file = stated.pop("rule", "robust"), stated.pop("problem", None)
     cell, _ = single_cell({**{key: stated.pop(key) for key in STATED if key in stated}, "problem": file})

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.cli.layers import layer_records
-from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, problem_option
+from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, parameter_option, problem_option
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.fields import CONVENTIONS, UNITS
+from mfsym.configurations.names import CONVENTIONS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
 from mfsym.transport.exact import dense_estimate, memory_estimate
@@ -39,7 +39,6 @@ LARGE = 50_000
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
 @click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
-@click.option("--unit", type=Name(UNITS), help="Reference unit whose group acts.  [default: the run's, or matrix]")
 @click.option(
     "--arrays",
     multiple=True,
@@ -47,6 +46,7 @@ LARGE = 50_000
     help="Layers of a trained model (.safetensors, .npz, a folder of .npy); once for each residual block.",
 )
 @click.option("--convention", type=Name(CONVENTIONS), help="How --arrays are laid out.  [default: torch]")
+@parameter_option("unit", default="the run's, or matrix", doc="reference unit whose group acts")
 @problem_option
 @format_option("text", "json")
 def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:

@@ -19,12 +19,11 @@ from mfsym.cli.options import (
     verbosity_options,
     with_options,
 )
-from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.names import INTEGRATORS, SCHEMES
 from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
 
 ORDER = Whole(2, 1000)
-METHODS = ("RK23", "RK45", "DOP853")
 ACCURACY = ("order", "force_tolerance", "method", "rtol", "time_tolerance", "halvings")
 
 accuracy_options = with_options(
@@ -32,7 +31,7 @@ accuracy_options = with_options(
     click.option(
         "--force-tolerance", type=Number(0.0, open_low=True), default=1e-6, show_default=True, help="Of refinement."
     ),
-    click.option("--method", type=Name(METHODS), help="In time.  [default: DOP853 without noise, RK45 with noise]"),
+    click.option("--method", type=Name(INTEGRATORS), help="In time.  [default: DOP853 without noise, RK45 with noise]"),
     click.option("--rtol", type=Number(0.0, open_low=True), default=1e-8, show_default=True, help="In time."),
     click.option(
         "--time-tolerance",
@@ -111,7 +110,7 @@ def flow(
     Example:
       mfsym flow --teacher wi --init si --scheme vanilla -n 256 --beta 0 -o limit.nc
     """
-    from mfsym.configurations.single import single_cell
+    from mfsym.configurations.loading import single_cell
 
     path = output_file(out)
     accuracy = accuracy_of(given)
@@ -155,7 +154,7 @@ def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> 
     Example:
       mfsym phase --teacher wi --init si -n 256 --beta 0 -o phase.nc
     """
-    from mfsym.configurations.single import single_cell
+    from mfsym.configurations.loading import single_cell
 
     path = output_file(out)
     accuracy = accuracy_of(given)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mfsym.arguments import as_choice, as_whole
-from mfsym.configurations.fields import ACTIVATIONS, DTYPES, INITS, TEACHERS, UNITS
+from mfsym.configurations.parameters import PARAMETERS, Key, Kind, OneOf, RealRange, WholeRange, named
 from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
 from mfsym.runtime.notices import hushed
@@ -88,27 +88,38 @@ def with_options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Comma
     return decorate
 
 
-problem_option = click.option(
-    "--problem",
-    metavar="FILE",
-    help="A problem file, .toml, instead of --teacher, --unit and --activation.",
-)
+def _type_of(kind: Kind) -> click.ParamType | None:
+    """The type of an option that takes one value of a kind; None for any text."""
+    if isinstance(kind, WholeRange):
+        return Whole(kind.least, kind.most)
+    if isinstance(kind, RealRange):
+        return Number(0.0, open_low=kind.positive)
+    return Name(kind.names) if isinstance(kind, OneOf) else None
 
-problem_options = with_options(
-    problem_option,
-    click.option("--teacher", type=Name(TEACHERS), help="Target law.  [default: wi]"),
-    click.option("--init", type=Name(INITS), help="Start law; from si, noise is projected on E^G.  [default: si]"),
-    click.option("-n", "n", type=COUNT, help="Number N of particles.  [default: 100]"),
-    click.option("--horizon", type=Number(0.0), help="Mean-field time T at the end.  [default: 20]"),
-    click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: 50]"),
-    click.option("--tau", type=Number(0.0), help="Weight of the penalty |z|^2.  [default: 1e-4]"),
-    click.option("--beta", type=Number(0.0), help="Temperature of the noise.  [default: 1e-6]"),
-    click.option("--batch-size", type=COUNT, help="Samples B per step.  [default: 20]"),
-    click.option("--unit", type=Name(UNITS), help="Kind of unit.  [default: matrix]"),
-    click.option("--activation", type=Name(ACTIVATIONS), help="Activation.  [default: sigmoid]"),
-    click.option("--dtype", type=Name(DTYPES), help="Arithmetic; auto: float64 where needed.  [default: float32]"),
-    click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]"),
-)
+
+def _shown(key: Key) -> str:
+    """The default of a key as people write it; "" for none."""
+    value = key.default[0] if isinstance(key.default, list) else key.default
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def parameter_option(name: str, *, default: str | None = None, doc: str = "") -> Callable[[Command], Command]:
+    """The option of a declared parameter, or of its key in a file: of its type, with its meaning.
+
+    What is not given comes from MFSYM_* or the defaults: the option itself has none.
+    default : what its help states instead of the declared one.  doc : its meaning here, where that differs.
+    """
+    parameter = PARAMETERS[name]
+    key = parameter.key
+    text, stated = doc or key.doc, _shown(key) if default is None else default
+    about = text[0].upper() + text[1:] + "." + (f"  [default: {stated}]" if stated else "")
+    metavar = "FILE" if name == "problem" else None
+    return click.option(parameter.flag, key.name, type=_type_of(key.kind), metavar=metavar, help=about)
+
+
+problem_option = parameter_option("problem")
+
+problem_options = with_options(problem_option, *(parameter_option(name) for name in named(option=True)))
 """One training's parameters; what is not given comes from MFSYM_* or the defaults."""
 
 

@@ -13,9 +13,9 @@ from mfsym.cli.options import (
     COUNT,
     SEED,
     Name,
-    Number,
     format_option,
     output_file,
+    parameter_option,
     problem_option,
     verbosity,
     verbosity_options,
@@ -138,7 +138,7 @@ def _schemes() -> dict[str, str]:
 
 
 def _problems() -> dict[str, str]:
-    from mfsym.configurations.problems import read_problem_tables
+    from mfsym.configurations.loading import read_problem_tables
 
     files = sorted(SHIPPED.glob("*.toml"))
     return {str(path): str(read_problem_tables(path).get("description", "")) for path in files}
@@ -152,9 +152,9 @@ def _first_line(thing: type) -> str:
 @click.option("--sizes", default="50,200,1000", show_default=True, metavar="N,N,...", help="Numbers N of particles.")
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 @click.option("--replicates", type=COUNT, default=3, show_default=True, help="Replicates.")
-@click.option("--horizon", type=Number(0.0), help="Mean-field time T at the end.  [default: the problem's]")
-@click.option("--alpha", type=Number(0.0, open_low=True), help="Step size.  [default: the problem's]")
-@click.option("--seed", type=SEED, help="Seed of every random stream.  [default: 0]")
+@parameter_option("horizon", default="the problem's")
+@parameter_option("alpha", default="the problem's")
+@parameter_option("seed")
 @problem_option
 @verbosity_options
 def counterexample(
@@ -166,7 +166,7 @@ def counterexample(
     Example:
       mfsym counterexample --sizes 50,200,2000 -o results/counterexample.nc
     """
-    from mfsym.configurations.single import single_cell
+    from mfsym.configurations.loading import single_cell
 
     path = output_file(out)
     numbers = sizes_of(sizes, "--sizes")

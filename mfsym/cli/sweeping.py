@@ -9,12 +9,11 @@ from typing import Any
 import click
 
 from mfsym.cli.options import (
-    COUNT,
-    SEED,
     format_option,
     jobs_option,
     large_option,
     output_file,
+    parameter_option,
     problem_option,
     verbosity,
     verbosity_options,
@@ -29,8 +28,8 @@ sim_argument = click.argument("sim", type=click.Path(path_type=Path, dir_okay=Fa
 
 override_options = with_options(
     set_option,
-    click.option("--seed", type=SEED, help="Override the seed."),
-    click.option("--replicates", type=COUNT, help="Override the number of replicates."),
+    parameter_option("seed", default="the file's"),
+    parameter_option("replicate", default="the file's"),
     problem_option,
 )
 
@@ -60,7 +59,7 @@ def sweep(sim: Path, out: Path, form: str, dry_run: bool, **given: Any) -> None:
     Example:
       mfsym sweep sims/demo.toml -o results/demo.nc -j 2 --set n=5,10,50
     """
-    from mfsym.configurations.layers import load
+    from mfsym.configurations.loading import load
     from mfsym.sweeps import How, Options, Shard, execute, preview
 
     overrides = {key: given[key] for key in ("seed", "replicates", "problem")}

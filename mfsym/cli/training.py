@@ -16,11 +16,12 @@ from mfsym.cli.options import (
     keep_and_print,
     large_option,
     output_file,
+    parameter_option,
     problem_options,
     verbosity,
     verbosity_options,
 )
-from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.names import SCHEMES
 from mfsym.errors import Diverged, SweepIncomplete
 
 
@@ -40,8 +41,8 @@ def simulate(
     Example:
       mfsym simulate --teacher wi --init si --scheme fa -n 500 -o run.nc
     """
+    from mfsym.configurations.loading import single_cell
     from mfsym.configurations.preflight import check_cell
-    from mfsym.configurations.single import single_cell
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
@@ -73,8 +74,8 @@ def simulate(
 
 @click.command()
 @problem_options
-@click.option("--replicates", type=COUNT, help="Replicates.  [default: 1]")
-@click.option("--null", type=COUNT, help="Moved clouds behind a null level of rmd2_symmetrised.  [default: none]")
+@parameter_option("replicate")
+@parameter_option("null")
 @click.option("--schemes", metavar="A,B,...", help="Which schemes.  [default: all five]")
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @jobs_option
@@ -97,8 +98,8 @@ def compare(
     Example:
       mfsym compare --teacher arbitrary --init si -n 100 --replicates 10 --format json
     """
+    from mfsym.configurations.loading import parse_schemes, single_cell
     from mfsym.configurations.preflight import check_cell
-    from mfsym.configurations.single import parse_schemes, single_cell
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mfsym.arguments import as_number, as_plain, as_whole
-from mfsym.configurations.fields import TRAINING_KEYS
+from mfsym.arguments import as_plain
 from mfsym.configurations.layers import Resolved
+from mfsym.configurations.names import AUTO, SCHEMES, in_order
+from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
 SCHEMA_VERSION = 3
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
@@ -21,16 +22,19 @@ SCHEMA_VERSION = 3
 2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them.
 3: kernels add in another order, so that numbers differ by rounding."""
 
-WHOLE, REAL = ("n", "replicate", "seed", "batch_size", "null"), ("alpha", "tau", "beta", "horizon")
-LEAST = {"replicate": 0, "seed": 0, "null": 0}
-"""Numbers of a cell, and the least value of those that may be 0."""
+FOUNDING = (
+    *("teacher", "init", "n", "replicate", "seed", "schemes", "alpha", "tau", "beta", "batch_size", "horizon"),
+    *("unit", "activation", "dtype"),
+)
+"""Fields that the identity of this schema always holds. Any other is left out where it has its default, so that a new
+parameter changes the identity of no cell that does not set it; its default may then not change within a schema."""
 
 PROBLEM_KEYS = ("problem", "problem_digest")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One training of every scheme under common random numbers.
+class Cell(Parameters):
+    """One training of every scheme under common random numbers: a value of every one of ``Parameters``.
 
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
     problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
@@ -38,30 +42,9 @@ class Cell:
     null : draws behind the null level of rmd2_symmetrised, 0 for none (``mfsym.metrics.nulls``).
     """
 
-    teacher: str = "wi"
-    init: str = "si"
-    n: int = 100
-    replicate: int = 0
-    seed: int = 0
-    schemes: tuple[str, ...] = ("vanilla", "da", "da-sampled", "fa", "ea")
-    alpha: float = 50.0
-    tau: float = 1e-4
-    beta: float = 1e-6
-    batch_size: int = 20
-    horizon: float = 20.0
-    unit: str = "matrix"
-    activation: str = "sigmoid"
-    dtype: str = "float32"
-    problem: str = ""
-    problem_digest: str = ""
-    null: int = 0
-
     def __post_init__(self) -> None:
-        for name in WHOLE:
-            object.__setattr__(self, name, as_whole(getattr(self, name), name, least=LEAST.get(name, 1)))
-        for name in REAL:
-            bound = {"above": 0.0} if name == "alpha" else {"least": 0.0}
-            object.__setattr__(self, name, as_number(getattr(self, name), name, **bound))
+        for name, parameter in PARAMETERS.items():
+            object.__setattr__(self, name, parameter.kind.check(getattr(self, name), name))
         given = as_plain(self.schemes)
         object.__setattr__(self, "schemes", tuple(given) if isinstance(given, list) else (given,))
 
@@ -69,17 +52,20 @@ class Cell:
     def identity(self) -> str:
         """32 hexadecimal digits: the digest of the values and of the schema's version."""
         values = {key: value for key, value in asdict(self).items() if key not in PROBLEM_KEYS}
-        if not self.null:
-            del values["null"]
+        values = {key: value for key, value in values.items() if key in FOUNDING or value != PARAMETERS[key].default}
         if self.problem_digest:
             values["problem"] = self.problem_digest
         text = json.dumps({"schema": SCHEMA_VERSION, **values}, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
+    def options(self, *, limit: bool = False) -> dict[str, Any]:
+        """The keyword arguments that ``NoisySGD`` takes of it; limit : those of ``MeanFieldFlow``."""
+        return {name: getattr(self, name) for name in named(**{"limit" if limit else "dynamics": True})}
+
     @property
-    def noise(self) -> str:
+    def noise_felt(self) -> str:
         """What noise its trainings feel; see ``noise_of``."""
-        return noise_of((self.init,), self.schemes)
+        return noise_of((self.init,), self.schemes, (self.noise,))
 
     @property
     def label(self) -> str:
@@ -115,26 +101,32 @@ class Cell:
         return cls(**{**picked, "schemes": tuple(picked["schemes"])})
 
 
-def noise_of(inits: Iterable[str], schemes: Iterable[str]) -> str:
-    """What noise trainings feel: "projected" on E^G from starts in it ("si", "zero") and for ea, else "isotropic".
+def noise_of(inits: Iterable[str], schemes: Iterable[str], noises: Iterable[str] = (AUTO,)) -> str:
+    """What noise trainings feel: "projected" on E^G or "isotropic", and for whom where not all feel the same.
+
+    noises : values of the parameter ``noise``. "auto" projects from starts in E^G ("si", "zero"); ea always projects.
 
     >>> noise_of(["si"], ["fa", "ea"])
     'projected'
     >>> noise_of(["si", "wi"], ["fa", "ea"])
     'si: projected; wi: isotropic, projected for ea'
+    >>> noise_of(["wi"], ["fa"], ["auto", "fixed"])
+    'auto: isotropic; fixed: projected'
     """
-    names, phrases = set(schemes), {}
-    for init in inits:
-        inside = init in ("si", "zero") or names == {"ea"}
-        phrases[init] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
+    names, starts, kinds = set(schemes), list(inits), list(noises)
+    phrases = {}
+    for noise, init in itertools.product(kinds, starts):
+        inside = noise == "fixed" or (noise == AUTO and init in ("si", "zero")) or names == {"ea"}
+        where = " ".join([noise] * (len(kinds) > 1) + [init] * (len(starts) > 1))
+        phrases[where] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
     if len(phrases) == 1:
         return next(iter(phrases.values()))
-    return "; ".join(f"{init}: {phrase}" for init, phrase in phrases.items())
+    return "; ".join(f"{where}: {phrase}" for where, phrase in phrases.items())
 
 
 def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:
     """Training parameters given as lists, in the order of [training]: the additional dimensions."""
-    return {key: resolved.values[key] for key in TRAINING_KEYS if isinstance(resolved.values[key], list)}
+    return {key: resolved.values[key] for key in named(axis="list") if isinstance(resolved.values[key], list)}
 
 
 def axes(resolved: Resolved) -> dict[str, list[Any]]:
@@ -156,14 +148,16 @@ def count(resolved: Resolved) -> int:
 
 
 def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
-    """(index along each dimension of ``axes``, cell) for every point of the grid."""
-    dimensions = axes(resolved)
-    scalars = {key: resolved.values[key] for key in TRAINING_KEYS if key not in dimensions}
-    common = {key: resolved.values[key] for key in ("seed", "null")}
-    common |= {"schemes": tuple(resolved.values["scheme"]), **scalars}
-    if resolved.values["problem"]:
-        common |= {key: resolved.values[key] for key in PROBLEM_KEYS} | {"unit": "problem", "activation": "problem"}
+    """(index along each dimension of ``axes``, cell) for every point of the grid.
+
+    Cells hold their schemes in the order of the registry, so that the order in which a file lists them names no others.
+    """
+    dimensions, values = axes(resolved), resolved.values
+    common = {key: values[key] for key in (*named(axis="list"), *named(axis="")) if key not in dimensions}
+    common["schemes"] = in_order(values["scheme"], SCHEMES)
+    if values["problem"]:
+        common |= {"unit": "problem", "activation": "problem"}
     names = list(dimensions)
     for index in itertools.product(*(range(len(values)) for values in dimensions.values())):
         point = {name: dimensions[name][k] for name, k in zip(names, index, strict=True)}
-        yield index, Cell(**common, **point)
+        yield index, Cell(**{**common, **point})

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mfsym.arguments import suggestions
-from mfsym.configurations.fields import Batch, Count, NonNegative, Positive, Seed
-from mfsym.configurations.layers import read_toml
-from mfsym.configurations.problems import training_layer
+from mfsym.configurations.fields import Batch, Count, NonNegative, Positive, RuleName, Seed
+from mfsym.configurations.loading import training_layer
+from mfsym.configurations.texts import read_toml
 from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
-
-RuleName = Literal["paper", "robust", "oracle", "paper-oracle"]
 
 SEARCHED = ("n", "horizon", "alpha", "tau", "beta", "batch_size")
 """Keys of [training] of a problem file that a search takes where nothing else is said."""

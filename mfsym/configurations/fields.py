@@ -1,87 +1,71 @@
-"""What may be configured: every key, its type, its range, its default and its meaning.
+"""What a sweep file may say: one structure per table, made of the declared parameters.
 
-One structure per table of a sweep file. A key of ``[training]`` given as a list becomes one more dimension.
+A key of ``[training]`` given as a list becomes one more dimension.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import types
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-TeacherName = Literal["arbitrary", "wi", "si"]
-InitName = Literal["wi", "si"]
-SchemeName = Literal["vanilla", "da", "da-sampled", "fa", "ea"]
-UnitName = Literal["matrix", "uv"]
-ActivationName = Literal["sigmoid", "tanh", "relu", "softplus", "erf", "identity"]
-DtypeName = Literal["float32", "float64", "auto"]
+from mfsym.configurations.names import ACTIVATIONS, RULES
+from mfsym.configurations.parameters import (
+    BATCH,
+    COUNT,
+    LARGEST,
+    PARAMETERS,
+    SEED,
+    Kind,
+    OneOf,
+    Parameter,
+    RealRange,
+    WholeRange,
+)
 
-TEACHERS: tuple[str, ...] = ("arbitrary", "wi", "si")
-INITS: tuple[str, ...] = ("wi", "si")
-SCHEMES: tuple[str, ...] = ("vanilla", "da", "da-sampled", "fa", "ea")
-UNITS: tuple[str, ...] = ("matrix", "uv")
-ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "relu", "softplus", "erf", "identity")
-DTYPES: tuple[str, ...] = ("float32", "float64", "auto")
-CONVENTIONS: tuple[str, ...] = ("torch", "keras", "math")
+Count = Annotated[int, Meta(ge=COUNT.least, le=COUNT.most)]
+Batch = Annotated[int, Meta(ge=BATCH.least, le=BATCH.most)]
+Seed = Annotated[int, Meta(ge=SEED.least, le=SEED.most)]
+Positive = Annotated[float, Meta(gt=0.0, le=LARGEST)]
+NonNegative = Annotated[float, Meta(ge=0.0, le=LARGEST)]
 
-Count = Annotated[int, Meta(ge=1, le=10**12)]
-Batch = Annotated[int, Meta(ge=1, le=10**6)]
-Draws = Annotated[int, Meta(ge=0, le=10**6)]
-Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Positive = Annotated[float, Meta(gt=0.0, le=1e300)]
-NonNegative = Annotated[float, Meta(ge=0.0, le=1e300)]
-
-
-class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [sweep]: the grid. One cell per (teacher, init, n, replicate); a cell trains every scheme."""
-
-    teacher: list[TeacherName] = msgspec.field(default_factory=lambda: ["wi"])
-    init: list[InitName] = msgspec.field(default_factory=lambda: ["si"])
-    scheme: list[SchemeName] = msgspec.field(default_factory=lambda: ["vanilla", "da", "da-sampled", "fa", "ea"])
-    n: list[Count] = msgspec.field(default_factory=lambda: [100])
-    replicates: Count = 1
-    seed: Seed = 0
-    problem: str = ""
-    problem_digest: str = ""
-    null: Draws = 0
+if TYPE_CHECKING:
+    ActivationName: TypeAlias = str
+    RuleName: TypeAlias = str
+else:
+    ActivationName, RuleName = Literal[ACTIVATIONS], Literal[RULES]
 
 
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table [training]: the parameters of one training; the defaults are the paper's."""
-
-    alpha: Positive | list[Positive] = 50.0
-    tau: NonNegative | list[NonNegative] = 1e-4
-    beta: NonNegative | list[NonNegative] = 1e-6
-    batch_size: Batch | list[Batch] = 20
-    horizon: NonNegative | list[NonNegative] = 20.0
-    unit: UnitName | list[UnitName] = "matrix"
-    activation: ActivationName | list[ActivationName] = "sigmoid"
-    dtype: DtypeName | list[DtypeName] = "float32"
+def _type_of(kind: Kind) -> Any:
+    """The type of values of a kind, as msgspec reads it."""
+    if isinstance(kind, WholeRange):
+        return Annotated[int, Meta(ge=kind.least, le=kind.most)]
+    if isinstance(kind, RealRange):
+        return Positive if kind.positive else NonNegative
+    return Literal[kind.names] if isinstance(kind, OneOf) else str
 
 
-TABLES: dict[str, type[msgspec.Struct]] = {"sweep": Sweep, "training": Training}
-TRAINING_KEYS: tuple[str, ...] = Training.__struct_fields__
+def _field(parameter: Parameter) -> tuple[str, Any, Any]:
+    """Name, type and default of the key of a parameter."""
+    key, one = parameter.key, _type_of(parameter.key.kind)
+    several: Any = types.GenericAlias(list, (one,))
+    if parameter.axis == "always":
+        return key.name, several, msgspec.field(default_factory=lambda: list(key.default))
+    return key.name, one | several if parameter.axis == "list" else one, key.default
 
-MEANINGS: dict[str, str] = {
-    "teacher": "target laws",
-    "init": "start laws",
-    "scheme": "schemes, trained together under common random numbers",
-    "n": "numbers N of particles",
-    "replicates": "replicates of every cell",
-    "seed": "seed of every random stream",
-    "problem": "problem file, instead of teacher, unit and activation",
-    "problem_digest": "digest of what the problem file says (filled in)",
-    "null": "moved clouds behind the null level of rmd2_symmetrised, 0 for none",
-    "alpha": "step size",
-    "tau": "weight of the penalty |z|^2",
-    "beta": "temperature of the noise",
-    "batch_size": "samples B per step",
-    "horizon": "mean-field time T at the end",
-    "unit": "kind of unit",
-    "activation": "activation of the unit",
-    "dtype": "arithmetic of the training; auto: float32, or float64 where rounding would leave E^G",
-}
+
+def _table(name: str) -> type[msgspec.Struct]:
+    """The structure of the table of this name: its keys, in the order in which they are declared."""
+    keys = [_field(each) for each in PARAMETERS.values() if each.table == name]
+    return msgspec.defstruct(name.capitalize(), keys, frozen=True, forbid_unknown_fields=True, module=__name__)
+
+
+TABLES: dict[str, type[msgspec.Struct]] = {table: _table(table) for table in ("sweep", "training")}
+"""The tables [sweep], the grid, and [training], the parameters of one training; the defaults are the paper's."""
+
+TRAINING_KEYS: tuple[str, ...] = TABLES["training"].__struct_fields__
 
 
 def key_tables() -> dict[str, str]:

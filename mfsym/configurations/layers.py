@@ -12,10 +12,10 @@ import msgspec
 
 from mfsym.arguments import shown, suggestions
 from mfsym.configurations.fields import TABLES, defaults, key_tables
-from mfsym.configurations.values import checked, parse_toml, parse_value
+from mfsym.configurations.texts import read_toml
+from mfsym.configurations.values import checked, parse_value
 from mfsym.errors import MfsymError
 
-MAX_FILE_BYTES = 1_000_000
 ENVIRONMENT_PREFIX = "MFSYM_"
 OTHER_ENVIRONMENT = ("CACHE_DIR", "DEMO_SIZE", "LOG", "THREADS")
 """Variables MFSYM_* that are no keys of a configuration."""
@@ -41,26 +41,6 @@ class Resolved:
     def to_json(self) -> str:
         """The tables as JSON with sorted keys: one text per configuration."""
         return msgspec.json.encode(self.tables(), order="sorted").decode()
-
-
-def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The content of a TOML file; MfsymError, naming the file, for anything that is not one.
-
-    what : the kind of file, for the error of one that is too large.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise MfsymError(f"{path}: {what} must be under {MAX_FILE_BYTES} bytes, got {size}")
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise MfsymError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise MfsymError(f"{path}: must be UTF-8 text (byte {error.start} is not)") from error
-    try:
-        return parse_toml(text)
-    except MfsymError as error:
-        raise MfsymError(f"{path}: {error}") from None
 
 
 def file_layer(path: Path) -> dict[str, Any]:
@@ -147,28 +127,3 @@ def resolve(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
 def at(origin: str) -> str:
     """' (origin)' for an error about a value; nothing for the arguments of a function."""
     return "" if origin == ARGUMENTS else f" ({origin})"
-
-
-def load(
-    path: Path | None = None,
-    *,
-    assignments: Iterable[str] = (),
-    options: Mapping[str, Any] | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Resolved:
-    """The configuration of a file with every layer over it.
-
-    path : a sweep file (TOML), or None.  assignments : texts key=value (``--set``).
-    options : values given on the command line; arguments : to a Python function. None stands for not given.
-    environment : instead of os.environ.  Raises MfsymError (exit code 2) for anything unknown or out of range.
-    """
-    from mfsym.configurations.problems import resolve_stated
-
-    return resolve_stated(
-        (COMMAND_LINE, options or {}),
-        (ARGUMENTS, arguments or {}),
-        ("--set", set_layer(assignments)),
-        ("environment", environment_layer(environment)),
-        (f"file {path}" if path else "file", file_layer(path) if path else {}),
-    )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats
-from mfsym.configurations.fields import CONVENTIONS
+from mfsym.configurations.names import CONVENTIONS
 from mfsym.errors import MfsymError
 from mfsym.typing import Floats
 from mfsym.units import Unit, UVUnit

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_whole
 from mfsym.arguments.callables import check_rows, own_rows
+from mfsym.configurations.names import TEACHERS
 from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, QuadratureRule, check_law
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
@@ -22,9 +23,6 @@ Floats = NDArray[np.float64]
 
 INPUT_SCALE = 4.0
 """Standard deviation of the reference inputs: x ~ N(0, 16 I), Maass Martínez & Fontbona 2024, appendix F."""
-
-TEACHERS = ("arbitrary", "wi", "si")
-"""Names of the reference teachers."""
 
 _ARBITRARY = 0.5 * np.array(
     [[-1, 0, 0, 0.5], [0.5, 1, 0, 1], [-0.5, 0.3, 1, 0], [0, -1, -0.5, 1], [0.7, -0.7, 0.5, 0.7]]

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_choice
+from mfsym.configurations import names
+from mfsym.configurations.names import bound
 from mfsym.data.teachers import Data
 from mfsym.discovery.controls import asymmetric
 from mfsym.discovery.residuals import between, direction_error, sampling_null
@@ -263,8 +264,8 @@ def _direction(mean: Floats, leaves: bool) -> Floats:
     return (mean / length)[:, None] if leaves and length > 0.0 else np.zeros((len(mean), 0))
 
 
-RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, Trace], Step]] = MappingProxyType(
-    {"paper": paper_step, "robust": robust_step, "oracle": oracle_step, "paper-oracle": paper_oracle_step}
+RULES: Mapping[str, Callable[[Unit, Data, Search, Subspace, Trace], Step]] = bound(
+    names.RULES, {"paper": paper_step, "robust": robust_step, "oracle": oracle_step, "paper-oracle": paper_oracle_step}
 )
 """The rules by name."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mfsym.arguments import as_number, as_whole
 from mfsym.data.teachers import Data
 from mfsym.discovery.controls import asymmetric
-from mfsym.dynamics import NoisySGD
+from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import INIT_SCALE, gaussian
 from mfsym.errors import MfsymError
 from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
@@ -115,7 +115,8 @@ class _FreeSGD(NoisySGD):
             dtype="float64",
         )
 
-    def _noise_map(self, projected: bool) -> Floats:
+    def noise_map(self, state: State) -> Floats:
+        """The basis, or nothing without noise."""
         return self._inside if self.beta > 0 else np.zeros((self.unit.p, 0))
 
 

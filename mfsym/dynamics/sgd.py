@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
-from mfsym.data.losses import get_loss
+from mfsym.configurations.names import AUTO, DTYPES
+from mfsym.data.losses import Loss, get_loss
 from mfsym.data.teachers import Data
+from mfsym.dynamics.noises import NOISES, Noise, noise_name
 from mfsym.dynamics.precision import has_left, starts_in
 from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
@@ -28,18 +30,6 @@ from mfsym.units import Unit
 Floats = NDArray[np.float64]
 Schedule = Callable[[Floats], Floats]
 
-DTYPES = ("float32", "float64")
-"""Precisions of the engine."""
-
-AUTO = "auto"
-"""Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
-
-NOISES = ("isotropic", "projected")
-"""What noise may be: xi, or P xi with P onto E^G."""
-
-FRAME_LIMIT = 16
-"""Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
-
 CHUNK_SAMPLES = 1 << 14
 """Samples prepared at once: bounds memory, changes no result."""
 
@@ -50,12 +40,14 @@ class NoisySGD:
     unit, scheme (a Scheme or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
-    projected_noise : whether noise is P xi, in E^G, instead of xi. None: where the particles handed to ``init`` lie in
-    E^G to rounding (``precision.starts_in``). The equivariant architecture always projects. ``noise`` says which it is.
+    noise : a name in NOISES: "isotropic" for xi, "fixed" for its projection P xi on E^G; or "auto": fixed where the
+    particles handed to ``init`` lie in E^G to rounding (``precision.starts_in``), else isotropic. The equivariant
+    architecture always projects. The method ``noise`` says which it is.
+    former : ``projected_noise``, the former way to say "fixed" (True) or "isotropic" (False).
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
     which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
-    loss : a name in LOSSES; it must be invariant under the unit's rho_y.
+    loss : a name in LOSSES, or a Loss; it must be invariant under the unit's rho_y.
 
     >>> from mfsym.data.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -75,17 +67,19 @@ class NoisySGD:
         beta: float = 1e-6,
         batch_size: int = 20,
         schedule: Schedule | None = None,
-        projected_noise: bool | None = None,
         dtype: str = "float32",
         threads: int = 1,
-        loss: str = "quadratic",
+        loss: str | Loss = "quadratic",
+        noise: str = AUTO,
+        **former: bool | None,
     ) -> None:
         self.unit, self.data = unit, data
-        self.loss = get_loss(loss)
+        self.loss = loss if isinstance(loss, Loss) else get_loss(loss)
         self.loss.check(unit.rho_y)
         self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
-        if (data.d, data.c) != (unit.d, unit.c):
-            raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
+        d, c = self.scheme.widths
+        if (data.d, data.c) != (d, c):
+            raise MfsymError(f"data must be on R^{d} x R^{c}, got R^{data.d} x R^{data.c}")
         self.alpha = as_number(alpha, "alpha", above=0.0)
         self.tau, self.beta = as_number(tau, "tau", least=0.0), as_number(beta, "beta", least=0.0)
         self.batch_size = as_whole(batch_size, "batch_size", 1)
@@ -97,7 +91,10 @@ class NoisySGD:
         self.dtype = np.dtype("float64" if self.auto else precision)
         self.threads = as_whole(threads, "threads", 1)
         self.projector = self.scheme.projector
-        self.projected_noise = True if self.projector is not None else projected_noise
+        named = noise_name(noise, former.pop("projected_noise", None))
+        if former:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
+        self.noise_name = named if self.projector is None else "fixed"
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
@@ -199,19 +196,19 @@ class NoisySGD:
 
         scheme : another one, instead of the dynamics' own.
         """
-        batch, unit = self.batch_size, self.unit
+        batch, (d, c) = self.batch_size, self.scheme.widths
         count = steps * batch
         x, y = self.data.draw(stream_key(state.seed, "data", state.replicate), first_step * batch, count)
-        if (x.shape, y.shape) != ((count, unit.d), (count, unit.c)):
+        if (x.shape, y.shape) != ((count, d), (count, c)):
             raise MfsymError(
-                f"{count} samples of {self.data.name} must be x ({count}, {unit.d}) and y ({count}, {unit.c}), "
+                f"{count} samples of {self.data.name} must be x ({count}, {d}) and y ({count}, {c}), "
                 f"got {x.shape} and {y.shape}"
             )
         if self.loss.name != "quadratic":
             self.loss.check_targets(y)
         haar = stream_key(state.seed, "haar", state.replicate)
         chosen = self.scheme if scheme is None else scheme
-        return chosen.lift(x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step)
+        return chosen.lift(x.reshape(steps, batch, d), y.reshape(steps, batch, c), haar, first_step)
 
     def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
         """What the steps from first_step on need beside their batches, in float64."""
@@ -236,28 +233,22 @@ class NoisySGD:
 
     def noise(self, state: State) -> str:
         """What noise a state feels: "projected" on E^G or "isotropic"."""
-        return NOISES[self._projects(state)]
+        return self._noise(state).said
 
     def noise_map(self, state: State) -> Floats:
         """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
-        return self._noise_map(self._projects(state))
+        if self.beta == 0.0:
+            return np.zeros((self.unit.p, 0))
+        return self._noise(state).matrix(self.unit.fixed_subspace)
 
     def _keeps_fixed(self, state: State) -> bool:
         """Whether a run from this start in E^G stays there but for rounding, without being projected."""
-        quiet = self.beta == 0.0 or self._projects(state)
+        quiet = self.beta == 0.0 or self._noise(state).keeps_fixed
         return self.scheme.preserves_fixed and self.projector is None and quiet
 
-    def _projects(self, state: State) -> bool:
-        return state.projected if self.projected_noise is None else self.projected_noise
-
-    def _noise_map(self, projected: bool) -> Floats:
-        """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""
-        subspace = self.unit.fixed_subspace
-        if self.beta == 0.0:
-            return np.zeros((self.unit.p, 0))
-        if self.unit.p > FRAME_LIMIT:
-            return subspace.projector if projected else np.eye(self.unit.p)
-        return subspace.basis if projected else subspace.frame
+    def _noise(self, state: State) -> Noise:
+        automatic = "fixed" if state.projected else "isotropic"
+        return NOISES[automatic if self.noise_name == AUTO else self.noise_name]
 
 
 def _in_single(state: State) -> State:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import shown, suggestions
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.fields import TRAINING_KEYS, UNITS
-from mfsym.configurations.problems import STATED
-from mfsym.configurations.single import stated_cell
-from mfsym.data.teachers import TEACHERS, Teacher, reference_teacher
+from mfsym.configurations.loading import STATED, stated_cell
+from mfsym.configurations.names import REFERENCE_UNITS, TEACHERS
+from mfsym.configurations.parameters import named
+from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import NoisySGD, State
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
@@ -24,7 +24,7 @@ from mfsym.problems import Problem, load_problem
 GIVEN = "given as an object"
 """What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""
 
-PARAMETERS = ("init", "n", "seed", "null", *TRAINING_KEYS)
+PARAMETERS = (*(name for name in named(option=True) if name != "teacher"), "null")
 """What a training takes as keyword arguments, beside its teacher and schemes."""
 
 
@@ -60,7 +60,7 @@ def told(cell: Cell, problem: Problem) -> Cell:
 
 def _names(cell: Cell, problem: Problem) -> bool:
     """Whether the problem of a cell is this very one."""
-    if not cell.problem and (cell.teacher not in TEACHERS or cell.unit not in UNITS):
+    if not cell.problem and (cell.teacher not in TEACHERS or cell.unit not in REFERENCE_UNITS):
         return False
     own = problem_of(cell)
     return own.data is problem.data and own.unit is problem.unit and own.loss == problem.loss
@@ -76,17 +76,7 @@ def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.flo
 
 def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
     """The dynamics of one scheme of a cell; noise is projected on E^G where the start lies in it."""
-    return NoisySGD(
-        problem.unit,
-        scheme,
-        problem.data,
-        alpha=cell.alpha,
-        tau=cell.tau,
-        beta=cell.beta,
-        batch_size=cell.batch_size,
-        dtype=cell.dtype,
-        loss=problem.loss,
-    )
+    return NoisySGD(problem.unit, scheme, problem.data, loss=problem.loss, **cell.options())
 
 
 def start_of(cell: Cell, dynamics: NoisySGD) -> State:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.single import as_schemes
+from mfsym.configurations.loading import as_schemes
 from mfsym.data.teachers import Teacher
 from mfsym.experiments.cells import problem_of, scenery, stated, told
 from mfsym.experiments.parallel import run_all
@@ -71,7 +71,9 @@ def compare_cells(
         "param": np.arange(results[0].arrays["particles"].shape[2]),
     }
     config = {key: value for key, value in cell.to_dict().items() if key != "replicate"}
-    attrs = attributes("mfsym compare", {**config, "replicates": replicates}, cell.seed, setting.loss, noise=cell.noise)
+    attrs = attributes(
+        "mfsym compare", {**config, "replicates": replicates}, cell.seed, setting.loss, noise=cell.noise_felt
+    )
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     dataset = dataset.transpose("scheme", "replicate", "other", "particle", "param")
     return annotate(dataset.assign(scenery(setting)))

@@ -54,16 +54,7 @@ CONFIDENCE = 0.95
 
 def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Floats]:
     """Distances (T,) of one replicate of noisy SGD to the limit, by name; NaN from a divergence on."""
-    dynamics = NoisySGD(
-        unit,
-        cell.schemes[0],
-        data,
-        alpha=cell.alpha,
-        tau=cell.tau,
-        beta=cell.beta,
-        batch_size=cell.batch_size,
-        dtype=cell.dtype,
-    )
+    dynamics = NoisySGD(unit, cell.schemes[0], data, **cell.options())
     z = init_particles(unit, cell.init, cell.n, cell.seed, cell.replicate)
     states = dynamics.flow(dynamics.init(z, cell.seed, cell.replicate), target.times)
     rows = [_compare(dynamics, state, limit) for state, limit in zip(states, target.particles, strict=True)]
@@ -247,7 +238,7 @@ def _dataset(
         "param": np.arange(unit.p),
     }
     times = time_attributes(target.states, target.accuracy)
-    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise) | times
+    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise_felt) | times
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 

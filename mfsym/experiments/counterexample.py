@@ -86,7 +86,7 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             progress.cell(f"{list(LAWS)[a]} {one.label}")
     config = {**cell.to_dict(), "schemes": list(LAWS.values()), "n": sizes, "replicates": replicates}
     del config["replicate"]
-    noise = noise_of((cell.init,), LAWS.values())
+    noise = noise_of((cell.init,), LAWS.values(), (cell.noise,))
     dataset = xr.Dataset(
         {
             "risk": (("law", "n", "replicate"), risk),

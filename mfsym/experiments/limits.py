@@ -13,6 +13,7 @@ import numpy as np
 
 from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
+from mfsym.configurations.parameters import named
 from mfsym.data.teachers import Data, Teacher
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import problem_of, scenery, stated, told
@@ -29,7 +30,7 @@ from mfsym.variables import annotate
 if TYPE_CHECKING:
     import xarray as xr
 
-SAMPLED = ("batch_size", "dtype", "replicate")
+SAMPLED = (*named(dynamics=True, limit=False), "replicate")
 """Parameters of a training that its limit does not have."""
 
 
@@ -125,7 +126,7 @@ def phase_portrait(
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
     coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
     config = _config(replace(cell, horizon=float(times[-1])), inside.shape[1], Problem(data.name, unit, data))
-    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise) | time_attributes(states, flow.accuracy)
+    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise_felt) | time_attributes(states, flow.accuracy)
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -172,7 +173,7 @@ def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
     dataset = xr.Dataset(
         variables,
         coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
-        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed, noise=limit.cell.noise),
+        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed, noise=limit.cell.noise_felt),
     )
     dataset.attrs |= time_attributes(limit.states, limit.accuracy)
     dataset.attrs["status"] = "ok"

@@ -34,7 +34,7 @@ def simulate(
     """Train one scheme and keep its particles and its distances over time: what ``mfsym simulate`` writes.
 
     teacher : "arbitrary", "wi", "si", a Teacher or a Problem.  snapshots : number of times from 0 to the horizon.
-    parameters : init, n, horizon, alpha, tau, beta, batch_size, unit, activation, dtype, seed; the paper's by default.
+    parameters : fields of ``Cell`` by name, such as init, n, horizon, alpha, noise, seed; the paper's by default.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
     (time); fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param); in the
     attributes how the run ended: status, diverged_step, drifted_step, precision.
@@ -78,7 +78,7 @@ def simulate_cell(
         | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))}
         | scenery(setting),
         coords={"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
-        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss, noise=cell.noise),
+        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss, noise=cell.noise_felt),
     )
     last = states[-1]
     dataset.attrs["status"] = last.status

@@ -143,17 +143,8 @@ def _paths(
 
 def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
     """The flow of the first scheme of a cell; noise is projected where the start lies in E^G."""
-    return MeanFieldFlow(
-        unit,
-        cell.schemes[0],
-        data,
-        alpha=cell.alpha,
-        tau=cell.tau,
-        beta=cell.beta,
-        accuracy=accuracy,
-        seed=cell.seed,
-        replicate=cell.replicate,
-    )
+    options = {**cell.options(limit=True), "seed": cell.seed, "replicate": cell.replicate}
+    return MeanFieldFlow(unit, cell.schemes[0], data, accuracy=accuracy, **options)
 
 
 def _states(

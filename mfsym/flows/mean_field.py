@@ -26,7 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
+from mfsym.configurations.names import AUTO, INTEGRATORS
 from mfsym.data.teachers import Data
+from mfsym.dynamics.noises import noise_name
 from mfsym.dynamics.precision import starts_in
 from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
@@ -39,9 +41,6 @@ from mfsym.streams import normals, stream_key
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
-
-METHODS = ("RK23", "RK45", "DOP853")
-"""Embedded Runge-Kutta pairs, by their names in scipy; of orders 3, 5 and 8."""
 
 MAX_LEVEL = 16
 """Most halvings of the noisy step, before the first computation and after it."""
@@ -60,7 +59,7 @@ class Accuracy:
     order : of the data's quadrature, or None to refine it until the gradient changes by less than ``force_tolerance``
     (relative to its size at the start), at the start and at every time that is asked for (with noise: at the ends of
     the intervals of its grid).
-    method : a name in METHODS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
+    method : a name in INTEGRATORS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
     max_step : its largest step, and its first.
     time_tolerance : with noise, the steps are halved until E|z|^2 and F change by less than this share of their size.
     halvings : how many times at most after the first; a flow that needs more says so by its ``time_error``.
@@ -81,7 +80,7 @@ class Accuracy:
 
     def __post_init__(self) -> None:
         if self.method is not None:
-            as_choice(self.method, "method", METHODS)
+            as_choice(self.method, "method", INTEGRATORS)
         found: dict[str, float] = {
             name: as_whole(getattr(self, name), name, 0, MAX_LEVEL) for name in ("level", "halvings")
         }
@@ -100,7 +99,7 @@ class Accuracy:
 class MeanFieldFlow:
     """The N -> infinity limit of ``NoisySGD``: same names, no samples and no batch.
 
-    unit, scheme, data, alpha, tau, beta, schedule, projected_noise : as there.
+    unit, scheme, data, alpha, tau, beta, schedule, noise, projected_noise : as there.
     accuracy : of quadrature and time.  seed, replicate : of the noise.
 
     >>> from mfsym.data.teachers import reference_teacher
@@ -124,6 +123,7 @@ class MeanFieldFlow:
         accuracy: Accuracy | None = None,
         seed: int = 0,
         replicate: int = 0,
+        noise: str = AUTO,
     ) -> None:
         tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
@@ -132,7 +132,8 @@ class MeanFieldFlow:
         if schedule is not None:
             check_schedule(schedule)
         self.key = stream_key(seed, "noise", replicate)
-        self.projected_noise = True if self.population.projector is not None else projected_noise
+        named = noise_name(noise, projected_noise)
+        self.noise_name = named if self.population.projector is None else "fixed"
         self.noise_projector: Floats | None = None
         self.closure: Floats = np.eye(unit.p)[None]
         self.scale: float | None = None
@@ -148,8 +149,8 @@ class MeanFieldFlow:
         self.closure = np.eye(p)[None] if cloud is None else cloud.matrices
         z = self.population.scheme.particles(z)
         subspace = self.population.unit.fixed_subspace
-        inside = starts_in(z, subspace) if self.projected_noise is None else self.projected_noise
-        self.noise_projector = subspace.projector if inside else None
+        fixed = starts_in(z, subspace) if self.noise_name == AUTO else self.noise_name == "fixed"
+        self.noise_projector = subspace.projector if fixed else None
         error = self.population.resolve(z, self.accuracy.force_tolerance)
         slope, energy = self.population.gradient(z)
         self.scale = float(np.abs(slope).max())

@@ -30,3 +30,11 @@ def image_of_each(matrices: Any, x: Any, out: Any) -> None:
             for j in range(1, q):
                 total += matrices[n, i, j] * x[n, j]
             out[n, i] = total
+
+
+@exact
+def pick_columns(places: Any, x: Any, out: Any) -> None:
+    """out[n, j] = x[n, places[j]]: rows x (n, d) by index moves (m,) within range; out (n, m)."""
+    for n in range(x.shape[0]):
+        for j in range(places.shape[0]):
+            out[n, j] = x[n, places[j]]

@@ -6,6 +6,11 @@ The prediction is yhat_b = sum_k w_k rho_k^T Phi(x_bk); with e_b half the deriva
 
 QUADRATIC |yhat - y|^2.  CROSS_ENTROPY -sum_j y_j log softmax(yhat)_j, y in the simplex (one-hot, or probabilities).
 LOGISTIC sum_j log(1 + exp(-y_j yhat_j)) for y in {-1, 1}, linear in between: softplus(yhat) - (1 + y) yhat / 2.
+
+Mixtures are losses on the scores s_k = Phi(x_bk) of a unit with one output over the K nodes of a sample's orbit, with
+lambda_k = w_k exp(s_k) / sum_l w_l exp(s_l):
+LIKELIHOOD -log o, o = sum_k lambda_k y_k, y (K,) probabilities.  dl/ds_k = -lambda_k (y_k - o) / o.
+SQUARES |F|^2, F = sum_k lambda_k y_k, y (K c,) residuals, node after node.  dl/ds_k = 2 lambda_k F.(y_k - F).
 """
 
 from __future__ import annotations
@@ -17,8 +22,8 @@ import numpy as np
 from mfsym.accelerate import kernel
 from mfsym.kernels.elementary import like
 
-QUADRATIC, CROSS_ENTROPY, LOGISTIC = 0, 1, 2
-"""Codes of the losses."""
+QUADRATIC, CROSS_ENTROPY, LOGISTIC, LIKELIHOOD, SQUARES = 0, 1, 2, 3, 4
+"""Codes of the losses; from LIKELIHOOD on they are mixtures over the orbit."""
 
 
 @kernel
@@ -92,6 +97,39 @@ def _slopes_of_orbits(y: Any, rho: Any, w: Any, q: Any, phi: Any, r: Any, loss: 
 
 
 @kernel
+def _slopes_of_mixtures(y: Any, w: Any, q: Any, phi: Any, r: Any, loss: Any) -> Any:
+    """``cotangents`` of mixtures: scores phi (B K, 1), y (B, K c), w (K,), q (B,). Uses phi to work in. 0, or NaN."""
+    K = w.shape[0]
+    c = y.shape[1] // K
+    zero, two = like(phi[0, 0], 0.0), like(phi[0, 0], 2.0)
+    check = zero
+    for b in range(y.shape[0]):
+        first = b * K
+        top = phi[first, 0]
+        for k in range(K):
+            s = phi[first + k, 0]
+            check += s * zero
+            top = s if s > top else top
+        total = zero
+        for k in range(K):
+            r[first + k, 0] = w[k] * np.exp(phi[first + k, 0] - top)
+            total += r[first + k, 0]
+            phi[first + k, 0] = zero
+        for k in range(K):
+            r[first + k, 0] /= total
+        for j in range(c):
+            mean = zero
+            for k in range(K):
+                mean += r[first + k, 0] * y[b, k * c + j]
+            factor = -like(zero, 1.0) / mean if loss == LIKELIHOOD else two * mean
+            for k in range(K):
+                phi[first + k, 0] += factor * (y[b, k * c + j] - mean)
+        for k in range(K):
+            r[first + k, 0] *= q[b] * phi[first + k, 0]
+    return check
+
+
+@kernel
 def _is_plain(rho: Any, w: Any) -> Any:
     """Whether there is one node, of weight 1, whose matrix is the identity."""
     plain = w.shape[0] == 1 and w[0] == 1
@@ -112,7 +150,9 @@ def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATI
                 total[m, j] += work.phi[b, m, j]
             total[m, j] *= scale
     rho, w = batches.rho, batches.node_weights
-    if _is_plain(rho, w):
+    if loss >= LIKELIHOOD:
+        check = _slopes_of_mixtures(batches.y[s], w, batches.sample_weights, total, r, loss)
+    elif _is_plain(rho, w):
         check = _slopes_alone(batches.y[s], batches.sample_weights, total, r, loss)
     else:
         check = _slopes_of_orbits(batches.y[s], rho, w, batches.sample_weights, total, r, loss)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_choice
 from mfsym.configurations.layers import resolve
-from mfsym.configurations.problems import digest_of, read_problem_tables, training_layer
+from mfsym.configurations.loading import digest_of, read_problem_tables, training_layer
 from mfsym.configurations.values import parse_toml
 from mfsym.data.datasets import NAMED, SampleData, one_hot, read, split
 from mfsym.data.inputs import INPUT_LAWS, Gaussian, InputLaw
@@ -74,7 +74,7 @@ class Problem:
 def load_problem(path: Path | str, digest: str | None = None) -> Problem:
     """The Problem that a TOML file states.
 
-    digest : the content it must have, as ``mfsym.configurations.problems.digest_of`` tells; None for any.
+    digest : the content it must have, as ``mfsym.configurations.loading.digest_of`` tells; None for any.
     Raises MfsymError (one line, naming file, table and key) for anything unknown, out of range or inconsistent.
     """
     found = digest_of(Path(path))

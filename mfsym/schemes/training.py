@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats
+from mfsym.configurations import names
+from mfsym.configurations.names import bound
 from mfsym.engines.contract import LiftedBatches
 from mfsym.groups.base import Elements
 from mfsym.groups.cells import judging_rule
@@ -71,6 +72,11 @@ class Scheme:
     def readout(self) -> Orbit | None:
         """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
         return None
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Numbers in the x and in the y of one sample of the data: d and c, unless ``lift`` takes more than that."""
+        return self.unit.d, self.unit.c
 
     @property
     def preserves_fixed(self) -> bool:
@@ -196,12 +202,9 @@ class EquivariantArchitecture(Scheme):
         return self.unit.fixed_subspace.project(as_floats(z, "particles"))
 
 
-SCHEMES: Mapping[str, type[Scheme]] = MappingProxyType(
-    {
-        scheme.name: scheme
-        for scheme in (Scheme, DataAugmentation, SampledDataAugmentation, FeatureAveraging, EquivariantArchitecture)
-    }
-)
+_CLASSES = (Scheme, DataAugmentation, SampledDataAugmentation, FeatureAveraging, EquivariantArchitecture)
+
+SCHEMES: Mapping[str, type[Scheme]] = bound(names.SCHEMES, {scheme.name: scheme for scheme in _CLASSES})
 """Schemes by name."""
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfsym.configurations.fields import defaults
 from mfsym.errors import MfsymError, StoreError
 from mfsym.stores.archives import Archive, load
 from mfsym.stores.publishing import make_folder, publish, read_bytes, seal, sweep_temporaries, unseal, unusable
 
 FIXED = ("scheme", "seed", "problem_digest")
-"""Keys that every cell of a folder shares. The others span the grid, whose cells are found by identity."""
+"""Keys that every cell of a folder shares, lists in any order. The others span the grid, whose cells are found by
+identity."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,15 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Lines of a diff between two resolved configurations whose grids have no cell in common; nothing otherwise.
 
     Lists may be reordered, grow and lose values. The place of a problem file does not count, its content does.
+    A key that one of them does not know is newer than it: there it has its default.
     """
-    changed = []
+    changed, unset = [], defaults()
     for table in sorted({*old, *new}):
         before, after = old.get(table, {}), new.get(table, {})
         for key in sorted({*before, *after} - {"problem", "replicates"}):
-            one, other = before.get(key), after.get(key)
-            same = (one or None) == (other or None) if key in FIXED else not _values(one).isdisjoint(_values(other))
+            one, other = (each.get(key, unset.get(key)) for each in (before, after))
+            mine, yours = _values(one), _values(other)
+            same = mine == yours if key in FIXED else not mine.isdisjoint(yours)
             if not same:
                 changed += [f"-{table}.{key} = {json.dumps(one)}", f"+{table}.{key} = {json.dumps(other)}"]
     return changed

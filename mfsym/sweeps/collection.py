@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,8 +49,11 @@ class _Grid:
     schemes: list[str]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def put(self, name: str, index: tuple[int, ...], values: NDArray[Any]) -> None:
-        """Store one cell's values of one variable."""
+    def put(self, name: str, index: tuple[int, ...], values: NDArray[Any], held: Sequence[str]) -> None:
+        """Store one cell's values of one variable; held : the schemes of the cell, in its own order."""
+        places = [held.index(scheme) for scheme in self.schemes]
+        for axis in range(len(self.dims(name)) - len(self.dimensions)):
+            values = values.take(places, axis=axis)
         if name not in self.arrays:
             shape = tuple(len(values) for values in self.dimensions.values())
             self.arrays[name] = _empty(name, shape + values.shape)
@@ -83,12 +87,12 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
         archive = load_cell(folder, cell.identity)
         if archive is None:
             failed = read_failure(folder, cell.identity) is not None
-            grid.put("status", index, np.full_like(blank, "failed") if failed else blank)
+            grid.put("status", index, np.full_like(blank, "failed") if failed else blank, cell.schemes)
             continue
         losses.add(archive.meta.get("loss"))
         for name, values in archive.arrays.items():
             if name not in NOT_COLLECTED:
-                grid.put(name, index, values)
+                grid.put(name, index, values, cell.schemes)
     variables = {name: (grid.dims(name), values) for name, values in sorted(grid.arrays.items())}
     coords = {name: list(values) for name, values in grid.dimensions.items()} | {"scheme": grid.schemes}
     if "rmd2_pair" in variables:
@@ -118,7 +122,8 @@ def _loss(resolved: Resolved, told: set[str | None]) -> str:
 def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
     """Attributes that say how a Dataset was made; loss : what its risks are means of."""
     values = resolved.values
-    noise = noise_of(values["init"], values["scheme"])
+    kinds = values["noise"] if isinstance(values["noise"], list) else [values["noise"]]
+    noise = noise_of(values["init"], values["scheme"], kinds)
     return {
         **attributes("mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise),
         "schema_version": SCHEMA_VERSION,

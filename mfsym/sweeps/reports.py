@@ -1,150 +1,170 @@
-"""One self-contained page about a sweep: tables, figures, configuration, provenance. No network, no script."""
+"""One self-contained page about a sweep: what was run and found in words, charts, tables, provenance.
+
+No network, no script; light or dark as the reader's screen, and fit for paper.
+"""
 
 from __future__ import annotations
 
 import html
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mfsym.sweeps.tables import RECORD, sweep_rows
+from mfsym.sweeps.charts import FLOOR, Glyph, chart, key
+from mfsym.sweeps.summaries import found_in, run_in, statuses_in
+from mfsym.sweeps.tables import CLASS_RECORD, RECORD, STATED, sweep_rows
 
 if TYPE_CHECKING:
     import xarray as xr
 
-COLOURS = {"vanilla": "#D55E00", "da": "#0072B2", "da-sampled": "#56B4E9", "fa": "#009E73", "ea": "#CC79A7"}
-"""One colour per scheme: those of ``mfsym.plotting``, which this page does without."""
+MARKS = {
+    "vanilla": Glyph("#D55E00", "circle"),
+    "da": Glyph("#0072B2", "square"),
+    "da-sampled": Glyph("#56B4E9", "diamond"),
+    "fa": Glyph("#009E73", "triangle"),
+    "ea": Glyph("#CC79A7", "cross"),
+}
+"""Marks by the scheme's name: the colours of ``mfsym.plotting``, which this page does without."""
 
-WIDTH, HEIGHT, MARGIN = 330, 230, 44
-FLOOR = 1e-16
-"""Values at or below it are drawn on it: rounding."""
+OWN = (Glyph("#E69F00", "plus"), Glyph("#8C6BB1", "square"), Glyph("#7F7F7F", "circle"))
+"""Marks of a user's own schemes, in the order of the file."""
 
 STYLE = """
-body { font: 15px/1.45 Georgia, serif; margin: 2em auto; max-width: 75em; padding: 0 1em; color: #111; }
-table { border-collapse: collapse; font: 13px/1.3 monospace; margin: 1em 0; display: block; overflow-x: auto; }
-th, td { padding: .15em .7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-svg { margin: .5em; } svg text { font: 11px Georgia, serif; }
-pre { background: #f6f6f6; padding: .7em; overflow-x: auto; }
+:root { color-scheme: light dark; --paper: #fff; --text: #1a1a1a; --soft: #666; --rule: #ddd; --band: #f5f5f2; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #16181c; --text: #e6e6e3; --soft: #a0a0a0; --rule: #3a3d42; --band: #20242a; }
+}
+body { background: var(--paper); color: var(--text); font: 16px/1.5 Georgia, "Times New Roman", serif;
+  margin: 2em auto; max-width: 68em; padding: 0 1.2em; }
+h1 { font-size: 1.5em; margin-bottom: .3em; } h2 { font-size: 1.15em; margin: 2em 0 .2em; }
+p, ul { max-width: 46em; margin: .5em 0; } ul { padding-left: 1.2em; } .soft { color: var(--soft); font-size: .9em; }
+.charts { display: grid; gap: 1em; margin: .8em 0; }
+.charts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 19em), 1fr)); }
+svg { width: 100%; height: auto; } svg text { fill: var(--text); font: 11px Georgia, serif; }
+svg .power { font-size: 8px; } svg .title { font-size: 12px; }
+.grid { stroke: var(--rule); stroke-width: .6; } .axis { stroke: var(--soft); stroke-width: .8; }
+.line { fill: none; stroke: var(--ink); stroke-width: 1; opacity: .75; }
+.bar { stroke: var(--ink); stroke-width: 1.4; } .mark { fill: var(--paper); stroke: var(--ink); stroke-width: 1.4; }
+.legend { margin: .4em 0; } .entry { margin-right: 1.3em; white-space: nowrap; }
+svg.key { width: 1em; height: 1em; margin-right: .35em; vertical-align: -.12em; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font: 13px/1.35 ui-monospace, Menlo, Consolas, monospace; margin: .6em 0; }
+th, td { padding: .15em .8em; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.facts td, .facts th { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
+.facts th { font-weight: normal; color: var(--soft); white-space: nowrap; }
+summary { cursor: pointer; color: var(--soft); }
+@media print {
+  :root { --paper: #fff; --text: #000; --soft: #444; --rule: #bbb; }
+  body { font-size: 10pt; margin: 0; max-width: none; } .charts { grid-template-columns: repeat(3, 1fr); }
+  h2 { break-after: avoid; } svg, tr { break-inside: avoid; } table { font-size: 7.5pt; } .scroll { overflow: visible; }
+}
 """
 
 
-def _decades(values: NDArray[np.float64]) -> tuple[int, int]:
-    """The powers of ten around positive values."""
-    logs = np.log10(values)
-    low, high = math.floor(float(logs.min())), math.ceil(float(logs.max()))
-    return low, max(high, low + 1)
+def marks_of(dataset: xr.Dataset) -> dict[str, Glyph]:
+    """A mark for each scheme of a Dataset: by its name, or one of OWN."""
+    names = [str(name) for name in dataset["scheme"].values]
+    own = [name for name in names if name not in MARKS]
+    return {name: MARKS[name] if name in MARKS else OWN[own.index(name) % len(OWN)] for name in names}
 
 
-def _axis(decades: tuple[int, int], length: float, *, upright: bool) -> list[str]:
-    """Ticks and labels of a logarithmic axis."""
-    low, high = decades
-    step = max(1, (high - low) // 5)
-    parts = []
-    for power in range(low, high + 1, step):
-        at = (power - low) / (high - low) * length
-        if upright:
-            y = HEIGHT - MARGIN - at
-            parts.append(f'<text x="{MARGIN - 6}" y="{y + 4:.1f}" text-anchor="end">1e{power}</text>')
-            parts.append(f'<line x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}" stroke="#eee"/>')
-        else:
-            parts.append(
-                f'<text x="{MARGIN + at:.1f}" y="{HEIGHT - MARGIN + 16}" text-anchor="middle">1e{power}</text>'
-            )
-    return parts
-
-
-def plot(sizes: NDArray[np.int64], series: dict[str, NDArray[np.float64]], title: str) -> str:
-    """Inline SVG of means over replicates against N, both axes logarithmic.
-
-    sizes : (M,) numbers N.  series : scheme to (M, R) values over replicates; what is not finite is left out.
-    """
-    values = np.concatenate([rows[np.isfinite(rows)] for rows in series.values()] or [np.array([])])
-    heading = f'<text x="{WIDTH / 2}" y="14" text-anchor="middle">{html.escape(title)}</text>'
-    frame = f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{html.escape(title)}">{heading}'
-    if not values.size:
-        return f'{frame}<text x="{MARGIN}" y="{HEIGHT / 2}">nothing finite to draw</text></svg>'
-    across, up = _decades(sizes.astype(float)), _decades(np.maximum(values, FLOOR))
-    width, height = WIDTH - MARGIN - 16, HEIGHT - MARGIN - 24
-    parts = [frame, *_axis(up, height, upright=True), *_axis(across, width, upright=False)]
-    for name, rows in series.items():
-        colour, points = COLOURS[name], []
-        for n, row in zip(sizes, rows, strict=True):
-            good = row[np.isfinite(row)]
-            if good.size:
-                level = math.log10(max(float(good.mean()), FLOOR))
-                x = MARGIN + (math.log10(n) - across[0]) / (across[1] - across[0]) * width
-                y = HEIGHT - MARGIN - (level - up[0]) / (up[1] - up[0]) * height
-                points.append(f"{x:.1f},{y:.1f}")
-                parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
-        parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}"/>')
-    return "".join(parts) + f'<text x="{WIDTH - 8}" y="{HEIGHT - 10}" text-anchor="end">N</text></svg>'
-
-
-def _figures(dataset: xr.Dataset, name: str) -> str:
-    """One plot of a variable per teacher, start and value of the extra dimensions."""
+def _panels(dataset: xr.Dataset, name: str, marks: dict[str, Glyph]) -> str:
+    """One chart of a variable per teacher, start and value of the extra dimensions."""
     array = dataset[name]
-    panels = [str(label) for label in array.dims if label not in ("scheme", "n", "replicate")]
-    array = array.transpose(*panels, "scheme", "n", "replicate")
-    schemes = [str(scheme) for scheme in dataset["scheme"].values]
-    plots = []
-    for index in np.ndindex(*(array.sizes[label] for label in panels)):
-        title = ", ".join(f"{label} {dataset[label].values[k]}" for label, k in zip(panels, index, strict=True))
-        series = dict(zip(schemes, array.values[index], strict=True))
-        plots.append(plot(dataset["n"].values, series, title))
-    return "".join(plots)
+    dims = [str(label) for label in array.dims if label not in ("scheme", "n", "replicate")]
+    array = array.transpose(*dims, "scheme", "n", "replicate")
+    charts, empty = [], []
+    for index in np.ndindex(*(array.sizes[label] for label in dims)):
+        title = ", ".join(f"{label} {dataset[label].values[k]}" for label, k in zip(dims, index, strict=True))
+        if np.isfinite(array.values[index]).any():
+            series = dict(zip(marks, array.values[index], strict=True))
+            charts.append(chart(dataset["n"].values, series, marks, title))
+        else:
+            empty.append(title)
+    missing = f'<p class="soft">Nothing finite to draw: {html.escape("; ".join(empty))}.</p>' if empty else ""
+    return f'<div class="charts">{"".join(charts)}</div>{missing}'
 
 
 def _table(rows: list[list[str]]) -> str:
     """Rows of texts as an HTML table, the first its head."""
     head = "".join(f"<th>{html.escape(text)}</th>" for text in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _legend(dataset: xr.Dataset) -> str:
-    names = [str(scheme) for scheme in dataset["scheme"].values]
-    return " ".join(f'<span style="color:{COLOURS[name]}">&#9679; {html.escape(name)}</span>' for name in names)
-
-
-def _pretty(value: Any) -> str:
-    """An attribute as readable text: JSON indented, everything else as it is."""
-    try:
-        return json.dumps(json.loads(value), indent=1) if isinstance(value, str) else str(value)
-    except ValueError:
-        return str(value)
-
-
-def _section(dataset: xr.Dataset, name: str) -> str:
-    """One measure: what it is, in which unit, its plots and its table; one sentence for a repetition of the risk."""
+def _section(dataset: xr.Dataset, name: str, marks: dict[str, Glyph]) -> str:
+    """One measure: what it is, in which unit, its charts, its table, and the largest of its stated errors."""
     attrs = dataset[name].attrs
-    meaning = f"{attrs.get('long_name', '')} [{attrs.get('units', '1')}]"
-    head = f"<h2>{html.escape(name)}</h2><p>{html.escape(meaning)}"
-    if name != "risk" and "risk" in dataset and dataset[name].equals(dataset["risk"]):
-        return f"{head}; equal to risk everywhere.</p>"
-    legend = f"mean ± standard deviation over replicates. {_legend(dataset)}"
-    return f"{head}; {legend}</p>{_figures(dataset, name)}{_table(sweep_rows(dataset, name))}"
+    parts = [f"<h2>{html.escape(name)}</h2>"]
+    parts.append(f"<p>{html.escape(attrs.get('long_name', ''))} [{html.escape(attrs.get('units', '1'))}]</p>")
+    error = f"{name}_error"
+    if error in dataset and np.isfinite(dataset[error].values).any():
+        parts.append(f'<p class="soft">Largest stated error: {np.nanmax(dataset[error].values):.0e}.</p>')
+    parts += [key(marks), _panels(dataset, name, marks)]
+    summary = "<summary>mean ± standard deviation over replicates</summary>"
+    parts.append(f"<details open>{summary}{_table(sweep_rows(dataset, name))}</details>")
+    return "".join(parts)
+
+
+def _measures(dataset: xr.Dataset) -> tuple[list[str], dict[str, str]]:
+    """Variables that have a section, and those left out because they equal one that has: left out to kept."""
+    shown: list[str] = []
+    repeated: dict[str, str] = {}
+    for name in (*RECORD, *CLASS_RECORD):
+        if name in dataset and name not in STATED and {"scheme", "n"} <= set(dataset[name].dims):
+            same = next((other for other in shown if dataset[name].equals(dataset[other])), None)
+            if same is None:
+                shown.append(name)
+            else:
+                repeated[name] = same
+    return shown, repeated
+
+
+def _facts(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Name and text of everything in an attribute; JSON objects are taken apart, as table.key."""
+    if isinstance(value, str) and value[:1] in "{[":
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return [(name, value)]
+    if isinstance(value, dict):
+        return [fact for key, part in value.items() for fact in _facts(part, f"{name}.{key}" if name else str(key))]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [(name, text)]
+
+
+def _provenance(attrs: dict[str, Any]) -> str:
+    """Attributes as a table of facts."""
+    facts = [fact for name, value in attrs.items() for fact in _facts(value, str(name))]
+    rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts if text)
+    return f'<table class="facts"><tbody>{rows}</tbody></table>'
 
 
 def report(dataset: xr.Dataset, title: str) -> str:
-    """The page of a sweep's Dataset: statuses, a table and plots per measure, configuration and provenance.
+    """The page of a sweep's Dataset: a paragraph in words, charts and a table per measure, provenance.
 
     title : what the page is about.  Returns HTML text that opens from disk, without network and JavaScript.
     """
-    names = [name for name in RECORD if name in dataset and {"scheme", "n"} <= set(dataset[name].dims)]
-    statuses, counts = np.unique(dataset["status"].values.astype(str), return_counts=True)
-    summary = ", ".join(f"{count} {status}" for status, count in zip(statuses, counts, strict=True))
-    sections = [_section(dataset, name) for name in names]
-    provenance = "".join(
-        f"<h3>{html.escape(str(name))}</h3><pre>{html.escape(_pretty(value))}</pre>"
-        for name, value in dataset.attrs.items()
+    marks = marks_of(dataset)
+    shown, repeated = _measures(dataset)
+    found = found_in(dataset, [name for name in shown if name not in CLASS_RECORD])
+    opening = f"<p>{html.escape(run_in(dataset))}</p>"
+    opening += "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in found) + "</ul>" if found else ""
+    opening += f"<p>{html.escape(statuses_in(dataset))}</p>"
+    reading = (
+        "Charts show medians over replicates, with bars from quartile to quartile, on logarithmic axes; "
+        f"values at rounding are drawn at {FLOOR:.0e}."
     )
+    if repeated:
+        listed = ", ".join(f"{name} (equal to {other} everywhere)" for name, other in repeated.items())
+        reading += f" Left out: {listed}."
+    sections = "".join(_section(dataset, name, marks) for name in shown)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><p>Trainings: {summary}. "
-        "Plots are on logarithmic axes against the number N of particles; values at rounding are drawn at 1e-16.</p>"
-        f"{''.join(sections)}<h2>Provenance</h2>{provenance}</body></html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>{opening}"
+        f'<p class="soft">{html.escape(reading)}</p>{sections}<h2>Provenance</h2>{_provenance(dict(dataset.attrs))}'
+        "</body></html>\n"
     )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import expand, extra_axes
-from mfsym.configurations.layers import Resolved, load
+from mfsym.configurations.layers import Resolved
+from mfsym.configurations.loading import load
 from mfsym.configurations.preflight import ResourceEstimate, check
 from mfsym.errors import StoreError
 from mfsym.runtime.scripts import checked_jobs

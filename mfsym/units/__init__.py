@@ -8,14 +8,15 @@ derives M from its representations, or is given it, and is refused when that ide
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
+from mfsym.configurations import names
+from mfsym.configurations.names import bound
 from mfsym.units.base import ACTIVATIONS, EQUIVARIANCE_TOLERANCE, Unit
 from mfsym.units.mlp import Gated, MLPUnit, Normed
 from mfsym.units.shallow import MatrixUnit, UVUnit
 from mfsym.units.user import UserUnit
 
-UNITS: Mapping[str, type[Unit]] = MappingProxyType({unit.name: unit for unit in (MatrixUnit, UVUnit, MLPUnit)})
+UNITS: Mapping[str, type[Unit]] = bound(names.UNITS, {unit.name: unit for unit in (MatrixUnit, UVUnit, MLPUnit)})
 """Units by name, each made from (activation, rho_x, rho_y)."""
 
 __all__ = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf, expit
 
 from mfsym.arguments import as_choice, as_floats
+from mfsym.configurations import names
+from mfsym.configurations.names import bound
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.groups.rotations import exponentials
 from mfsym.representations import Representation, Subspace
@@ -64,7 +65,8 @@ def _identity(a: Floats) -> Floats:
     return a
 
 
-ACTIVATIONS: Mapping[str, tuple[Function, Function]] = MappingProxyType(
+ACTIVATIONS: Mapping[str, tuple[Function, Function]] = bound(
+    names.ACTIVATIONS,
     {
         "sigmoid": (_sigmoid, _sigmoid_slope),
         "tanh": (np.tanh, _tanh_slope),
@@ -72,7 +74,7 @@ ACTIVATIONS: Mapping[str, tuple[Function, Function]] = MappingProxyType(
         "softplus": (_softplus, _sigmoid),
         "erf": (_erf, _erf_slope),
         "identity": (_identity, np.ones_like),
-    }
+    },
 )
 """Pointwise activations by name: the function and its derivative (relu's is 0 at 0). Position = the kernels' code."""
 

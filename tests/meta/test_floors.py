@@ -9,12 +9,12 @@ import pytest
 from tests.meta.sources import PACKAGE, imports, module_name, package_files, tree
 
 FLOORS = {
-    0: ("errors", "version", "typing", "paths", "arguments", "streams", "variables"),
-    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations"),
+    0: ("errors", "version", "typing", "paths", "arguments", "streams"),
+    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations", "variables"),
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
-    5: ("dynamics", "flows", "problems"),
+    5: ("dynamics", "flows", "problems", "quotients"),
     6: ("discovery",),
     7: ("experiments",),
     8: ("sweeps",),
@@ -45,6 +45,8 @@ DOORS = {
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
+    "array_api_compat": ("schemes",),
+    "jax": ("schemes",),
 }
 """Third party to the modules, or folders of modules, that may import it."""
 

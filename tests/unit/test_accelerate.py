@@ -35,6 +35,7 @@ from mfsym.cli.options import quiet_option
 from mfsym.errors import MfsymWarning
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
+from mfsym.quotients.kernels import steps
 from mfsym.runtime import notices
 from mfsym.runtime.caches import Places
 from mfsym.transport import w2
@@ -307,6 +308,11 @@ def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
     read = {module_name(found).removeprefix("mfsym.") for found in caching.sources(path)}
     assert mentioned <= read
     assert not re.search(r"^\s*(from mfsym[\w.]* import kernels|import mfsym|from \.)", text, re.M)
+
+
+def test_kernels_of_another_package_count_what_they_import_from_everywhere():
+    found = {path.relative_to(HOUSE).as_posix() for path in caching.sources(Path(steps.__file__))}
+    assert {"quotients/kernels/steps.py", "quotients/kernels/rotations.py", "kernels/noise.py"} <= found
 
 
 def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):

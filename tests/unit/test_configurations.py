@@ -14,10 +14,11 @@ from mfsym.cli.options import Number, Whole
 from mfsym.configurations import Cell, axes, count, expand, load
 from mfsym.configurations.cells import SCHEMA_VERSION
 from mfsym.configurations.discoveries import read_study
-from mfsym.configurations.fields import MEANINGS, key_tables
-from mfsym.configurations.layers import MAX_FILE_BYTES
+from mfsym.configurations.fields import TABLES, key_tables
+from mfsym.configurations.loading import parse_schemes, single_cell
+from mfsym.configurations.parameters import PARAMETERS
 from mfsym.configurations.preflight import check, check_cell, estimate, human_bytes, human_seconds
-from mfsym.configurations.single import parse_schemes, single_cell
+from mfsym.configurations.texts import MAX_FILE_BYTES
 from mfsym.configurations.values import parse_value
 from mfsym.errors import MfsymError
 
@@ -30,8 +31,11 @@ def _file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_every_key_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(key_tables())
+def test_every_parameter_is_a_key_with_a_meaning() -> None:
+    for table, struct in TABLES.items():
+        assert [each.key.name for each in PARAMETERS.values() if each.table == table] == list(struct.__struct_fields__)
+    assert {each.key.name for each in PARAMETERS.values()} == set(key_tables())
+    assert all(each.doc and each.key.doc for each in PARAMETERS.values())
 
 
 def test_each_layer_wins_over_the_ones_below_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mfsym.data.teachers import Teacher, reference_teacher
-from mfsym.dynamics import Dynamics, LawState, NoisySGD, State
+from mfsym.dynamics import Dynamics, LawState, NoisySGD, State, noises
 from mfsym.dynamics import sgd as module
 from mfsym.dynamics.resnets import ResNetSGD
 from mfsym.engines import cpu
@@ -96,7 +96,7 @@ def test_many_parameters_draw_noise_in_their_own_coordinates(scheme):
     unit = _plain("matrix", "tanh", 5, 4)
     end = _run(unit, scheme, 6, 1)[2]
     quiet = _run(unit, scheme, 6, 1, beta=0.0)[2]
-    assert unit.p > module.FRAME_LIMIT
+    assert unit.p > noises.FRAME_LIMIT
     noise = (end.z - quiet.z) * np.sqrt(6 / (2 * NOISY["alpha"] * NOISY["beta"]))
     eta = normals(module.stream_key(4, "noise", 2), 0, 6, unit.p)
     assert np.abs(noise - eta).max() < ALGEBRA

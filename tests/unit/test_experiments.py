@@ -9,7 +9,7 @@ import pytest
 
 import mfsym as mf
 from mfsym.configurations import Cell
-from mfsym.configurations.fields import SCHEMES
+from mfsym.configurations.names import SCHEMES
 from mfsym.data.teachers import Teacher, reference_teacher, reference_unit
 from mfsym.errors import MfsymError
 from mfsym.experiments import (
@@ -139,11 +139,11 @@ def test_noise_is_projected_exactly_when_the_start_is(init: str, scheme: str) ->
     cell = replace(SMALL, init=init, schemes=(scheme,))
     problem = problem_of(cell)
     dynamics = dynamics_of(cell, scheme, problem)
-    assert cell.noise == dynamics.noise(start_of(cell, dynamics))
-    assert cell.noise == ("projected" if init == "si" or scheme == "ea" else "isotropic")
+    assert cell.noise_felt == dynamics.noise(start_of(cell, dynamics))
+    assert cell.noise_felt == ("projected" if init == "si" or scheme == "ea" else "isotropic")
     flow = flow_of(cell, problem.data, problem.unit, mf.Accuracy(order=4))
     flow.init(mf.start_cloud(problem.unit, init, 8))
-    assert (flow.noise_projector is not None) == (cell.noise == "projected")
+    assert (flow.noise_projector is not None) == (cell.noise_felt == "projected")
 
 
 def test_every_training_records_its_noise() -> None:

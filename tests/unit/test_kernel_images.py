@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mfsym.kernels.images import image_of_each, images_of
+from mfsym.kernels.images import image_of_each, images_of, pick_columns
 from mfsym.streams import normals, stream_key
 from tests import naive
 from tests.tolerances import ROUNDOFF, SPLIT
@@ -60,3 +60,14 @@ def test_permutations_move_samples_exactly():
     images_of(cycle[None], x, out)
     assert np.array_equal(out[:, 0], np.roll(x, 1, axis=1))
     assert not np.array_equal(out[:, 0], x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("samples", "d", "m"), [(0, 2, 3), (1, 1, 1), (7, 5, 11)])
+def test_columns_are_picked_bit_by_bit(samples, d, m, dtype):
+    x = normals(KEY, 2, samples, d).astype(dtype)
+    places = (7 * np.arange(m) + 1) % d
+    out = np.full((samples, m), 9.0, dtype)
+    pick_columns(places, x, out)
+    assert np.array_equal(out, x[:, places])
+    assert samples == 0 or d == 1 or not np.array_equal(out, x[:, (places + 1) % d])

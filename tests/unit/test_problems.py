@@ -16,7 +16,7 @@ from click.testing import Result
 import mfsym as mf
 from mfsym.configurations import load
 from mfsym.configurations.cells import expand
-from mfsym.configurations.problems import digest_of, resolve_stated
+from mfsym.configurations.loading import digest_of, resolve_stated
 from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.errors import MfsymError, NotEquivariant
 from mfsym.experiments import compare, problem_of

@@ -199,6 +199,39 @@ def test_a_grid_finds_its_cells_whatever_the_order_of_its_lists(tmp_path: Path, 
     )
 
 
+def test_the_order_of_the_schemes_names_no_other_cells(tmp_path: Path, counter: Counter) -> None:
+    """Cells hold their schemes in one order; a Dataset shows them in the order that was asked for."""
+    out, grid, orders = tmp_path / "a.nc", QUICK | {"n": [4]}, (["fa", "vanilla", "ea"], ["vanilla", "ea", "fa"])
+    one, other = (sweep(grid | {"scheme": order}, out) for order in orders)
+    assert len(counter.cells) == 2
+    assert {cell.schemes for cell in counter.cells} == {("vanilla", "fa", "ea")}
+    for order, dataset in zip(orders, (one, other), strict=True):
+        assert list(dataset["scheme"].values) == list(dataset["other"].values) == order
+    for name in ("status", "risk", "rmd2_si", "rmd2_pair", "diverged_step"):
+        sorted_too = one[name].sel({dim: orders[1] for dim in ("scheme", "other") if dim in one[name].dims})
+        np.testing.assert_array_equal(sorted_too.values, other[name].values)
+    assert not np.array_equal(one["risk"].values, other["risk"].values), "the schemes reach different risks"
+    fresh = sweep(grid | {"scheme": orders[0]}, tmp_path / "b.nc")
+    assert content_digest(fresh) == content_digest(one)
+    assert verify(out).bad == []
+    with pytest.raises(StoreError, match="another configuration"):
+        sweep(grid | {"scheme": orders[0][:2]}, out)
+
+
+def test_a_folder_from_before_a_parameter_was_there_goes_on(tmp_path: Path, counter: Counter) -> None:
+    """What a recorded configuration does not state had its default, also where no cell is done yet."""
+    out = tmp_path / "a.nc"
+    tables = load(options=QUICK, environment={}).tables()
+    del tables["training"]["dtype"], tables["sweep"]["null"]
+    folder = folder_of(out)
+    folder.make()
+    publishing.publish(folder.config, publishing.seal(json.dumps({"tables": tables}).encode()))
+    with pytest.raises(StoreError, match=r"-training\.dtype = \"float32\"; \+training\.dtype = \"float64\""):
+        sweep(QUICK | {"dtype": "float64"}, out)
+    sweep(QUICK, out)
+    assert len(counter.cells) == 4
+
+
 def test_a_place_that_cannot_be_written_is_found_out_before_training(
     tmp_path: Path, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

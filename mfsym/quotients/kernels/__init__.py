@@ -1,0 +1,1 @@
+"""Compiled fast paths for clouds of points under rotations."""
