@@ -57,15 +57,16 @@ found = {{}}
 for kind, activation, n in {cases}:
     unit = {{"matrix": MatrixUnit, "uv": UVUnit}}[kind](activation, swap, swap)
     teacher = Teacher(unit, normals(stream_key(0, "teacher"), 0, 5, unit.p))
-    dynamics = NoisySGD(unit, "vanilla", teacher, alpha=1.0, batch_size=20, dtype="float32")
+    dynamics = NoisySGD(unit, "vanilla", teacher, alpha=0.001, batch_size=20, dtype="float32")
     state = dynamics.init(normals(stream_key(0, "init"), 0, n, unit.p))
     steps = max(20, 1_000_000 // (20 * max(n, 16)))
     state = dynamics.step(state, steps)
     best = float("inf")
     for _ in range({repeats}):
         begun = time.process_time()
-        dynamics.step(state, steps)
+        moved = dynamics.step(state, steps)
         best = min(best, time.process_time() - begun)
+        assert moved.status == "ok", (kind, activation, n)
     found["%s, %s, N = %d" % (kind, activation, n)] = 1e9 * best / (steps * n * 20)
 print(json.dumps(found))
 """

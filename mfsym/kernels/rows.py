@@ -21,10 +21,9 @@ def clear(a: Any, o: Any, n: Any) -> None:
 @inner
 def clear_table(a: Any) -> None:
     """a[:, :] = 0: a loop compiles faster than the assignment of an array."""
-    zero = like(a[0, 0], 0.0)
     for m in range(a.shape[0]):
         for j in range(a.shape[1]):
-            a[m, j] = zero
+            a[m, j] = like(a[m, j], 0.0)
 
 
 @inner
