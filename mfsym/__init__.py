@@ -9,13 +9,13 @@ Names are imported from their modules on first use, so ``import mfsym`` costs no
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import importlib as _importlib
+from typing import Any as _Any
 
-from mfsym.paths import keep_former_paths
+from mfsym.paths import keep_former_paths as _keep_former_paths
 from mfsym.version import __version__
 
-keep_former_paths()
+_keep_former_paths()
 
 _EXPORTS: dict[str, str] = {
     **dict.fromkeys(
@@ -26,27 +26,33 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("product", "from_generators", "so", "o", "u1"), "groups"),
     **dict.fromkeys(("Representation", "Subspace", "hom"), "representations"),
     **dict.fromkeys(("w2", "rmd2", "quotient_w2", "second_moment"), "transport"),
-    **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit"), "units"),
+    **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit", "UserUnit", "MLPUnit", "Gated", "Normed", "Activation"), "units"),
     **dict.fromkeys(("Ensemble", "gaussian", "init_particles", "symmetrised"), "ensembles"),
     **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "data.teachers"),
+    **dict.fromkeys(("Evaluation", "accuracy", "distance2_to_si", "distance_wi", "evaluate", "risks"), "metrics"),
+    **dict.fromkeys(("rmd2_si", "rmd2_symmetrised", "w2_symmetrised"), "metrics"),
     **dict.fromkeys(("NullLevel", "null_level"), "metrics.nulls"),
-    **dict.fromkeys(("SCHEMES", "get_scheme"), "schemes"),
     "symmetrise": "schemes.readouts",
     **dict.fromkeys(("fit_weights", "NetworkFit", "EnsembleFit"), "dynamics.fitting"),
+    **dict.fromkeys(("SCHEMES", "Scheme", "LiftedBatches", "Mark", "Orbit", "get_scheme"), "schemes"),
     **dict.fromkeys(("FunctionData",), "data.teachers"),
     **dict.fromkeys(("Gaussian", "Uniform", "Sphere"), "data.inputs"),
     **dict.fromkeys(("SampleData",), "data.datasets"),
     **dict.fromkeys(("cloud_from_layers", "clouds_from_blocks", "with_constant_input"), "data.networks"),
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
+    "stream_key": "streams",
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
     **dict.fromkeys(("Quotient", "Langevin", "Confinement"), "quotients"),
     **dict.fromkeys(("orbit_w2", "coverage", "populations"), "quotients"),
-    **dict.fromkeys(("Search", "discover"), "discovery"),
+    "Search": "discovery",
+    "ResNetSGD": "dynamics.resnets",
     **dict.fromkeys(("flow", "phase_portrait"), "experiments.limits"),
     **dict.fromkeys(("Study", "converge", "fit_slope"), "experiments.convergence"),
     "trace": "discovery.traces",
-    **dict.fromkeys(("Cell", "simulate", "compare", "run_cell"), "experiments"),
+    "si_against_wi": "experiments.counterexample",
+    **dict.fromkeys(("Cell", "simulate", "compare", "discover", "measure", "run_cell"), "experiments"),
+    **dict.fromkeys(("distance_between", "distance_to"), "experiments"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }
 """Public name to the module it lives in."""
@@ -54,13 +60,13 @@ _EXPORTS: dict[str, str] = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Import a public name, or a submodule, on first use (PEP 562)."""
     if name in _EXPORTS:
-        value = getattr(importlib.import_module(f"mfsym.{_EXPORTS[name]}"), name)
+        value = getattr(_importlib.import_module(f"mfsym.{_EXPORTS[name]}"), name)
     else:
         try:
-            value = importlib.import_module(f"mfsym.{name}")
+            value = _importlib.import_module(f"mfsym.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"mfsym.{name}":
                 raise
@@ -70,4 +76,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+    """The public names, and nothing else."""
+    return list(__all__)

@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 INITS = (*names.INITS, "wi-orbit")
 """Names of the start laws, see ``init_particles``."""
 
+INSIDE = ("si", "zero")
+"""Names of the start laws that lie in E^G; "zero", every particle at 0, is one of ``flows.starts``."""
+
 INIT_SCALE = 0.25
 """Standard deviation of the entries of the start law: N(0, 1/16), Maass Martínez & Fontbona 2024, appendix F."""
 

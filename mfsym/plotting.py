@@ -5,6 +5,7 @@ The scripts of ``figures/`` and ``mfsym animate`` share this file; nothing else 
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ except OSError as error:
         "drawing needs a folder for matplotlib's settings, and none can be written: set MPLCONFIGDIR or TMPDIR"
     ) from error
 from matplotlib.animation import FFMpegWriter, PillowWriter
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.schemes import SCHEMES as REGISTERED
+from mfsym.schemes import Mark, marks_of
 from mfsym.stores.publishing import publish
 
 TEXT_SIZE = 8.0
@@ -60,27 +62,16 @@ RC: dict[Any, Any] = {
 """Settings of matplotlib for every figure; used as a context, so that a caller's own stay as they are."""
 
 
-class Mark(NamedTuple):
-    """How one curve or cloud looks: its name in the legend, colour and marker."""
-
-    label: str
-    colour: str
-    marker: str
-
-    def tint(self, amount: float = 0.65) -> tuple[float, float, float]:
-        """The colour mixed with white: 0 the colour itself, 1 white."""
-        red, green, blue = (amount + (1.0 - amount) * part for part in to_rgb(self.colour))
-        return red, green, blue
+SCHEMES: dict[str, Mark] = marks_of(REGISTERED)
+"""The marks of the package's schemes: the colour-blind safe palette of Okabe and Ito."""
 
 
-SCHEMES = {
-    "vanilla": Mark("vanilla", "#D55E00", "o"),
-    "da": Mark("DA", "#0072B2", "s"),
-    "da-sampled": Mark("sampled DA", "#56B4E9", "D"),
-    "fa": Mark("FA", "#009E73", "^"),
-    "ea": Mark("EA", "#CC79A7", "v"),
-}
-"""The colour-blind safe palette of Okabe and Ito, one colour per scheme."""
+def marks_of_result(result: Any) -> dict[str, Mark]:
+    """A mark for each scheme of a Dataset: the package's, those that it records of others, or the next that is free."""
+    recorded = json.loads(result.attrs.get("marks", "{}"))
+    names = result["scheme"].values.tolist() if "scheme" in result else json.loads(result.attrs["config"])["schemes"]
+    return marks_of(names, {name: Mark(*mark) for name, mark in recorded.items()})
+
 
 TEACHER = Mark("teacher", "#000000", "s")
 PLANE_COLOUR = "0.55"

@@ -313,14 +313,15 @@ def advance(shape, z, batches, parameters, work, thread):
     x, y, rho, node_weights, sample_weights, rates, projector, noise_map = (
         np.float64(array) for array in (*batches, parameters.rates, parameters.projector, parameters.noise_map)
     )
-    B, K, c = y.shape[1], len(rho), y.shape[2]
+    B, K, c = y.shape[1], rho.shape[1], y.shape[2]
     done = 0
     for s in range(len(x)):
         points = x[s, : B * K]
         phi = outputs(shape.unit, points, particles, c).mean(axis=1).reshape(B, K, c)
         if not np.isfinite(phi).all():
             break
-        r = cotangents(phi, y[s], rho, node_weights, sample_weights).reshape(B * K, c)
+        nodes = rho[s % len(rho)], node_weights[s % len(node_weights)]
+        r = cotangents(phi, y[s], *nodes, sample_weights).reshape(B * K, c)
         force = pullback(shape.unit, points, particles, r)
         if projector.size:
             force = force @ projector.T

@@ -22,6 +22,7 @@ from mfsym.cli.options import (
     verbosity,
     verbosity_options,
 )
+from mfsym.cli.owning import OwnInputs, own_options
 from mfsym.errors import MfsymError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("sim", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@own_options
 @problem_options
 @click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")
 @parameter_option("replicate", default="20", doc="replicates of every N")
@@ -71,7 +73,7 @@ def converge(
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
-    accuracy, moments = accuracy_of(given), moments_of(times, "--times")
+    accuracy, moments, own = accuracy_of(given), moments_of(times, "--times"), OwnInputs.taken(given)
     if sizes is not None:
         given["n"] = sizes_of(sizes, "--sizes")
     given["scheme"] = [scheme] if scheme is not None else (None if sim is not None else ["vanilla"])
@@ -83,16 +85,11 @@ def converge(
     p = parameters_of(cell.problem, cell.problem_digest)
     width = min(jobs, replicates * len(values["n"]))
     check_cell(cell, parameters=p, replicates=replicates, jobs=width, allow_large=allow_large)
-    from mfsym.experiments import problem_of
-    from mfsym.experiments.convergence import Study, slope_records, slope_table
-    from mfsym.experiments.convergence import converge as measure
+    from mfsym.experiments.convergence import Study, converge_setup, slope_records, slope_table
 
-    problem = problem_of(cell).quadratic("converge")
-    dataset = measure(
-        cell,
+    dataset = converge_setup(
+        own.setup(cell),
         Study(tuple(sorted(values["n"])), replicates, tuple(moments), limit_n),
-        problem.data,
-        problem.unit,
         accuracy=accuracy,
         jobs=jobs,
         verbosity=verbosity(quiet, verbose),

@@ -19,6 +19,7 @@ from mfsym.cli.options import (
     verbosity_options,
     with_options,
 )
+from mfsym.cli.owning import OwnInputs, own_options
 from mfsym.configurations.names import INTEGRATORS, SCHEMES
 from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
@@ -90,6 +91,7 @@ def _numbers(text: str, option: str) -> list[int | float]:
 
 
 @click.command()
+@own_options
 @problem_options
 @click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
@@ -113,17 +115,13 @@ def flow(
     from mfsym.configurations.loading import single_cell
 
     path = output_file(out)
-    accuracy = accuracy_of(given)
-    cell, _ = single_cell(given, schemes=(scheme,))
-    from mfsym.experiments import problem_of
-    from mfsym.experiments.limits import flow_cell
+    accuracy, own = accuracy_of(given), OwnInputs.taken(given)
+    cell = own.sized(single_cell(given, schemes=(scheme,))[0])
+    from mfsym.experiments.limits import flow_setup
     from mfsym.stores.datasets import save
 
-    problem = problem_of(cell).quadratic("flow")
-    dataset = flow_cell(
-        cell,
-        problem.data,
-        unit=problem.unit,
+    dataset = flow_setup(
+        own.setup(cell),
         snapshots=snapshots,
         accuracy=accuracy,
         tolerance=tolerance,
@@ -141,6 +139,7 @@ def flow(
 
 
 @click.command()
+@own_options
 @problem_options
 @click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--times", metavar="T,T,...", help="One portrait each.  [default: 0, 1/20, 1/4 and all of the horizon]")
@@ -157,17 +156,14 @@ def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> 
     from mfsym.configurations.loading import single_cell
 
     path = output_file(out)
-    accuracy = accuracy_of(given)
-    cell, _ = single_cell(given, schemes=(scheme,))
-    shares = [0.0, 0.05 * cell.horizon, 0.25 * cell.horizon, cell.horizon]
-    moments = shares if times is None else moments_of(times, "--times", zero=True)
-    from mfsym.experiments import problem_of
-    from mfsym.experiments.limits import phase_portrait
+    accuracy, own = accuracy_of(given), OwnInputs.taken(given)
+    cell = own.sized(single_cell(given, schemes=(scheme,))[0])
+    moments = None if times is None else moments_of(times, "--times", zero=True)
+    from mfsym.experiments.limits import portrait_setup
     from mfsym.stores.datasets import save
 
-    problem = problem_of(cell).quadratic("phase")
-    dataset = phase_portrait(cell, moments, problem.data, problem.unit, grid=grid, accuracy=accuracy)
+    dataset = portrait_setup(own.setup(cell), moments, grid=grid, accuracy=accuracy)
     assert path is not None
     save(dataset, path)
-    click.echo(f"{path}: {len(moments)} time(s), {grid} x {grid} points of E^G")
+    click.echo(f"{path}: {dataset.sizes['time']} time(s), {grid} x {grid} points of E^G")
     say_shortfall(dataset.attrs)

@@ -21,11 +21,13 @@ from mfsym.cli.options import (
     verbosity,
     verbosity_options,
 )
+from mfsym.cli.owning import OwnInputs, own_options
 from mfsym.configurations.names import SCHEMES
 from mfsym.errors import Diverged, SweepIncomplete
 
 
 @click.command()
+@own_options
 @problem_options
 @click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
 @click.option("--snapshots", type=COUNT, default=21, show_default=True, help="Times kept, from 0 to the horizon.")
@@ -46,14 +48,15 @@ def simulate(
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
-    cell, _ = single_cell(given, schemes=(scheme,))
+    own = OwnInputs.taken(given)
+    cell = own.sized(single_cell(given, schemes=(scheme,))[0])
     check_cell(
         cell, parameters=parameters_of(cell.problem, cell.problem_digest), snapshots=snapshots, allow_large=allow_large
     )
-    from mfsym.experiments import simulate_cell
+    from mfsym.experiments.simulations import simulate_setup
     from mfsym.stores.datasets import save
 
-    dataset = simulate_cell(cell, snapshots=snapshots, verbosity=verbosity(quiet, verbose))
+    dataset = simulate_setup(own.setup(cell), snapshots=snapshots, verbosity=verbosity(quiet, verbose))
     assert path is not None
     save(dataset, path)
     last = dataset.isel(time=-1)
@@ -73,6 +76,7 @@ def simulate(
 
 
 @click.command()
+@own_options
 @problem_options
 @parameter_option("replicate")
 @parameter_option("null")
@@ -103,7 +107,9 @@ def compare(
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
+    own = OwnInputs.taken(given)
     cell, replicates = single_cell(given, schemes=parse_schemes(schemes))
+    cell = own.sized(cell)
     check_cell(
         cell,
         parameters=parameters_of(cell.problem, cell.problem_digest),
@@ -111,10 +117,10 @@ def compare(
         jobs=min(jobs, replicates),
         allow_large=allow_large,
     )
-    from mfsym.experiments import compare_cells
+    from mfsym.experiments.comparisons import compare_setup
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
 
-    dataset = compare_cells(cell, replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose))
+    dataset = compare_setup(own.setup(cell), replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose))
     if form == "json":
         text = json.dumps(comparison_records(dataset))
     else:
@@ -125,7 +131,7 @@ def compare(
     if drifted:
         say_drifted(f"{drifted} training(s) ended")
     if bad.any():
-        missing = tuple(replace(cell, replicate=r).identity for r in range(replicates) if bad[r].any())
+        missing = tuple(replace(cell, replicate=r).label for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
 
 

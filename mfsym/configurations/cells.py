@@ -13,7 +13,7 @@ from typing import Any
 
 from mfsym.arguments import as_plain
 from mfsym.configurations.layers import Resolved
-from mfsym.configurations.names import AUTO, SCHEMES, in_order
+from mfsym.configurations.names import SCHEMES, in_order
 from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
 SCHEMA_VERSION = 3
@@ -63,11 +63,6 @@ class Cell(Parameters):
         return {name: getattr(self, name) for name in named(**{"limit" if limit else "dynamics": True})}
 
     @property
-    def noise_felt(self) -> str:
-        """What noise its trainings feel; see ``noise_of``."""
-        return noise_of((self.init,), self.schemes, (self.noise,))
-
-    @property
     def label(self) -> str:
         """A short name for people; see ``label_of`` for the cells of a grid."""
         return self.label_of(())
@@ -99,29 +94,6 @@ class Cell(Parameters):
         known = {field.name for field in fields(cls)}
         picked = {key: value for key, value in values.items() if key in known}
         return cls(**{**picked, "schemes": tuple(picked["schemes"])})
-
-
-def noise_of(inits: Iterable[str], schemes: Iterable[str], noises: Iterable[str] = (AUTO,)) -> str:
-    """What noise trainings feel: "projected" on E^G or "isotropic", and for whom where not all feel the same.
-
-    noises : values of the parameter ``noise``. "auto" projects from starts in E^G ("si", "zero"); ea always projects.
-
-    >>> noise_of(["si"], ["fa", "ea"])
-    'projected'
-    >>> noise_of(["si", "wi"], ["fa", "ea"])
-    'si: projected; wi: isotropic, projected for ea'
-    >>> noise_of(["wi"], ["fa"], ["auto", "fixed"])
-    'auto: isotropic; fixed: projected'
-    """
-    names, starts, kinds = set(schemes), list(inits), list(noises)
-    phrases = {}
-    for noise, init in itertools.product(kinds, starts):
-        inside = noise == "fixed" or (noise == AUTO and init in ("si", "zero")) or names == {"ea"}
-        where = " ".join([noise] * (len(kinds) > 1) + [init] * (len(starts) > 1))
-        phrases[where] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
-    if len(phrases) == 1:
-        return next(iter(phrases.values()))
-    return "; ".join(f"{where}: {phrase}" for where, phrase in phrases.items())
 
 
 def extra_axes(resolved: Resolved) -> dict[str, list[Any]]:

@@ -17,7 +17,7 @@ from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, QuadratureRu
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
 from mfsym.streams import stream_key
-from mfsym.units import UNITS, Unit
+from mfsym.units import UNITS, AnyActivation, Unit
 
 Floats = NDArray[np.float64]
 
@@ -136,14 +136,14 @@ class Teacher(FunctionData):
 
 
 @lru_cache(maxsize=16)
-def reference_unit(kind: str = "matrix", activation: str = "sigmoid") -> Unit:
+def reference_unit(kind: str = "matrix", activation: AnyActivation = "sigmoid") -> Unit:
     """The unit of the reference experiment: X = Y = R^2, C_2 acts by the swap of coordinates on both."""
     as_choice(kind, "unit", UNITS)
     swap = cyclic(2).permutation()
     return UNITS[kind](activation, swap, swap)
 
 
-def reference_teacher(name: str, kind: str = "matrix", activation: str = "sigmoid") -> Teacher:
+def reference_teacher(name: str, kind: str = "matrix", activation: AnyActivation = "sigmoid") -> Teacher:
     """The reference teachers (Maass Martínez & Fontbona 2024, appendix F) with any unit on R^2 x R^2, p = 4.
 
     "arbitrary" : 5 particles without symmetry.  "wi" : those and their images under the group (10).

@@ -5,7 +5,6 @@ Maass Martínez & Fontbona 2024, section 4.2, states the heuristic; one seed say
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from functools import partial
@@ -22,8 +21,7 @@ from mfsym.discovery.searches import Search
 from mfsym.discovery.traces import FOUND, symmetric_as_stated, trace
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
-from mfsym.runtime import executors
-from mfsym.runtime.progress import Progress
+from mfsym.runtime.parallel import run_tasks
 from mfsym.runtime.provenance import attributes
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import open_result, save
@@ -80,18 +78,15 @@ def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> x
     """A case from all its seeds: a Dataset over (replicate, step). The first discovery that fails ends the rest."""
     import xarray as xr
 
-    results: dict[int, Arrays] = {}
-    crew = executors.workers(checked_jobs(jobs), tasks=seeds)
-    with (
-        Progress(seeds, f"discover {case.name}", verbosity=verbosity, unit="seed") as progress,
-        contextlib.closing(executors.completed(partial(run_seed, case=case), range(seeds), crew)) as outcomes,
-    ):
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise outcome.error
-            results[outcome.index] = outcome.value
-            progress.cell(f"seed {case.seed + outcome.index}")
-    rows = [results[k] for k in range(seeds)]
+    rows = run_tasks(
+        partial(run_seed, case=case),
+        range(seeds),
+        jobs,
+        title=f"discover {case.name}",
+        label=lambda offset: f"seed {case.seed + offset}",
+        verbosity=verbosity,
+        unit="seed",
+    )
     longest = max(len(row["left"]) for row in rows)
     variables: dict[str, Any] = {
         name: (("replicate", "step"), np.stack([_padded(row[name], longest, value) for row in rows]))

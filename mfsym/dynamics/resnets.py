@@ -11,7 +11,7 @@ derivative of the risk, so that t = k / N is the time of every layer.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,7 @@ from mfsym.engines.layers import CpuLayers, network_of
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
-from mfsym.schemes import Scheme
+from mfsym.schemes import AnyScheme, Scheme
 from mfsym.streams import layer_key
 from mfsym.units import Unit
 
@@ -52,6 +52,19 @@ def predict(scheme: Scheme, x: ArrayLike, z: ArrayLike) -> Floats:
     return h
 
 
+class LayerBatch(NamedTuple):
+    """One step of a residual network: samples h (B, d), y (B, c) and weights (B,); nodes (K, d, d) and masses (K,).
+
+    Each layer reads h at every node, moves its outputs back, and averages: sum_k masses_k nodes_k^T Phi(nodes_k h).
+    """
+
+    h: Floats
+    y: Floats
+    weights: Floats
+    nodes: Floats
+    masses: Floats
+
+
 class ResNetSGD(NoisySGD):
     """Noisy SGD on residual networks of ``depth`` mean-field layers of one unit: matrix, uv or mlp, with rho_x = rho_y.
 
@@ -64,7 +77,7 @@ class ResNetSGD(NoisySGD):
     0.5
     """
 
-    def __init__(self, unit: Unit, scheme: Scheme | str, data: Data, *, depth: int, **options: Any) -> None:
+    def __init__(self, unit: Unit, scheme: AnyScheme, data: Data, *, depth: int, **options: Any) -> None:
         super().__init__(unit, scheme, data, **options)
         depth = as_whole(depth, "depth", 1)
         moves = [(rep.generator_matrices, rep.algebra_matrices) for rep in (unit.rho_x, unit.rho_y)]
@@ -75,9 +88,6 @@ class ResNetSGD(NoisySGD):
             )
         self.depth = depth
         network_of(unit)
-        orbit = self.scheme.readout
-        self.nodes: Floats = np.eye(unit.d)[None] if orbit is None else orbit.nodes_x
-        self.node_weights: Floats = np.ones(1) if orbit is None else orbit.weights
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
         """The state at time 0: particles z (L, N, p), projected where the scheme lives in E^G."""
@@ -88,8 +98,8 @@ class ResNetSGD(NoisySGD):
         return replace(flat, z=flat.z.reshape(start.shape))
 
     def _advance(self, state: State, n: int) -> State:
-        samples = self._batch(state, state.step)[0].shape[0] * len(self.nodes)
-        layers = CpuLayers(self.unit, state.z, samples, self.noise_map(state).shape[1])
+        samples = self._batch(state, state.step)
+        layers = CpuLayers(self.unit, state.z, len(samples.h) * len(samples.nodes), self.noise_map(state).shape[1])
         left = state.drifted_step
         for reached in range(state.step + 1, state.step + n + 1):
             with np.errstate(over="ignore", invalid="ignore"):
@@ -105,25 +115,22 @@ class ResNetSGD(NoisySGD):
 
     def _move(self, layers: CpuLayers, state: State, k: int) -> bool:
         """Make step k; false if the network is no longer finite."""
-        h, y, weights = self._batch(state, k)
+        h, y, weights, nodes, masses = self._batch(state, k)
         for layer in range(self.depth):
-            phi = layers.forward(layer, self._lifted(h * layers.input_scale)).reshape(len(h), len(self.nodes), -1)
-            h = h + np.einsum("k,kij,bki->bj", self.node_weights, self.nodes, phi) / self.depth
+            images = np.einsum("kij,bj->bki", nodes, h * layers.input_scale).reshape(-1, h.shape[1])
+            phi = layers.forward(layer, images).reshape(len(h), len(nodes), -1)
+            h = h + np.einsum("k,kij,bki->bj", masses, nodes, phi) / self.depth
         e = self._half_slopes(h, y)
         if not np.isfinite(e).all():
             return False
         r, finite = 2.0 * weights[:, None] * e, True
         for layer in range(self.depth - 1, -1, -1):
-            lifted = np.einsum("k,kij,bj->bki", self.node_weights, self.nodes, r).reshape(-1, r.shape[1])
+            lifted = np.einsum("k,kij,bj->bki", masses, nodes, r).reshape(-1, r.shape[1])
             moved, slopes = layers.backward(layer, lifted, self._layer_parameters(state, k, layer))
             finite &= moved
-            below = np.einsum("kij,bki->bj", self.nodes, slopes.reshape(len(r), len(self.nodes), -1))
+            below = np.einsum("kij,bki->bj", nodes, slopes.reshape(len(r), len(nodes), -1))
             r = r + below / self.depth
         return finite
-
-    def _lifted(self, h: Floats) -> Floats:
-        """The images (B K, d) of h (B, d) at the nodes of the scheme's readout."""
-        return np.asarray(np.einsum("kij,bj->bki", self.nodes, h).reshape(-1, h.shape[1]))
 
     def _half_slopes(self, h: Floats, y: Floats) -> Floats:
         """Half the derivative of the loss at the predictions h (B, c)."""
@@ -134,14 +141,11 @@ class ResNetSGD(NoisySGD):
             half_slopes(self.loss.code, row, target)
         return e
 
-    def _batch(self, state: State, k: int) -> tuple[Floats, Floats, Floats]:
-        """Samples x (B, d), y (B, c) and weights (B,) of step k, as the scheme presents them to the first layer.
-
-        A scheme with a readout is averaged layer by layer, so that its samples enter as they are.
-        """
-        scheme = Scheme(self.unit) if self.scheme.readout is not None else self.scheme
-        lifted = self.batches(state, k, 1, scheme)
-        return lifted.x[0, :, 0], lifted.y[0], lifted.sample_weights
+    def _batch(self, state: State, k: int) -> LayerBatch:
+        """The batch of step k as the scheme lifts it, its samples moved back from the first node: see LayerBatch."""
+        lifted = self.batches(state, k, 1).at(0)
+        h = lifted.x[0, :, 0] @ lifted.rho_y[0]
+        return LayerBatch(h, lifted.y[0], lifted.sample_weights, lifted.rho_y, lifted.node_weights)
 
     def _layer_parameters(self, state: State, k: int, layer: int) -> StepParameters:
         parameters = self.step_parameters(state, k, 1)

@@ -23,7 +23,7 @@ from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
 from mfsym.engines.contract import without_dust
 from mfsym.errors import MfsymError
-from mfsym.schemes import Scheme, get_scheme
+from mfsym.schemes import AnyScheme, Scheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.units import Unit
 
@@ -37,7 +37,7 @@ CHUNK_SAMPLES = 1 << 14
 class NoisySGD:
     """Noisy SGD of one scheme on one data law.
 
-    unit, scheme (a Scheme or its name), data : what is trained, how, on what.
+    unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
     noise : a name in NOISES: "isotropic" for xi, "fixed" for its projection P xi on E^G; or "auto": fixed where the
@@ -59,7 +59,7 @@ class NoisySGD:
     def __init__(
         self,
         unit: Unit,
-        scheme: Scheme | str,
+        scheme: AnyScheme,
         data: Data,
         *,
         alpha: float = 50.0,
@@ -76,7 +76,7 @@ class NoisySGD:
         self.unit, self.data = unit, data
         self.loss = loss if isinstance(loss, Loss) else get_loss(loss)
         self.loss.check(unit.rho_y)
-        self.scheme = get_scheme(scheme, unit) if isinstance(scheme, str) else scheme
+        self.scheme = get_scheme(scheme, unit)
         d, c = self.scheme.widths
         if (data.d, data.c) != (d, c):
             raise MfsymError(f"data must be on R^{d} x R^{c}, got R^{data.d} x R^{data.c}")
@@ -184,9 +184,8 @@ class NoisySGD:
         engine, count = self._loaded(z), len(batches.x)
         for k in range(count - 1):
             one = slice(k, k + 1)
-            now = replace(batches, x=batches.x[one], y=batches.y[one])
             told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
-            engine.advance(now, told)
+            engine.advance(batches.at(k), told)
             if has_left(engine.particles(), self.unit.fixed_subspace):
                 return k + 1
         return count

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.accelerate import available_threads
+from mfsym.engines import plain
 from mfsym.engines.contract import LiftedBatches, StepParameters, in_precision
-from mfsym.errors import MfsymError
 from mfsym.kernels import deep, sgd, shallow, user
 from mfsym.kernels.gates import run_threads
 from mfsym.kernels.steps import Batches, Workspace
@@ -35,8 +35,8 @@ class Loop(NamedTuple):
 
 @singledispatch
 def loop_of(unit: Unit) -> Loop:
-    """The time loop of a unit. Raises MfsymError for a kind of unit that has none."""
-    raise MfsymError(f"the compiled engine needs a matrix, uv, mlp or user unit, got {unit.name}; write a UserUnit")
+    """The time loop of a kind of unit that the kernels know, and for any other the one in NumPy."""
+    return Loop(partial(plain.plain_plan, unit), plain.plain_workspace, plain.advance_plain)
 
 
 @loop_of.register
@@ -70,7 +70,7 @@ class CpuEngine:
     def __init__(self, unit: Unit, dtype: Any, threads: int = 1) -> None:
         self.unit, self.dtype = unit, np.dtype(dtype)
         self.threads = max(1, min(threads, available_threads()))
-        self.loop = loop_of(unit)
+        self.loop = loop_of(unit) if unit.compiled else loop_of.dispatch(Unit)(unit)
         self.finite = True
         self._plan: tuple[Any, Workspace] | None = None
 
@@ -114,6 +114,6 @@ class CpuEngine:
         flat = batches.x.reshape(steps, -1, d)
         count = -(-flat.shape[1] // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME
         samples = np.zeros((steps, count, d), self.dtype)
-        samples[:, : flat.shape[1]] = self.unit.kernel_inputs(flat)
-        parts = (batches.y, batches.rho_y, batches.node_weights, batches.sample_weights)
+        samples[:, : flat.shape[1]] = self.unit.kernel_inputs(flat) if self.unit.compiled else flat
+        parts = (batches.y, *batches.nodes_by_step, batches.sample_weights)
         return Batches(samples, *(np.ascontiguousarray(part, dtype=self.dtype) for part in parts))

@@ -70,7 +70,12 @@ class CpuLayers:
 
 
 def network_of(unit: Unit) -> tuple[Any, float]:
-    """The tables of a unit as a multi-layer network with the same parameters, and the factor of its inputs."""
+    """The tables of a unit as a multi-layer network with the same parameters, and the factor of its inputs.
+
+    Raises MfsymError for a unit that the kernels do not know.
+    """
+    if not unit.compiled:
+        raise MfsymError(f"a residual network needs a compiled unit, got {unit!r}; use an activation of the package")
     if isinstance(unit, MLPUnit):
         return unit.network, 1.0
     if isinstance(unit, MatrixUnit):

@@ -1,22 +1,18 @@
-"""From a cell to what is trained: its problem, its dynamics, its start, and cells from keyword arguments."""
+"""From a cell to what is trained: its problem, its dynamics, its start."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.arguments import shown, suggestions
 from mfsym.configurations.cells import Cell
-from mfsym.configurations.loading import STATED, stated_cell
 from mfsym.configurations.names import REFERENCE_UNITS, TEACHERS
-from mfsym.configurations.parameters import named
 from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import NoisySGD, State
+from mfsym.dynamics.own import NOTHING, Own
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
@@ -24,8 +20,14 @@ from mfsym.problems import Problem, load_problem
 GIVEN = "given as an object"
 """What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""
 
-PARAMETERS = (*(name for name in named(option=True) if name != "teacher"), "null")
-"""What a training takes as keyword arguments, beside its teacher and schemes."""
+
+class UnrecordedCell(Cell):
+    """The cell of a training of which something was given as an object that no record holds."""
+
+    @property
+    def identity(self) -> str:
+        """None: MfsymError, for no kept cell can stand for this one, nor this one for another."""
+        raise MfsymError(f"the training {self.label!r} holds objects that are not recorded, so it has no identity")
 
 
 def problem_of(cell: Cell) -> Problem:
@@ -46,16 +48,19 @@ def _reference(teacher: str, unit: str, activation: str) -> Problem:
     return Problem.of(reference_teacher(teacher, unit, activation))
 
 
-def told(cell: Cell, problem: Problem) -> Cell:
+def told(cell: Cell, problem: Problem, own: Own = NOTHING) -> Cell:
     """The cell whose values are true of a training on this problem: what attributes say.
 
-    That is the cell itself where it names the problem; else its problem is GIVEN, under the names of the object.
+    That is the cell itself where it names the problem; else its problem is GIVEN, under the names of the object. It is
+    an UnrecordedCell where the problem has no file, or where schemes or a schedule are one's own.
     """
-    if cell.problem == GIVEN or _names(cell, problem):
-        return cell
-    unit = problem.unit
-    named = replace(cell, teacher=problem.name, unit=unit.name, activation=unit.activation)
-    return replace(named, problem=GIVEN, problem_digest=problem.digest)
+    named = cell.problem == GIVEN or _names(cell, problem)
+    if not named:
+        unit = problem.unit
+        cell = replace(cell, teacher=problem.name, unit=unit.name, activation=unit.activation)
+        cell = replace(cell, problem=GIVEN, problem_digest=problem.digest)
+    lost = (cell.problem == GIVEN and not problem.digest) or own.schemes or own.schedule is not None
+    return UnrecordedCell(**{each.name: getattr(cell, each.name) for each in fields(Cell)}) if lost else cell
 
 
 def _names(cell: Cell, problem: Problem) -> bool:
@@ -74,31 +79,21 @@ def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.flo
     return found
 
 
-def dynamics_of(cell: Cell, scheme: str, problem: Problem) -> NoisySGD:
+def dynamics_of(cell: Cell, scheme: str, problem: Problem, own: Own = NOTHING) -> NoisySGD:
     """The dynamics of one scheme of a cell; noise is projected on E^G where the start lies in it."""
-    return NoisySGD(problem.unit, scheme, problem.data, loss=problem.loss, **cell.options())
+    return NoisySGD(
+        problem.unit,
+        own.scheme(scheme),
+        problem.data,
+        schedule=own.schedule,
+        loss=problem.loss,
+        **cell.options(),
+    )
 
 
-def start_of(cell: Cell, dynamics: NoisySGD) -> State:
+def start_of(cell: Cell, dynamics: NoisySGD, own: Own = NOTHING) -> State:
     """The state at time 0, the same particles for every scheme of the cell."""
-    z = init_particles(dynamics.unit, cell.init, cell.n, cell.seed, cell.replicate)
+    z = own.start
+    if z is None:
+        z = init_particles(dynamics.unit, cell.init, cell.n, cell.seed, cell.replicate)
     return dynamics.init(z, cell.seed, cell.replicate)
-
-
-def stated(
-    teacher: str | Teacher | Problem, schemes: Sequence[str] | None, parameters: dict[str, Any]
-) -> tuple[Cell, Problem | None]:
-    """A checked cell from keyword arguments, and the problem if it was given as an object."""
-    for key in parameters:
-        if key not in PARAMETERS:
-            hint = "; hand over mf.load_problem(path)" if key == "problem" else suggestions(key, PARAMETERS)
-            raise MfsymError(f"unknown parameter {key!r}{hint}")
-    if isinstance(teacher, str):
-        return stated_cell({"teacher": teacher, **parameters}, schemes), None
-    if not isinstance(teacher, Teacher | Problem):
-        raise MfsymError(f"teacher must be a name, a Teacher or a Problem, got {shown(teacher)}")
-    problem = Problem.of(teacher)
-    for key in STATED:
-        if parameters.get(key) is not None:
-            raise MfsymError(f"{key} is stated by the problem {problem.name!r}, an object; leave it out")
-    return told(stated_cell({**problem.training, **parameters}, schemes), problem), problem

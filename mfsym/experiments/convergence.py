@@ -11,29 +11,25 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats, as_plain, as_times, as_whole, shown
 from mfsym.configurations.cells import Cell
-from mfsym.data.expectations import Columns, expect
-from mfsym.data.teachers import Data
-from mfsym.dynamics import NoisySGD, State
-from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
-from mfsym.experiments.cells import told
+from mfsym.experiments.cells import dynamics_of, start_of
+from mfsym.experiments.measures import CONVERGING, row_of_state
 from mfsym.experiments.parallel import run_all
+from mfsym.experiments.setups import UNSTATED, AnyProblem, Setup, setup_of
 from mfsym.flows import Accuracy, Limit, limit_of, time_attributes
 from mfsym.metrics import risks, rmd2_si
 from mfsym.problems import Problem
-from mfsym.runtime.provenance import attributes
 from mfsym.runtime.scripts import checked_jobs
+from mfsym.schemes import AnyScheme, get_scheme
 from mfsym.streams import stream_key, uniforms
-from mfsym.transport import rmd2_from, second_moment, w2
-from mfsym.units import Unit
-from mfsym.variables import annotate
+from mfsym.transport import second_moment
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,43 +48,15 @@ BOOTSTRAP = 1000
 CONFIDENCE = 0.95
 
 
-def approach(cell: Cell, target: Limit, data: Data, unit: Unit) -> dict[str, Floats]:
+def approach(cell: Cell, target: Limit, problem: Problem) -> dict[str, Floats]:
     """Distances (T,) of one replicate of noisy SGD to the limit, by name; NaN from a divergence on."""
-    dynamics = NoisySGD(unit, cell.schemes[0], data, **cell.options())
-    z = init_particles(unit, cell.init, cell.n, cell.seed, cell.replicate)
-    states = dynamics.flow(dynamics.init(z, cell.seed, cell.replicate), target.times)
-    rows = [_compare(dynamics, state, limit) for state, limit in zip(states, target.particles, strict=True)]
+    dynamics = dynamics_of(cell, cell.schemes[0], problem, target.own)
+    states = dynamics.flow(start_of(cell, dynamics, target.own), target.times)
+    rows = [
+        row_of_state(state, dynamics.scheme, problem, CONVERGING, limit)
+        for state, limit in zip(states, target.particles, strict=True)
+    ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def _compare(dynamics: NoisySGD, state: State, limit: Floats) -> dict[str, float]:
-    """What is reported of one state against the limit particles (L, p) at its time."""
-    names = (*ERRORS, *SQUARES, "risk", "risk_error", "second_moment")
-    if state.status == "diverged":
-        return dict.fromkeys(names, float("nan"))
-    unit, data, scheme = dynamics.unit, dynamics.data, dynamics.scheme
-    z = np.asarray(state.z, dtype=np.float64)
-    here, there = scheme.particles(z), limit
-    gap = expect(data, lambda x, _: _gap(unit.predict(x, here), unit.predict(x, there)))
-    distance = w2(z, limit)
-    risk = risks(scheme, data, z)[0]
-    return {
-        "error_mean": float(np.linalg.norm(z.mean(axis=0) - limit.mean(axis=0))),
-        "error_second_moment": abs(second_moment(z) - second_moment(limit)),
-        "error_prediction": float(gap.value[0]) ** 0.5,
-        "error_risk": abs(risk - risks(scheme, data, limit)[0]),
-        "w2_limit": distance.value,
-        "rmd2_limit": rmd2_from(distance.w2_squared, z, limit),
-        "rmd2_si": rmd2_si(z, unit.fixed_subspace),
-        "risk": risk,
-        "risk_error": risk.error,
-        "second_moment": second_moment(z),
-    }
-
-
-def _gap(one: Floats, other: Floats) -> Columns:
-    """|one - other|^2 of two predictions (Q, c)."""
-    return Columns(np.sum((one - other) ** 2, axis=1, keepdims=True), (one, other))
 
 
 @dataclass(frozen=True)
@@ -151,41 +119,72 @@ class Study:
             object.__setattr__(self, name, as_whole(getattr(self, name), name, 1))
 
 
+STUDIED = ("sizes", "replicates", "times", "limit_n")
+"""Parameters of ``converge`` that make its Study."""
+
+SIZES = (50, 200, 1000)
+"""Numbers of particles where none are given."""
+
+
 def converge(
-    cell: Cell,
-    study: Study,
-    data: Data,
-    unit: Unit,
-    *,
+    problem: AnyProblem | Cell = UNSTATED,
+    scheme: AnyScheme | Study = "vanilla",
+    *former: Any,
+    study: Study | None = None,
     accuracy: Accuracy | None = None,
     jobs: int = 1,
     verbosity: int = -1,
+    **parameters: Any,
 ) -> xr.Dataset:
     """Noisy SGD over sizes N, with replicates, against its limit: what ``mfsym converge`` writes.
 
-    cell : everything but n, replicate and horizon; its first scheme is trained.  study : what is varied.
+    problem, scheme, parameters : as ``simulate``; of quadratic loss, from a start law.  study : a Study of what is
+    varied, or its fields as parameters: sizes (50, 200, 1000), replicates (20), times (1, 2, 5), limit_n (1000).
     Returns a Dataset: error_mean, error_second_moment, error_prediction, error_risk, w2_limit, rmd2_limit, rmd2_si,
     risk, risk_error, second_moment (n, replicate, time); limit_risk, limit_risk_error, limit_rmd2_si,
     limit_second_moment, limit_error_w2, limit_error_time (time);
     limit_particles (time, limit_particle, param); slope, slope_lower, slope_upper (observable, time).
+    The former order of arguments, converge(cell, study, data, unit), still works.
     """
-    jobs = checked_jobs(jobs)
-    sizes, replicates = study.sizes, study.replicates
-    target = limit_of(replace(cell, n=study.limit_n), np.array(study.times), data, unit, accuracy)
-    cells = [replace(cell, n=n, replicate=r) for n in sizes for r in range(replicates)]
-    found = run_all(
-        partial(approach, target=target, data=data, unit=unit), cells, jobs, title="converge", verbosity=verbosity
+    if isinstance(problem, Cell):
+        data, unit = former if former else (parameters["data"], parameters["unit"])
+        setup = Setup.of(problem, Problem(data.name, unit, data))
+        asked = study if isinstance(scheme, str) else scheme
+        return converge_setup(setup, cast(Study, asked), accuracy=accuracy, jobs=jobs, verbosity=verbosity)
+    if former:
+        raise MfsymError("converge takes a problem and a scheme; give sizes, replicates and times by name")
+    fields = {key: parameters.pop(key) for key in STUDIED if key in parameters}
+    if study is not None and fields:
+        raise MfsymError(f"{next(iter(fields))} is stated by the study; leave it out")
+    for key, other in (("n", "sizes"), ("horizon", "times")):
+        if key in parameters:
+            raise MfsymError(f"{key} is stated by {other}; leave it out")
+    chosen = Study(**{"sizes": SIZES, **fields}) if study is None else study
+    return converge_setup(
+        setup_of(problem, (scheme,), parameters), chosen, accuracy=accuracy, jobs=jobs, verbosity=verbosity
     )
+
+
+def converge_setup(
+    setup: Setup, study: Study, *, accuracy: Accuracy | None = None, jobs: int = 1, verbosity: int = -1
+) -> xr.Dataset:
+    """As ``converge``, for the first scheme of a setup; its n, replicate and horizon are the study's."""
+    jobs, cell = checked_jobs(jobs), setup.quadratic("converge").without_start("converge").cell
+    sizes, replicates, problem = study.sizes, study.replicates, setup.problem
+    times = np.array(study.times)
+    target = limit_of(replace(cell, n=study.limit_n), times, problem.data, problem.unit, accuracy, setup.own)
+    cells = [replace(cell, n=n, replicate=r) for n in sizes for r in range(replicates)]
+    train = partial(approach, target=target, problem=problem)
+    found = run_all(train, cells, jobs, title="converge", verbosity=verbosity)
     shape = (len(sizes), replicates, len(target.times))
     tables = {name: np.stack([row[name] for row in found]).reshape(shape) for name in found[0]}
-    values = told(cell, Problem(data.name, unit, data)).to_dict() | {
+    values = cell.to_dict() | {
         "n": list(sizes),
         "horizon": float(target.times[-1]),
         "replicates": replicates,
         "limit_n": len(target.particles[0]),
     }
-    config = {key: value for key, value in values.items() if key != "replicate"}
-    return _dataset(cell, target, tables, config, data, unit)
+    return _dataset(setup, target, tables, {key: value for key, value in values.items() if key != "replicate"})
 
 
 def _slopes(
@@ -202,18 +201,9 @@ def _slopes(
     return names, fitted
 
 
-def _dataset(
-    cell: Cell,
-    target: Limit,
-    tables: dict[str, Floats],
-    config: dict[str, Any],
-    data: Data,
-    unit: Unit,
-) -> xr.Dataset:
-    import xarray as xr
-
-    sizes = config["n"]
-    scheme = NoisySGD(unit, cell.schemes[0], data).scheme
+def _dataset(setup: Setup, target: Limit, tables: dict[str, Floats], config: dict[str, Any]) -> xr.Dataset:
+    sizes, cell, unit, data = config["n"], setup.cell, setup.unit, setup.problem.data
+    scheme = get_scheme(setup.own.scheme(cell.schemes[0]), unit)
     names, fitted = _slopes(sizes, tables, len(target.times), cell.seed)
     variables: dict[str, Any] = {name: (("n", "replicate", "time"), table) for name, table in tables.items()}
     limit_risks = [risks(scheme, data, z)[0] for z in target.particles]
@@ -237,9 +227,9 @@ def _dataset(
         "limit_particle": np.arange(target.particles.shape[1]),
         "param": np.arange(unit.p),
     }
-    times = time_attributes(target.states, target.accuracy)
-    attrs = attributes("mfsym converge", config, cell.seed, noise=cell.noise_felt) | times
-    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+    dataset = setup.dataset("mfsym converge", variables, coords, config)
+    dataset.attrs |= time_attributes(target.states, target.accuracy)
+    return dataset
 
 
 def slope_table(dataset: xr.Dataset) -> str:

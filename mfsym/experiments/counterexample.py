@@ -5,30 +5,33 @@ Maass Martínez & Fontbona 2024, proposition 4: quarter turns of R^2, y = |x|^2 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
-from mfsym.configurations.cells import Cell, noise_of
+from mfsym.configurations.cells import Cell
 from mfsym.data.expectations import Columns, expect
+from mfsym.dynamics.own import Own
 from mfsym.errors import MfsymError
-from mfsym.experiments import dynamics_of, problem_of, start_of
+from mfsym.experiments.cells import dynamics_of, problem_of, start_of
+from mfsym.experiments.parallel import run_all
+from mfsym.experiments.setups import AnyProblem, Setup, setup_of
 from mfsym.metrics import risks
 from mfsym.problems import Problem
-from mfsym.runtime.progress import Progress
-from mfsym.runtime.provenance import attributes
-from mfsym.schemes import Scheme
+from mfsym.schemes import EquivariantArchitecture, FeatureAveraging, Scheme
 from mfsym.streams import normals, stream_key
-from mfsym.variables import annotate
 
 if TYPE_CHECKING:
     import xarray as xr
 
-LAWS = {"si": "ea", "wi": "fa"}
+LAWS: Mapping[str, type[Scheme]] = MappingProxyType({"si": EquivariantArchitecture, "wi": FeatureAveraging})
 """Kind of law and the scheme whose model is that of such a law at every N: P # mu for EA, mu^G for FA."""
 
 RADII = 41
@@ -53,17 +56,34 @@ def constant_inside(problem: Problem) -> bool:
     return spread <= CONSTANT * max(1.0, float(np.abs(values).max()))
 
 
-def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verbosity: int = -1) -> xr.Dataset:
+def si_against_wi(
+    problem: AnyProblem | Cell,
+    sizes: Sequence[int],
+    *,
+    replicates: int = 1,
+    jobs: int = 1,
+    verbosity: int = -1,
+    **parameters: Any,
+) -> xr.Dataset:
     """Train an SI and a WI law at every size: what ``mfsym counterexample`` writes.
 
-    cell : names the problem, whose outputs are numbers, and the training parameters.  sizes : numbers N of particles.
+    problem : a problem file, a Teacher or a Problem whose outputs are numbers, or a Cell that names it and states the
+    parameters.  sizes : numbers N of particles.  parameters : as ``simulate``, from a start law.
     Returns a Dataset: risk, risk_error (law, n, replicate); profile (law, radius), the model of the largest N along the
     first axis; target (radius); the attribute si_infimum, the least risk of a constant.
     """
-    import xarray as xr
+    schemes = tuple(LAWS.values())
+    setup = Setup.of(problem) if isinstance(problem, Cell) else setup_of(problem, schemes, parameters)
+    return counterexample_setup(setup, sizes, replicates=replicates, jobs=jobs, verbosity=verbosity)
 
+
+def counterexample_setup(
+    setup: Setup, sizes: Sequence[int], *, replicates: int = 1, jobs: int = 1, verbosity: int = -1
+) -> xr.Dataset:
+    """As ``si_against_wi``, for a setup."""
+    setup = setup.quadratic("the counterexample").without_start("the counterexample")
     sizes, replicates = sorted(as_whole(n, "sizes", 1) for n in sizes), as_whole(replicates, "replicates", 1)
-    problem = problem_of(cell).quadratic("the counterexample")
+    problem, names = setup.problem, [scheme.name for scheme in LAWS.values()]
     if problem.unit.c != 1:
         raise MfsymError(f"the counterexample needs a problem with one output, got {problem.unit.c}")
     if not constant_inside(problem):
@@ -71,39 +91,54 @@ def si_against_wi(cell: Cell, sizes: Sequence[int], *, replicates: int = 1, verb
             f"the counterexample needs a problem where models of laws in E^G are constant, which those of "
             f"{problem.name} are not; compare its schemes with mfsym.compare"
         )
+    setup = setup.varied(schemes=tuple(names))
+    grid = itertools.product(names, sizes, range(replicates))
+    cells = [replace(setup.cell, schemes=(name,), n=n, replicate=r) for name, n, r in grid]
+    train = partial(_train, problem=setup.carried, own=setup.own)
+    found = run_all(train, cells, jobs, title=setup.cell.teacher, verbosity=verbosity, unit="training")
     shape = (len(LAWS), len(sizes), replicates)
-    risk, error, radius = np.full(shape, np.nan), np.full(shape, np.nan), np.linspace(0.0, 1.0, RADII)
-    profile, points = np.full((len(LAWS), RADII), np.nan), np.zeros((RADII, problem.unit.d))
-    points[:, 0] = radius
-    with Progress(int(np.prod(shape)), cell.teacher, verbosity=verbosity, unit="training") as progress:
-        for a, b, r in np.ndindex(shape):
-            one = replace(cell, n=sizes[b], replicate=r)
-            scheme, z = _train(one, list(LAWS.values())[a], problem)
-            found = risks(scheme, problem.data, z)[0]
-            risk[a, b, r], error[a, b, r] = found, found.error
-            if sizes[b] == sizes[-1] and r == 0:
-                profile[a] = scheme.read(points, z)[:, 0]
-            progress.cell(f"{list(LAWS)[a]} {one.label}")
-    config = {**cell.to_dict(), "schemes": list(LAWS.values()), "n": sizes, "replicates": replicates}
+    risk, error = (np.array([getattr(each, part) for each in found]).reshape(shape) for part in ("risk", "error"))
+    profiles = np.stack([each.profile for each in found]).reshape(*shape, RADII)
+    config = {**setup.cell.to_dict(), "n": sizes, "replicates": replicates}
     del config["replicate"]
-    noise = noise_of((cell.init,), LAWS.values(), (cell.noise,))
-    dataset = xr.Dataset(
+    radius, points = _radii(problem.unit.d)
+    dataset = setup.dataset(
+        "mfsym counterexample",
         {
             "risk": (("law", "n", "replicate"), risk),
             "risk_error": (("law", "n", "replicate"), error),
-            "profile": (("law", "radius"), profile),
+            "profile": (("law", "radius"), profiles[:, -1, 0]),
             "target": ("radius", problem.data.target(points)[:, 0]),
         },
-        coords={"law": list(LAWS), "n": sizes, "replicate": np.arange(replicates), "radius": radius},
-        attrs=attributes("mfsym counterexample", config, cell.seed, noise=noise),
+        {"law": list(LAWS), "n": sizes, "replicate": np.arange(replicates), "radius": radius},
+        config,
     )
+    dataset = dataset.drop_vars(["fixed_basis", "teacher_particles"], errors="ignore")
     dataset.attrs["si_infimum"] = least_constant_risk(problem)
-    return annotate(dataset)
+    return dataset
 
 
-def _train(cell: Cell, name: str, problem: Problem) -> tuple[Scheme, NDArray[np.float64]]:
-    """The scheme and its particles at the horizon; NaN if it diverged."""
-    dynamics = dynamics_of(cell, name, problem)
-    state = dynamics.step(start_of(cell, dynamics), cell.steps)
+class TrainedLaw(NamedTuple):
+    """One training: its risk with the error, and its model (RADII,) along the first axis; NaN if it diverged."""
+
+    risk: float
+    error: float
+    profile: NDArray[np.float64]
+
+
+def _radii(d: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places (RADII,) on the first axis of R^d, and the points (RADII, d) there."""
+    radius, points = np.linspace(0.0, 1.0, RADII), np.zeros((RADII, d))
+    points[:, 0] = radius
+    return radius, points
+
+
+def _train(cell: Cell, problem: Problem | None, own: Own) -> TrainedLaw:
+    """Train the only scheme of a cell."""
+    stated = problem_of(cell) if problem is None else problem
+    dynamics = dynamics_of(cell, cell.schemes[0], stated, own)
+    state = dynamics.step(start_of(cell, dynamics, own), cell.steps)
     z = np.asarray(state.z, dtype=np.float64)
-    return dynamics.scheme, z if state.status == "ok" else np.full_like(z, np.nan)
+    z = z if state.status == "ok" else np.full_like(z, np.nan)
+    found = risks(dynamics.scheme, stated.data, z)[0]
+    return TrainedLaw(float(found), found.error, dynamics.scheme.read(_radii(stated.unit.d)[1], z)[:, 0])

@@ -6,26 +6,24 @@ Maass Martínez & Fontbona 2024, section 2.1: the law that noisy SGD approaches 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_number, as_times, as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.parameters import named
 from mfsym.data.teachers import Data, Teacher
 from mfsym.errors import MfsymError
-from mfsym.experiments.cells import problem_of, scenery, stated, told
-from mfsym.flows import Accuracy, Limit, flow_of, limit_of, refined_limit, start_cloud, time_attributes
-from mfsym.metrics import objective, risks, rmd2_si, rmd2_symmetrised
+from mfsym.experiments.measures import FLOWING, Judged, row_of
+from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
+from mfsym.flows import Accuracy, FlowState, Limit, cloud_of, flow_of, limit_of, refined_limit, time_attributes
+from mfsym.metrics import risks
 from mfsym.problems import Problem
 from mfsym.runtime.progress import Progress
-from mfsym.runtime.provenance import attributes
-from mfsym.schemes import get_scheme
-from mfsym.transport import second_moment
+from mfsym.schemes import AnyScheme, Scheme, get_scheme
 from mfsym.units import Unit
-from mfsym.variables import annotate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,11 +31,17 @@ if TYPE_CHECKING:
 SAMPLED = (*named(dynamics=True, limit=False), "replicate")
 """Parameters of a training that its limit does not have."""
 
+PORTRAITS = (0.0, 0.05, 0.25, 1.0)
+"""Shares of the horizon at which portraits are taken where no times are given."""
+
 
 def flow(
-    teacher: str | Teacher | Problem = "wi",
-    scheme: str = "vanilla",
+    problem: AnyProblem = UNSTATED,
+    /,
+    scheme: AnyScheme = "vanilla",
     *,
+    init: AnyStart | None = None,
+    schedule: AnySchedule | None = None,
     snapshots: int = 21,
     accuracy: Accuracy | None = None,
     tolerance: float | None = None,
@@ -45,8 +49,8 @@ def flow(
 ) -> xr.Dataset:
     """The limit N -> infinity of ``simulate``, as the same Dataset with an error estimate.
 
-    teacher : "arbitrary", "wi", "si", a Teacher or a Problem of quadratic loss.
-    parameters : as ``simulate``; n counts the particles of the cloud.
+    problem, scheme, schedule : as ``simulate``; of quadratic loss.  init : as there; particles are the cloud.
+    parameters : as there; n counts the particles of the cloud.
     tolerance : refine the cloud to this relative W2 error.  accuracy : of quadrature and time.
     Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
     error_force, error_time, error_w2, error_risk, all over time. Errors are differences to a flow of half as many
@@ -55,9 +59,8 @@ def flow(
     scatters over small clouds on Brownian paths of their own. The attribute time_error is what the steps
     reached of the attribute time_tolerance; it is larger where ``accuracy.halvings`` were too few.
     """
-    cell, given = stated(teacher, (scheme,), parameters)
-    problem = (problem_of(cell) if given is None else given).quadratic("flow")
-    return flow_cell(cell, problem.data, unit=problem.unit, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
+    setup = setup_of(problem, (scheme,), {**parameters, "init": init, "schedule": schedule})
+    return flow_setup(setup, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
 
 
 def flow_cell(
@@ -71,17 +74,29 @@ def flow_cell(
     verbosity: int = -1,
 ) -> xr.Dataset:
     """As ``flow``, for the first scheme of a cell; the unit is the data's own if there is one."""
-    snapshots = as_whole(snapshots, "snapshots", 1)
+    setup = Setup.of(cell, Problem(data.name, unit_of(data) if unit is None else unit, data))
+    return flow_setup(setup, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance, verbosity=verbosity)
+
+
+def flow_setup(
+    setup: Setup,
+    *,
+    snapshots: int = 21,
+    accuracy: Accuracy | None = None,
+    tolerance: float | None = None,
+    verbosity: int = -1,
+) -> xr.Dataset:
+    """As ``flow``, for the first scheme of a setup."""
+    snapshots, cell = as_whole(snapshots, "snapshots", 1), setup.quadratic("flow").cell
     tolerance = None if tolerance is None else as_number(tolerance, "tolerance", above=0.0)
-    unit = unit_of(data) if unit is None else unit
-    times = np.linspace(0.0, cell.horizon, max(2, snapshots))
+    times, sources = np.linspace(0.0, cell.horizon, max(2, snapshots)), (setup.problem.data, setup.unit)
     with Progress(1, f"flow {cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="flow") as progress:
         if tolerance is None:
-            limit = limit_of(cell, times, data, unit, accuracy)
+            limit = limit_of(cell, times, *sources, accuracy, setup.own)
         else:
-            limit = refined_limit(cell, times, data, unit, accuracy, tolerance)
+            limit = refined_limit(cell, times, *sources, accuracy, tolerance, setup.own)
         progress.cell("done")
-    return _dataset(limit, data, unit).isel(time=slice(-snapshots, None))
+    return _dataset(limit, setup).isel(time=slice(-snapshots, None))
 
 
 def unit_of(data: Data) -> Unit:
@@ -92,90 +107,97 @@ def unit_of(data: Data) -> Unit:
 
 
 def phase_portrait(
-    cell: Cell, times: Sequence[float], data: Data, unit: Unit, *, grid: int = 25, accuracy: Accuracy | None = None
+    problem: AnyProblem | Cell = UNSTATED,
+    scheme: AnyScheme | Sequence[float] = "vanilla",
+    *former: Any,
+    times: ArrayLike | None = None,
+    grid: int = 25,
+    accuracy: Accuracy | None = None,
+    **parameters: Any,
 ) -> xr.Dataset:
     """The velocity field of the flow inside E^G, where that is a plane: what ``mfsym phase`` writes.
 
-    cell : its first scheme flows from its start with ``cell.n`` particles.  times : increasing.  grid : points a side.
-    Returns drift (time, second, first, coordinate), the projection on E^G of -alpha D_z dF/dmu at each point of a
+    problem, scheme, parameters : as ``flow``; n counts the particles.  times : increasing, one portrait each; None for
+    0, 1/20, 1/4 and all of the horizon.  grid : points a side.
+    Returns drift (time, second, first, coordinate), the projection on E^G of -alpha s D_z dF/dmu at each point of a
     square that holds particles and teacher; particles_fixed and, where there is a teacher, teacher_fixed, in the same
     coordinates, which are those in the columns of fixed_basis (param, direction). Raises MfsymError if E^G has not
-    dimension 2.
+    dimension 2. The former order of arguments, phase_portrait(cell, times, data, unit), still works.
     """
-    import xarray as xr
+    if isinstance(problem, Cell):
+        data, unit = former
+        return portrait_setup(Setup.of(problem, Problem(data.name, unit, data)), scheme, grid=grid, accuracy=accuracy)
+    if former:
+        raise MfsymError("phase_portrait takes a problem and a scheme; give times, grid and parameters by name")
+    return portrait_setup(setup_of(problem, (scheme,), parameters), times, grid=grid, accuracy=accuracy)
 
-    times, grid = list(as_times(times)), as_whole(grid, "grid", 2)
-    plane = unit.fixed_subspace
+
+def portrait_setup(setup: Setup, times: Any = None, *, grid: int = 25, accuracy: Accuracy | None = None) -> xr.Dataset:
+    """As ``phase_portrait``, for the first scheme of a setup."""
+    cell, unit, data = setup.quadratic("phase").cell, setup.unit, setup.problem.data
+    moments = [share * cell.horizon for share in PORTRAITS] if times is None else list(as_times(times))
+    grid, plane = as_whole(grid, "grid", 2), unit.fixed_subspace
     if plane.dimension != 2:
         raise MfsymError(f"a phase portrait needs E^G of dimension 2, got {plane.dimension}; use another problem")
-    flow = flow_of(cell, data, unit, accuracy)
-    states = tuple(flow.flow(flow.init(start_cloud(unit, cell.init, cell.n)), times))
-    clouds = [state.z for state in states]
+    flow = flow_of(cell, data, unit, accuracy, setup.own)
+    states = tuple(flow.flow(flow.init(cloud_of(cell, cell.n, unit, setup.own)), moments))
     teacher = plane.coordinates(data.particles) if isinstance(data, Teacher) else np.zeros((0, 2))
-    inside = np.stack([plane.coordinates(z) for z in clouds])
+    inside = np.stack([plane.coordinates(state.z) for state in states])
     half = 1.15 * float(max(np.abs(inside).max(), np.abs(teacher).max(initial=0.0)))
     axis = np.linspace(-half, half, grid)
     points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2) @ plane.basis.T
-    drift = np.stack([-cell.alpha * plane.coordinates(flow.population.field(points, z)) for z in clouds])
+    drift = np.stack(
+        [-flow.rate(state.time) * plane.coordinates(flow.population.field(points, state.z)) for state in states]
+    )
     variables: dict[str, Any] = {
         "drift": (("time", "second", "first", "coordinate"), drift.reshape(-1, grid, grid, 2)),
         "particles_fixed": (("time", "particle", "coordinate"), inside),
-        "fixed_basis": (("param", "direction"), plane.basis),
     }
     if len(teacher):
         variables["teacher_fixed"] = (("teacher_particle", "coordinate"), teacher)
-    coords = {"time": np.asarray(times, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
-    config = _config(replace(cell, horizon=float(times[-1])), inside.shape[1], Problem(data.name, unit, data))
-    attrs = attributes("mfsym phase", config, cell.seed, noise=cell.noise_felt) | time_attributes(states, flow.accuracy)
-    return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+    coords = {"time": np.asarray(moments, dtype=np.float64), "first": axis, "second": axis, "coordinate": np.arange(2)}
+    config = _config(setup.varied(horizon=float(moments[-1])), inside.shape[1])
+    dataset = setup.dataset("mfsym phase", variables, coords, config).drop_vars("teacher_particles", errors="ignore")
+    dataset.attrs |= time_attributes(states, flow.accuracy)
+    return dataset
 
 
-def _config(cell: Cell, n: int, problem: Problem) -> dict[str, Any]:
+def _config(setup: Setup, n: int) -> dict[str, Any]:
     """The parameters that a limit by n particles depends on, and its problem."""
-    values = {**told(cell, problem).to_dict(), "n": n}
+    values = {**setup.cell.to_dict(), "n": n}
     return {key: value for key, value in values.items() if key not in SAMPLED}
 
 
-def _dataset(limit: Limit, data: Data, unit: Unit) -> xr.Dataset:
-    import xarray as xr
-
-    problem = Problem(data.name, unit, data)
-    scheme = get_scheme(limit.cell.schemes[0], unit)
-    trained = flow_of(limit.cell, data, unit).population.scheme
-    rows: dict[str, list[float]] = {}
-    for state in limit.states:
-        energy, model, bare = objective(trained, data, state.z, limit.cell.tau)
-        row = {
-            "risk": model,
-            "risk_bare": bare,
-            "risk_error": model.error,
-            "risk_bare_error": bare.error,
-            "rmd2_si": rmd2_si(state.z, unit.fixed_subspace),
-            "rmd2_symmetrised": rmd2_symmetrised(state.z, unit.action),
-            "second_moment": second_moment(state.z),
-            "energy": energy,
-            "dissipated": state.dissipated,
-            "energy_defect": state.energy + state.dissipated - limit.states[0].energy,
-            "error_force": state.force_error,
-        }
-        for name, value in row.items():
-            rows.setdefault(name, []).append(value)
+def _dataset(limit: Limit, setup: Setup) -> xr.Dataset:
+    cell, data, unit = limit.cell, setup.problem.data, setup.unit
+    scheme = get_scheme(setup.own.scheme(cell.schemes[0]), unit)
+    rows = [_row(state, limit, scheme, setup) for state in limit.states]
     particles = limit.particles
     count, n, p = particles.shape
-    variables: dict[str, Any] = {name: ("time", np.array(values)) for name, values in rows.items()}
+    variables: dict[str, Any] = {name: ("time", np.array([row[name] for row in rows])) for name in FLOWING}
     variables["error_risk"] = ("time", limit.errors_risk(lambda z: risks(scheme, data, z)[0]))
     variables["error_w2"] = ("time", limit.errors_w2())
     variables["error_time"] = ("time", limit.errors_time())
-    variables["quadrature_order"] = ("time", np.array([state.order for state in limit.states]))
     variables["status"] = ("time", np.full(count, "ok", dtype="<U8"))
     variables["particles"] = (("time", "particle", "param"), particles)
-    variables |= scenery(problem)
-    dataset = xr.Dataset(
-        variables,
-        coords={"time": limit.times, "particle": np.arange(n), "param": np.arange(p)},
-        attrs=attributes("mfsym flow", _config(limit.cell, n, problem), limit.cell.seed, noise=limit.cell.noise_felt),
-    )
+    coords = {"time": limit.times, "particle": np.arange(n), "param": np.arange(p)}
+    dataset = setup.dataset("mfsym flow", variables, coords, _config(setup, n))
     dataset.attrs |= time_attributes(limit.states, limit.accuracy)
-    dataset.attrs["status"] = "ok"
-    dataset.attrs["diverged_step"] = -1
-    return annotate(dataset)
+    dataset.attrs |= {"status": "ok", "diverged_step": -1}
+    return dataset
+
+
+def _row(state: FlowState, limit: Limit, scheme: Scheme, setup: Setup) -> dict[str, float]:
+    """The measures of a flow at one time."""
+    law = Judged(
+        setup.unit,
+        state.z,
+        FLOWING,
+        scheme=scheme,
+        problem=setup.problem,
+        presented=scheme.population,
+        tau=setup.cell.tau,
+        flow=state,
+        begun=limit.states[0],
+    )
+    return row_of(law, FLOWING)

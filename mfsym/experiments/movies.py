@@ -12,7 +12,7 @@ import numpy as np
 
 from mfsym.configurations.cells import Cell
 from mfsym.errors import MfsymError
-from mfsym.plotting import SCHEMES, Movie
+from mfsym.plotting import Movie, marks_of_result
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,11 +29,11 @@ def movie_of(run: xr.Dataset) -> Movie:
         raise MfsymError("an animation needs particles over time; write a run with mfsym simulate or mfsym flow")
     try:
         cell = Cell.from_dict(json.loads(run.attrs["config"]))
-        scheme = SCHEMES[cell.schemes[0]]
+        mark = marks_of_result(run)[cell.schemes[0]]
     except (KeyError, TypeError, ValueError):
         raise MfsymError("an animation needs a run that says how it was made; this one does not") from None
     if "fixed_basis" not in run:
         raise MfsymError("an animation needs the run's fixed_basis, which older versions did not keep; write it again")
     times, particles, basis = (np.asarray(run[name].values, float) for name in ("time", "particles", "fixed_basis"))
     teacher = np.asarray(run["teacher_particles"].values, float) if "teacher_particles" in run else None
-    return Movie(times, particles, basis, teacher, scheme)
+    return Movie(times, particles, basis, teacher, mark)

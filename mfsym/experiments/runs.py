@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations.cells import Cell
 from mfsym.dynamics import AUTO, DTYPES, State
+from mfsym.dynamics.own import NOTHING, Own
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
-from mfsym.experiments.measures import measure, pairs
+from mfsym.experiments.measures import metric_names, pairs, row_of_state
 from mfsym.metrics.nulls import NULL_MEASURES, null_measures
 from mfsym.problems import Problem
 
@@ -32,19 +33,21 @@ class CellResult:
     loss: str
 
 
-def run_cell(cell: Cell, problem: Problem | None = None) -> CellResult:
+def run_cell(cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
-    problem : instead of the one that the cell names.  A pure function of its arguments, its times apart.
+    problem : instead of the one that the cell names.  own : objects used instead of what the cell names.
+    A pure function of its arguments, its times apart.
     A run that diverges has status "diverged", the step, and NaN for every metric. One that leaves E^G by rounding has
     status "drifted", the step, and its numbers.
     """
     started = clock.perf_counter()
     stated = problem_of(cell) if problem is None else problem
-    dynamics = [dynamics_of(cell, scheme, stated) for scheme in cell.schemes]
-    states = [each.step(start_of(cell, each), cell.steps) for each in dynamics]
+    dynamics = [dynamics_of(cell, scheme, stated, own) for scheme in cell.schemes]
+    states = [each.step(start_of(cell, each, own), cell.steps) for each in dynamics]
     trained = clock.perf_counter()
-    rows = [measure(state, each.scheme, stated) for state, each in zip(states, dynamics, strict=True)]
+    names = metric_names(stated)
+    rows = [row_of_state(state, each.scheme, stated, names) for state, each in zip(states, dynamics, strict=True)]
     if cell.null:
         rows = [row | _null(state, cell, stated) for row, state in zip(rows, states, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}

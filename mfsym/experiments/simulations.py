@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,31 +9,37 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.data.teachers import Teacher
 from mfsym.errors import MfsymError
-from mfsym.experiments.cells import dynamics_of, problem_of, scenery, start_of, stated, told
-from mfsym.experiments.measures import snapshot
+from mfsym.experiments.measures import SNAPSHOT, row_of_state
+from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.runtime.progress import Progress
-from mfsym.runtime.provenance import attributes
-from mfsym.variables import annotate
+from mfsym.schemes import AnyScheme
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def simulate(
-    teacher: str | Teacher | Problem = "wi",
-    scheme: str = "vanilla",
+    problem: AnyProblem = UNSTATED,
+    /,
+    scheme: AnyScheme = "vanilla",
     *,
+    init: AnyStart | None = None,
+    schedule: AnySchedule | None = None,
     snapshots: int = 21,
     replicate: int = 0,
     **parameters: Any,
 ) -> xr.Dataset:
     """Train one scheme and keep its particles and its distances over time: what ``mfsym simulate`` writes.
 
-    teacher : "arbitrary", "wi", "si", a Teacher or a Problem.  snapshots : number of times from 0 to the horizon.
-    parameters : fields of ``Cell`` by name, such as init, n, horizon, alpha, noise, seed; the paper's by default.
+    problem : "arbitrary", "wi" (the default), "si", a problem file .toml, a Teacher or a Problem.
+    scheme : a name, a subclass of Scheme, or a Scheme.
+    init : "wi", "si" (the default), particles (N, p), or the path of a file of them.
+    schedule : t (S,) -> factors (S,) of alpha, or a formula in t such as "1/(1+t)"; None for 1.
+    snapshots : number of times from 0 to the horizon.
+    parameters : n, horizon, alpha, tau, beta, batch_size, unit, activation (a name, or an Activation), dtype, seed; the
+    paper's by default; noise.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
     (time); fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param); in the
     attributes how the run ended: status, diverged_step, drifted_step, precision.
@@ -42,8 +47,8 @@ def simulate(
     """
     if "null" in parameters:
         raise MfsymError("null is for compare and sweeps; of one run take null_level(run.particles[-1], unit.action)")
-    cell, problem = stated(teacher, (scheme,), parameters)
-    return simulate_cell(replace(cell, replicate=replicate), snapshots=snapshots, problem=problem)
+    setup = setup_of(problem, (scheme,), {**parameters, "init": init, "schedule": schedule})
+    return simulate_setup(setup.varied(replicate=replicate), snapshots=snapshots)
 
 
 def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
@@ -56,29 +61,29 @@ def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
 def simulate_cell(
     cell: Cell, *, snapshots: int = 21, problem: Problem | None = None, verbosity: int = -1
 ) -> xr.Dataset:
-    """As ``simulate``, for the first scheme of a cell."""
-    import xarray as xr
+    """As ``simulate``, for the first scheme of a cell.  problem : instead of the one that the cell names."""
+    return simulate_setup(Setup.of(cell, problem), snapshots=snapshots, verbosity=verbosity)
 
-    snapshots = as_whole(snapshots, "snapshots", 1)
-    setting = problem_of(cell) if problem is None else problem
-    cell = told(cell, setting)
-    dynamics = dynamics_of(cell, cell.schemes[0], setting)
-    steps = snapshot_steps(cell, snapshots)
+
+def simulate_setup(setup: Setup, *, snapshots: int = 21, verbosity: int = -1) -> xr.Dataset:
+    """As ``simulate``, for the first scheme of a setup."""
+    cell, dynamics = setup.cell, setup.dynamics()
+    steps = snapshot_steps(cell, as_whole(snapshots, "snapshots", 1))
     states, rows = [], []
     with Progress(len(steps), f"{cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="snapshot") as progress:
-        for state in dynamics.flow(start_of(cell, dynamics), steps / cell.n):
+        for state in dynamics.flow(setup.start(dynamics), steps / cell.n):
             states.append(state)
-            rows.append(snapshot(state, dynamics.scheme, setting))
+            rows.append(row_of_state(state, dynamics.scheme, setup.problem, SNAPSHOT))
             progress.cell(f"t = {state.time:g}")
     lost = [state.status == "diverged" for state in states]
     particles = np.stack([np.full_like(s.z, np.nan) if gone else s.z for s, gone in zip(states, lost, strict=True)])
-    dataset = xr.Dataset(
+    dataset = setup.dataset(
+        "mfsym simulate",
         {name: ("time", np.array([row[name] for row in rows])) for name in rows[0]}
         | {"particles": (("time", "particle", "param"), particles)}
-        | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))}
-        | scenery(setting),
-        coords={"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
-        attrs=attributes("mfsym simulate", cell.to_dict(), cell.seed, setting.loss, noise=cell.noise_felt),
+        | {"status": ("time", np.array([state.status for state in states], dtype="<U8"))},
+        {"time": steps / cell.n, "particle": np.arange(cell.n), "param": np.arange(particles.shape[2])},
+        cell.to_dict(),
     )
     last = states[-1]
     dataset.attrs["status"] = last.status
@@ -86,4 +91,4 @@ def simulate_cell(
         step = getattr(last, name)
         dataset.attrs[name] = -1 if step is None else step
     dataset.attrs["precision"] = str(last.z.dtype)
-    return annotate(dataset)
+    return dataset

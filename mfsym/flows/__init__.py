@@ -1,7 +1,7 @@
 """The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
 
 from mfsym.dynamics.states import FlowState
-from mfsym.flows.limit_laws import Limit, flow_of, limit_of, refined_limit, time_attributes
+from mfsym.flows.limit_laws import Limit, cloud_of, flow_of, limit_of, refined_limit, time_attributes
 from mfsym.flows.mean_field import Accuracy, MeanFieldFlow
 from mfsym.flows.populations import Population
 from mfsym.flows.quadratures import Rule, rules
@@ -16,6 +16,7 @@ __all__ = [
     "Population",
     "Rule",
     "StartCloud",
+    "cloud_of",
     "flow_of",
     "limit_of",
     "refined_limit",

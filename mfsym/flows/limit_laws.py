@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.configurations.cells import Cell
 from mfsym.data.teachers import Data
+from mfsym.dynamics.own import NOTHING, Own
 from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
 from mfsym.flows.mean_field import Accuracy, MeanFieldFlow
-from mfsym.flows.starts import start_cloud
+from mfsym.flows.starts import StartCloud, start_cloud
 from mfsym.transport import second_moment, w2
 from mfsym.units import Unit
 
@@ -32,6 +34,7 @@ class Limit:
     """The limit law of one scheme at several times, by two clouds: the coarse one tells the error of the fine one.
 
     states, coarse : FlowStates at ``times``, with N and about N / 2 particles.  accuracy : of them.
+    own : objects used instead of what the cell names.
     paths : with noise, PATHS clouds of about N / SMALLER particles on Brownian paths of their own: they tell how much
     numbers scatter, where a difference of two clouds may vanish by luck.
     """
@@ -42,6 +45,7 @@ class Limit:
     coarse: tuple[FlowState, ...]
     accuracy: Accuracy
     paths: tuple[tuple[FlowState, ...], ...] = ()
+    own: Own = NOTHING
 
     @property
     def time_error(self) -> float:
@@ -96,30 +100,49 @@ def time_attributes(states: Sequence[FlowState], accuracy: Accuracy) -> dict[str
     return {"time_error": max(errors), "time_tolerance": accuracy.time_tolerance} if errors else {}
 
 
-def limit_of(cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> Limit:
-    """The limit law of the first scheme of a cell, by ``cell.n`` particles."""
+def limit_of(
+    cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None = None, own: Own = NOTHING
+) -> Limit:
+    """The limit law of the first scheme of a cell, by ``cell.n`` particles.
+
+    own : objects used instead of what the cell names. Start particles are the law's own cloud; the coarse one is every
+    second of them.
+    """
     accuracy = Accuracy() if accuracy is None else accuracy
-    coarse, fine = (_states(cell, n, times, data, unit, accuracy) for n in (max(1, cell.n // 2), cell.n))
-    return Limit(cell, times, fine, coarse, accuracy, _paths(cell, cell.n, times, data, unit, accuracy))
+    flow = partial(_states, cell, times, data, unit, accuracy, own)
+    coarse, fine = flow(max(1, cell.n // 2)), flow(cell.n)
+    return Limit(cell, times, fine, coarse, accuracy, _paths(cell, cell.n, flow), own)
 
 
 def refined_limit(
-    cell: Cell, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None, tolerance: float
+    cell: Cell,
+    times: Floats,
+    data: Data,
+    unit: Unit,
+    accuracy: Accuracy | None,
+    tolerance: float,
+    own: Own = NOTHING,
 ) -> Limit:
     """As ``limit_of``, refined until its W2 error is below tolerance times (E|z|^2)^(1/2).
 
     Doubles N where the particles' part of the error is the larger, and shortens the time step where the step's is.
-    Raises MfsymError, with what was reached, if that takes more than LARGEST particles or ``accuracy.halvings``.
+    Raises MfsymError, with what was reached, if that takes more than LARGEST particles or ``accuracy.halvings``, and
+    for start particles of one's own, of which there are no more.
     """
+    if own.start is not None:
+        raise MfsymError(
+            "a tolerance needs a start law, of which there are clouds of any size: leave out one of the two"
+        )
     n, accuracy = cell.n, Accuracy() if accuracy is None else accuracy
-    coarse, fine = (_states(cell, k, times, data, unit, accuracy) for k in (max(1, n // 2), n))
+    flow = partial(_states, cell, times, data, unit, accuracy, own)
+    coarse, fine = flow(max(1, n // 2)), flow(n)
     while True:
-        limit = Limit(cell, times, fine, coarse, accuracy)
+        limit = Limit(cell, times, fine, coarse, accuracy, own=own)
         sizes = np.maximum([np.sqrt(second_moment(state.z)) for state in fine], 1e-300)
         particles, steps = limit.errors_particles() / sizes, np.nan_to_num(limit.errors_time()) / sizes
         reached, doubles = float((particles + steps).max()), particles.max() >= steps.max()
         if reached <= tolerance:
-            return replace(limit, paths=_paths(cell, n, times, data, unit, accuracy))
+            return replace(limit, paths=_paths(cell, n, flow))
         if 2 * n > LARGEST if doubles else limit.time_error > accuracy.time_tolerance:
             raise MfsymError(
                 f"the law's relative W2 error must reach {tolerance:g}, got {reached:.1e} with {n} particles, of which "
@@ -129,26 +152,42 @@ def refined_limit(
             n, coarse = 2 * n, fine
         else:
             accuracy = replace(accuracy, time_tolerance=limit.time_error / 4.0)
-        fine = _states(cell, n, times, data, unit, accuracy)
+            flow = partial(_states, cell, times, data, unit, accuracy, own)
+        fine = flow(n)
 
 
-def _paths(
-    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
-) -> tuple[tuple[FlowState, ...], ...]:
+def _paths(cell: Cell, n: int, flow: Callable[..., tuple[FlowState, ...]]) -> tuple[tuple[FlowState, ...], ...]:
     """Small clouds on Brownian paths of their own; none without noise, where all would be the same."""
     others = range(cell.replicate + 1, cell.replicate + 1 + (PATHS if cell.beta > 0 else 0))
-    small = max(1, n // SMALLER)
-    return tuple(_states(replace(cell, replicate=r), small, times, data, unit, accuracy) for r in others)
+    return tuple(flow(max(1, n // SMALLER), replicate=r) for r in others)
 
 
-def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None) -> MeanFieldFlow:
+def flow_of(cell: Cell, data: Data, unit: Unit, accuracy: Accuracy | None = None, own: Own = NOTHING) -> MeanFieldFlow:
     """The flow of the first scheme of a cell; noise is projected where the start lies in E^G."""
     options = {**cell.options(limit=True), "seed": cell.seed, "replicate": cell.replicate}
-    return MeanFieldFlow(unit, cell.schemes[0], data, accuracy=accuracy, **options)
+    scheme = own.scheme(cell.schemes[0])
+    return MeanFieldFlow(unit, scheme, data, schedule=own.schedule, accuracy=accuracy, **options)
+
+
+def cloud_of(cell: Cell, n: int, unit: Unit, own: Own = NOTHING) -> StartCloud:
+    """The start of a flow: about n particles of the cell's law, or n of one's own particles, evenly picked."""
+    if own.start is None:
+        return start_cloud(unit, cell.init, n)
+    picked = np.arange(n) * len(own.start) // n
+    return StartCloud(own.start[picked], np.eye(unit.p)[None])
 
 
 def _states(
-    cell: Cell, n: int, times: Floats, data: Data, unit: Unit, accuracy: Accuracy | None
+    cell: Cell,
+    times: Floats,
+    data: Data,
+    unit: Unit,
+    accuracy: Accuracy,
+    own: Own,
+    n: int,
+    replicate: int | None = None,
 ) -> tuple[FlowState, ...]:
-    flow = flow_of(cell, data, unit, accuracy)
-    return tuple(flow.flow(flow.init(start_cloud(unit, cell.init, n)), times))
+    """The states of the flow of n particles; replicate : of its noise, the cell's by default."""
+    cell = cell if replicate is None else replace(cell, replicate=replicate)
+    flow = flow_of(cell, data, unit, accuracy, own)
+    return tuple(flow.flow(flow.init(cloud_of(cell, n, unit, own)), times))

@@ -36,7 +36,7 @@ from mfsym.flows.paths import BrownianPath
 from mfsym.flows.populations import Population
 from mfsym.flows.splitting import Grid, Walk, course
 from mfsym.flows.starts import StartCloud
-from mfsym.schemes import Scheme
+from mfsym.schemes import AnyScheme
 from mfsym.streams import normals, stream_key
 from mfsym.units import Unit
 
@@ -112,7 +112,7 @@ class MeanFieldFlow:
     def __init__(
         self,
         unit: Unit,
-        scheme: Scheme | str,
+        scheme: AnyScheme,
         data: Data,
         *,
         alpha: float = 50.0,

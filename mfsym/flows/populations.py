@@ -15,7 +15,7 @@ from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, product, rules, sampled
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
 from mfsym.kernels.units import MATRIX, UV
-from mfsym.schemes import Scheme, get_scheme
+from mfsym.schemes import AnyScheme, get_scheme
 from mfsym.streams import stream_key
 from mfsym.units import Unit
 
@@ -38,19 +38,20 @@ SURE, DOUBT = 5.0, 3.0
 class Population:
     """F(mu) = R(mu) + tau E|z|^2 for the scheme's population risk R, and its gradient D_z dF/dmu.
 
-    unit, scheme (a Scheme or its name), data : what is trained, how, on what.  tau >= 0 : weight of the penalty.
+    unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
+    tau >= 0 : weight of the penalty.
     order : of the data's quadrature; None leaves it to ``resolve``, which refines it from coarse to fine.
     A scheme that draws at random is replaced by the one whose population risk it minimises (``Scheme.population``).
     Maass Martínez & Fontbona 2024, sections 2.1 and 2.2.
     """
 
     def __init__(
-        self, unit: Unit, scheme: Scheme | str, data: Data, *, tau: float = 0.0, order: int | None = None
+        self, unit: Unit, scheme: AnyScheme, data: Data, *, tau: float = 0.0, order: int | None = None
     ) -> None:
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
         self.unit, self.data, self.tau = unit, data, as_number(tau, "tau", least=0.0)
-        self.scheme = (get_scheme(scheme, unit) if isinstance(scheme, str) else scheme).population
+        self.scheme = get_scheme(scheme, unit).population
         self.projector = self.scheme.projector
         self._given, self._matrices = order is not None, self._closing()
         self._finer: Iterator[Rule] = rules(data, order, self._matrices)
@@ -59,6 +60,10 @@ class Population:
         self._check: LiftedNodes | None = None
         self._factor, self._confirmed = 1.0, False
         self._product: tuple[Rule, LiftedNodes, LiftedNodes | None, float] | None = None
+
+    @property
+    def _compiled(self) -> bool:
+        return self.unit.code in COMPILED and self.unit.compiled
 
     @property
     def order(self) -> int:
@@ -110,8 +115,7 @@ class Population:
 
     def _closing(self) -> Floats | None:
         """The group's matrices on inputs if it is finite and the scheme itself neither averages nor projects."""
-        trial = self.scheme.lift(np.zeros((1, 1, self.unit.d)), np.zeros((1, 1, self.unit.c)), stream_key(0, "haar"), 0)
-        plain = self.projector is None and trial.x[0].reshape(-1, self.unit.d).shape[0] == 1
+        plain = self.projector is None and self.scheme.nodes == 1
         return self.unit.rho_x.matrices if plain and self.unit.rho_x.group.order is not None else None
 
     def _sample(self, rule: Rule) -> None:
@@ -162,7 +166,7 @@ class Population:
 
     def _gradient(self, z: ArrayLike, nodes: LiftedNodes) -> tuple[Floats, float]:
         particles = as_floats(z, "particles")
-        if self.unit.code in COMPILED:
+        if self._compiled:
             slope, risk = population_gradient((self.unit.code, self.unit.activation_code), particles, nodes)
         else:
             slope, risk = plain_gradient(self.unit, particles, nodes)
@@ -173,12 +177,12 @@ class Population:
 
     def _lifted(self, rule: Rule, *, compiled: bool = True) -> LiftedNodes:
         """The rule as the scheme presents it, one batch whose samples are the nodes; as kernels see it if compiled."""
-        lifted = self.scheme.lift(rule.x[None], rule.y[None], stream_key(0, "haar"), 0)
+        lifted = self.scheme.lift(rule.x[None], rule.y[None], stream_key(0, "haar"), 0).at(0)
         copies = lifted.y.shape[1] // len(rule)
         weights = np.repeat(rule.weights * len(rule), copies) * lifted.sample_weights
         flat = lifted.x[0].reshape(-1, self.unit.d)
         parts = (lifted.y[0], lifted.rho_y, lifted.node_weights, weights)
-        inputs = pad_nodes(self.unit.code, flat) if compiled and self.unit.code in COMPILED else flat
+        inputs = pad_nodes(self.unit.code, flat) if compiled and self._compiled else flat
         return LiftedNodes(inputs, *(np.ascontiguousarray(part) for part in parts))
 
 

@@ -149,7 +149,7 @@ def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATI
             for b in range(1, shape.blocks):
                 total[m, j] += work.phi[b, m, j]
             total[m, j] *= scale
-    rho, w = batches.rho, batches.node_weights
+    rho, w = batches.rho[s % batches.rho.shape[0]], batches.node_weights[s % batches.node_weights.shape[0]]
     if loss >= LIKELIHOOD:
         check = _slopes_of_mixtures(batches.y[s], w, batches.sample_weights, total, r, loss)
     elif _is_plain(rho, w):

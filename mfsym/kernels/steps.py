@@ -21,7 +21,7 @@ class Batches(NamedTuple):
     """Lifted batches of S consecutive steps, M = B K samples padded to a multiple of 4.
 
     x : (S, M, d), sample (b, k) at b K + k (for the uv unit divided by d).  y : (S, B, c).
-    rho : (K, c, c).  node_weights : (K,).  sample_weights : (B,).
+    rho : (S, K, c, c) and node_weights : (S, K), or (1, K, c, c) and (1, K) for all steps.  sample_weights : (B,).
     """
 
     x: np.ndarray
@@ -69,6 +69,20 @@ class Workspace(NamedTuple):
     gate: np.ndarray
     finite: np.ndarray
     extents: np.ndarray
+
+
+class Sizes(NamedTuple):
+    """The shape of a run whose passes no kernel makes: particles n, parameters p, lanes L, blocks."""
+
+    n: int
+    p: int
+    lanes: int
+    blocks: int
+
+    @property
+    def kept(self) -> bool:
+        """No tape is kept."""
+        return False
 
 
 def make_workspace(

@@ -14,7 +14,7 @@ import numpy as np
 
 from mfsym.accelerate import uncached_kernel, user_function
 from mfsym.kernels.losses import cotangents
-from mfsym.kernels.steps import Workspace, make_workspace, map_extents, update_block
+from mfsym.kernels.steps import Sizes, Workspace, make_workspace, map_extents, update_block
 from mfsym.kernels.units import block_shape
 
 USER = 3
@@ -25,20 +25,6 @@ DIFFERENCE_STEP = 6e-6
 
 COMPLEX_STEP = 1e-30
 """Step of complex differences: no digits are lost however small it is."""
-
-
-class Sizes(NamedTuple):
-    """Particles n, parameters p, lanes L, blocks."""
-
-    n: int
-    p: int
-    lanes: int
-    blocks: int
-
-    @property
-    def kept(self) -> bool:
-        """No tape is kept."""
-        return False
 
 
 class UserShape(NamedTuple):

@@ -143,7 +143,7 @@ def _presented(scheme: Scheme, z: ArrayLike) -> Callable[[Floats, Floats], Float
     particles, unit = scheme.particles(z), scheme.unit
 
     def squares(x: Floats, y: Floats) -> Floats:
-        lifted = scheme.lift(x[None], y[None], stream_key(0, "haar"), 0)
+        lifted = scheme.lift(x[None], y[None], stream_key(0, "haar"), 0).at(0)
         count, nodes = lifted.x.shape[1:3]
         phi = unit.predict(lifted.x.reshape(-1, unit.d), particles).reshape(count, nodes, unit.c)
         model = np.einsum("k,kij,bki->bj", lifted.node_weights, lifted.rho_y, phi)

@@ -22,7 +22,7 @@ from mfsym.problems.asymmetry import deviation, has_function
 from mfsym.problems.building import Problem
 from mfsym.problems.power import LEVEL, detectable_shift, energies, relabellings
 from mfsym.representations import Representation
-from mfsym.schemes import SCHEMES
+from mfsym.schemes import SCHEMES, get_scheme
 from mfsym.streams import normals, stream_key
 
 Floats = NDArray[np.float64]
@@ -176,7 +176,7 @@ def usable_schemes(group: Group) -> tuple[str, ...]:
     try:
         group.quadrature()
     except MfsymError:
-        return tuple(name for name in SCHEMES if name not in ("da", "fa"))
+        return tuple(name for name, scheme in SCHEMES.items() if not scheme.needs_quadrature)
     return tuple(SCHEMES)
 
 
@@ -194,8 +194,8 @@ def _cost(problem: Problem, n: int) -> dict[str, Any]:
     """Usable schemes, and memory and time to train them all at n particles with the problem's own parameters."""
     unit, training = problem.unit, {"batch_size": 20, "horizon": 20.0, **problem.training}
     schemes = usable_schemes(unit.rho_x.group)
-    nodes = len(unit.rho_x.group.quadrature()) if "fa" in schemes else 1
-    samples = training["batch_size"] * sum(nodes if name in ("da", "fa") else 1 for name in schemes)
+    passes = [get_scheme(name, unit).nodes for name in schemes]
+    nodes, samples = max(passes), training["batch_size"] * sum(passes)
     work = training["horizon"] * n * n * samples * unit.p / REFERENCE_PARAMETERS
     return {
         "schemes": list(schemes),

@@ -136,6 +136,25 @@ _ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
 )
 
 
+class TimeFormula:
+    """A step schedule s(t) as a formula in the mean-field time t, with what ``Formula`` may hold.
+
+    >>> TimeFormula("1/(1+t)")(np.array([0.0, 1.0]))
+    array([1. , 0.5])
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self(np.zeros(1))
+
+    def __call__(self, times: Floats) -> Floats:
+        """Factors (S,) at times (S,); not finite where the formula is not."""
+        names: dict[str, Callable[[], Any]] = {"t": lambda: times, "pi": partial(np.float64, np.pi)}
+        language = Language("a schedule", names, FUNCTIONS, _ARITHMETIC, np.float64)
+        with np.errstate(all="ignore"):
+            return np.broadcast_to(language.evaluate(self.text), times.shape).astype(np.float64)
+
+
 class Formula:
     """f: R^d -> R^c by one formula per output, in x1 ... xd, numbers, pi, + - * / ** and FUNCTIONS.
 

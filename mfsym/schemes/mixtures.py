@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +77,7 @@ class Weighing(Scheme):
     nothing acts.
     """
 
-    name: ClassVar[str] = "weighing"
+    name = "weighing"
 
     def __init__(self, unit: Unit, tables: ViewTables) -> None:
         super().__init__(unit)

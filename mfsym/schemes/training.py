@@ -6,9 +6,10 @@ sample), feature averaging, equivariant architecture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,11 +18,14 @@ from mfsym.arguments import as_choice, as_floats
 from mfsym.configurations import names
 from mfsym.configurations.names import bound
 from mfsym.engines.contract import LiftedBatches
+from mfsym.errors import MfsymError
 from mfsym.groups.base import Elements
 from mfsym.groups.cells import judging_rule
 from mfsym.kernels.images import image_of_each
 from mfsym.representations import Representation
+from mfsym.schemes.marks import Mark, marks_for
 from mfsym.schemes.orbits import Orbit
+from mfsym.streams import stream_key
 from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
@@ -42,11 +46,15 @@ class Scheme:
 
     unit : the Unit, with its group.  order : of the Haar quadrature where the group is infinite.
     A scheme is asked by property, never by its name: a subclass changes the hooks, and all dynamics, flows and measures
-    follow.  needs_quadrature : whether training needs a quadrature of the group.
+    follow. A subclass states a ``name`` of its own, by which results know it, and may state the other attributes:
+    needs_quadrature : whether training needs a quadrature of the group.  mark : how figures show the scheme; None
+    leaves it to ``marks_for``.  projects : whether the class has a ``projector`` of its own; found, not stated.
     """
 
-    name: ClassVar[str] = "vanilla"
+    name: str = "vanilla"
     needs_quadrature: ClassVar[bool] = False
+    projects: ClassVar[bool] = False
+    mark: ClassVar[Mark | None] = Mark("vanilla", "#D55E00", "o")
 
     def __init__(self, unit: Unit, order: int | None = None) -> None:
         self.unit = unit
@@ -68,10 +76,22 @@ class Scheme:
             return (self.orbit,)
         return tuple(Orbit(rho_x, rho_y, rule=judging_rule(group, number)) for number in range(2))
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Find whether the subclass projects; without a mark of its own it has none."""
+        super().__init_subclass__(**options)
+        cls.mark = cls.__dict__.get("mark")
+        cls.projects = cls.projector is not Scheme.projector
+
     @property
     def readout(self) -> Orbit | None:
         """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
         return None
+
+    @cached_property
+    def nodes(self) -> int:
+        """Forward passes that one sample of a batch costs, found by lifting one: |G| or the nodes for da and fa."""
+        one = self.lift(np.zeros((1, 1, self.unit.d)), np.zeros((1, 1, self.unit.c)), stream_key(0, "haar"), 0)
+        return int(one.x.shape[1] * one.x.shape[2])
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -119,6 +139,7 @@ class DataAugmentation(Scheme):
 
     name = "da"
     needs_quadrature = True
+    mark = Mark("DA", "#0072B2", "s")
 
     @cached_property
     def preserves_fixed(self) -> bool:
@@ -136,6 +157,7 @@ class SampledDataAugmentation(Scheme):
     """Data augmentation as practised: one Haar-random element per sample, drawn afresh."""
 
     name = "da-sampled"
+    mark = Mark("sampled DA", "#56B4E9", "D")
 
     def __init__(self, unit: Unit, order: int | None = None) -> None:
         super().__init__(unit, order)
@@ -173,6 +195,7 @@ class FeatureAveraging(Scheme):
 
     name = "fa"
     needs_quadrature = True
+    mark = Mark("FA", "#009E73", "^")
 
     @cached_property
     def preserves_fixed(self) -> bool:
@@ -193,6 +216,7 @@ class EquivariantArchitecture(Scheme):
     """Equivariant architecture: particles live in E^G; start, force and noise are projected."""
 
     name = "ea"
+    mark = Mark("EA", "#CC79A7", "v")
 
     @property
     def projector(self) -> Floats | None:
@@ -224,6 +248,45 @@ def _rows_at_once(rho: Representation) -> int:
     return max(1, MATRIX_NUMBERS // rho.dim**2)
 
 
-def get_scheme(name: str, unit: Unit, order: int | None = None) -> Scheme:
-    """The scheme of this name on this unit; MfsymError names the known ones."""
-    return SCHEMES[as_choice(name, "scheme", SCHEMES)](unit, order)
+def marks_of(names: Iterable[str], own: Mapping[str, Mark] = MappingProxyType({})) -> dict[str, Mark]:
+    """A mark for each name of a scheme, as ``marks_for``.  own : marks of schemes that are not in the package."""
+    package = {name: scheme.mark for name, scheme in SCHEMES.items() if scheme.mark is not None}
+    return marks_for(names, package | dict(own))
+
+
+AnyScheme = str | type[Scheme] | Scheme
+"""What stands for a scheme: a name in SCHEMES, a class made from (unit, order), or a Scheme."""
+
+
+def get_scheme(scheme: AnyScheme, unit: Unit, order: int | None = None) -> Scheme:
+    """The scheme of this name or class on this unit; a Scheme that is made already is handed back.
+
+    Raises MfsymError for an unknown name, which lists the known ones, and for a Scheme of a unit of other sizes.
+    """
+    if isinstance(scheme, type) and issubclass(scheme, Scheme):
+        return scheme(unit, order)
+    if not isinstance(scheme, Scheme):
+        return SCHEMES[as_choice(scheme, "scheme", SCHEMES)](unit, order)
+    sizes = [(each.d, each.c, each.p) for each in (scheme.unit, unit)]
+    if sizes[0] != sizes[1]:
+        raise MfsymError(
+            f"the scheme {scheme.name!r} must be made of the unit it trains: its own has (d, c, p) = {sizes[0]}, "
+            f"got a unit of {sizes[1]}; hand over the class"
+        )
+    return scheme
+
+
+def name_of(scheme: AnyScheme, what: str = "scheme") -> str:
+    """The name by which results know a scheme.  what : the first word of a refusal.
+
+    A subclass without a name of its own goes by its class's; MfsymError for what is no scheme, and for another scheme
+    under the name of one in the package.
+    """
+    own = scheme if isinstance(scheme, type) else type(scheme)
+    if not issubclass(own, Scheme):
+        return as_choice(scheme, what, SCHEMES)
+    stated = "name" in own.__dict__ or "name" in getattr(scheme, "__dict__", {})
+    name = scheme.name if stated else own.__name__  # type: ignore[union-attr]
+    if SCHEMES.get(name, own) is not own:
+        raise MfsymError(f"a scheme of your own needs a name of its own, got {name!r}, which is one of the package")
+    return str(name)

@@ -20,6 +20,13 @@ NAMES = ("particles", "z")
 """Names by which an archive of several arrays tells which one is the cloud."""
 
 
+def is_cloud_file(value: Any) -> bool:
+    """Whether a value names a file of particles: a Path, or a text with a suffix in FORMATS and perhaps @TIME."""
+    if isinstance(value, Path):
+        return True
+    return isinstance(value, str) and Path(value.rpartition("@")[0] or value).suffix.lower() in FORMATS
+
+
 def load_cloud(source: str, time: float | None = None) -> NDArray[np.float64]:
     """The particles (N, p) in a file, float64 and finite.
 

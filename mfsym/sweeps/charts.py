@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.schemes import Mark
 from mfsym.typing import Floats
 
 WIDTH, HEIGHT = 340, 240
@@ -23,22 +24,23 @@ FLOOR = 1e-16
 MOST_TICKS = 6
 
 
-class Glyph(NamedTuple):
-    """How a scheme looks on the page: its colour and the shape of its points."""
-
-    colour: str
-    shape: str
-
-
 SHAPES: Mapping[str, str] = {
-    "circle": "M-3.6,0a3.6,3.6 0 1,0 7.2,0a3.6,3.6 0 1,0 -7.2,0Z",
-    "square": "M-3.2,-3.2H3.2V3.2H-3.2Z",
-    "diamond": "M0,-4.4L4.4,0L0,4.4L-4.4,0Z",
-    "triangle": "M0,-4.2L4,3H-4Z",
-    "cross": "M-3.4,-3.4L3.4,3.4M-3.4,3.4L3.4,-3.4",
-    "plus": "M-4.2,0H4.2M0,-4.2V4.2",
+    "o": "M-3.6,0a3.6,3.6 0 1,0 7.2,0a3.6,3.6 0 1,0 -7.2,0Z",
+    "s": "M-3.2,-3.2H3.2V3.2H-3.2Z",
+    "D": "M0,-4.4L4.4,0L0,4.4L-4.4,0Z",
+    "^": "M0,-4.2L4,3H-4Z",
+    "v": "M0,4.2L4,-3H-4Z",
+    "P": "M-4.2,0H4.2M0,-4.2V4.2",
+    "X": "M-3.4,-3.4L3.4,3.4M-3.4,3.4L3.4,-3.4",
+    "*": "M0,-4.4V4.4M-3.8,-2.2L3.8,2.2M-3.8,2.2L3.8,-2.2",
+    "p": "M0,-4L3.8,-1.2L2.4,3.2H-2.4L-3.8,-1.2Z",
+    "h": "M-2,-3.5H2L4,0L2,3.5H-2L-4,0Z",
 }
-"""Outlines around (0, 0), in pixels."""
+"""Outlines around (0, 0), in pixels, by matplotlib's letter of the marker; any other letter is drawn as a circle."""
+
+
+def _outline(mark: Mark) -> str:
+    return SHAPES.get(mark.marker, SHAPES["o"])
 
 
 class Scale(NamedTuple):
@@ -96,7 +98,7 @@ def quartiles(row: Floats) -> tuple[float, float, float] | None:
     return None if not good.size else tuple(map(float, np.quantile(good, [0.25, 0.5, 0.75])))  # type: ignore[return-value]
 
 
-def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[Scale, Scale], mark: Glyph, shift: float) -> str:
+def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[Scale, Scale], mark: Mark, shift: float) -> str:
     """Line, quartile bars and marks of one scheme."""
     across, up = scales
     points, bars, marks = [], [], []
@@ -107,12 +109,12 @@ def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[Scale, Scale], 
             low, middle, high = (up.at(max(value, FLOOR)) for value in found)
             points.append(f"{x:.1f},{middle:.1f}")
             bars.append(f"M{x:.1f},{low:.1f}V{high:.1f}")
-            marks.append(f'<path class="mark" transform="translate({x:.1f},{middle:.1f})" d="{SHAPES[mark.shape]}"/>')
+            marks.append(f'<path class="mark" transform="translate({x:.1f},{middle:.1f})" d="{_outline(mark)}"/>')
     line = f'<polyline class="line" points="{" ".join(points)}"/><path class="bar" d="{"".join(bars)}"/>'
     return f'<g style="--ink:{mark.colour}">{line}{"".join(marks)}</g>' if points else ""
 
 
-def chart(sizes: NDArray[np.int64], series: Mapping[str, Floats], marks: Mapping[str, Glyph], title: str) -> str:
+def chart(sizes: NDArray[np.int64], series: Mapping[str, Floats], marks: Mapping[str, Mark], title: str) -> str:
     """Inline SVG of medians over replicates against N with bars from quartile to quartile, both axes logarithmic.
 
     sizes : (M,) numbers N.  series : scheme to (M, R) values over replicates; what is not finite is left out.
@@ -133,11 +135,11 @@ def chart(sizes: NDArray[np.int64], series: Mapping[str, Floats], marks: Mapping
     return "".join([frame, *_frame(*scales, sizes), *curves, "</svg>"])
 
 
-def key(marks: Mapping[str, Glyph]) -> str:
+def key(marks: Mapping[str, Mark]) -> str:
     """The legend: each scheme with its mark and its name."""
     entries = [
         f'<span class="entry"><svg class="key" viewBox="-6 -6 12 12" style="--ink:{mark.colour}">'
-        f'<path class="mark" d="{SHAPES[mark.shape]}"/></svg>{html.escape(name)}</span>'
+        f'<path class="mark" d="{_outline(mark)}"/></svg>{html.escape(name)}</span>'
         for name, mark in marks.items()
     ]
     return f'<p class="legend">{"".join(entries)}</p>'

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand, noise_of
+from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
+from mfsym.dynamics.noise_words import noise_of
 from mfsym.errors import StoreError
 from mfsym.runtime.provenance import attributes
 from mfsym.stores.archives import Archive

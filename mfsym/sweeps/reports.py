@@ -11,24 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfsym.sweeps.charts import FLOOR, Glyph, chart, key
+from mfsym.schemes import Mark, marks_of
+from mfsym.sweeps.charts import FLOOR, chart, key
 from mfsym.sweeps.summaries import found_in, run_in, statuses_in
 from mfsym.sweeps.tables import CLASS_RECORD, RECORD, STATED, sweep_rows
 
 if TYPE_CHECKING:
     import xarray as xr
-
-MARKS = {
-    "vanilla": Glyph("#D55E00", "circle"),
-    "da": Glyph("#0072B2", "square"),
-    "da-sampled": Glyph("#56B4E9", "diamond"),
-    "fa": Glyph("#009E73", "triangle"),
-    "ea": Glyph("#CC79A7", "cross"),
-}
-"""Marks by the scheme's name: the colours of ``mfsym.plotting``, which this page does without."""
-
-OWN = (Glyph("#E69F00", "plus"), Glyph("#8C6BB1", "square"), Glyph("#7F7F7F", "circle"))
-"""Marks of a user's own schemes, in the order of the file."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --text: #1a1a1a; --soft: #666; --rule: #ddd; --band: #f5f5f2; }
@@ -63,14 +52,14 @@ summary { cursor: pointer; color: var(--soft); }
 """
 
 
-def marks_of(dataset: xr.Dataset) -> dict[str, Glyph]:
-    """A mark for each scheme of a Dataset: by its name, or one of OWN."""
-    names = [str(name) for name in dataset["scheme"].values]
-    own = [name for name in names if name not in MARKS]
-    return {name: MARKS[name] if name in MARKS else OWN[own.index(name) % len(OWN)] for name in names}
+def marks_on(dataset: xr.Dataset) -> dict[str, Mark]:
+    """A mark for each scheme of a Dataset: the package's, one that the file records, or the next that is free."""
+    recorded = json.loads(dataset.attrs.get("marks", "{}"))
+    own = {name: Mark(*mark) for name, mark in recorded.items()}
+    return marks_of([str(name) for name in dataset["scheme"].values], own)
 
 
-def _panels(dataset: xr.Dataset, name: str, marks: dict[str, Glyph]) -> str:
+def _panels(dataset: xr.Dataset, name: str, marks: dict[str, Mark]) -> str:
     """One chart of a variable per teacher, start and value of the extra dimensions."""
     array = dataset[name]
     dims = [str(label) for label in array.dims if label not in ("scheme", "n", "replicate")]
@@ -94,7 +83,7 @@ def _table(rows: list[list[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _section(dataset: xr.Dataset, name: str, marks: dict[str, Glyph]) -> str:
+def _section(dataset: xr.Dataset, name: str, marks: dict[str, Mark]) -> str:
     """One measure: what it is, in which unit, its charts, its table, and the largest of its stated errors."""
     attrs = dataset[name].attrs
     parts = [f"<h2>{html.escape(name)}</h2>"]
@@ -147,7 +136,7 @@ def report(dataset: xr.Dataset, title: str) -> str:
 
     title : what the page is about.  Returns HTML text that opens from disk, without network and JavaScript.
     """
-    marks = marks_of(dataset)
+    marks = marks_on(dataset)
     shown, repeated = _measures(dataset)
     found = found_in(dataset, [name for name in shown if name not in CLASS_RECORD])
     opening = f"<p>{html.escape(run_in(dataset))}</p>"

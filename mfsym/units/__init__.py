@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from mfsym.configurations import names
 from mfsym.configurations.names import bound
-from mfsym.units.base import ACTIVATIONS, EQUIVARIANCE_TOLERANCE, Unit
+from mfsym.units.activations import ACTIVATIONS, Activation, AnyActivation
+from mfsym.units.base import EQUIVARIANCE_TOLERANCE, Unit
 from mfsym.units.mlp import Gated, MLPUnit, Normed
 from mfsym.units.shallow import MatrixUnit, UVUnit
 from mfsym.units.user import UserUnit
@@ -23,6 +24,8 @@ __all__ = [
     "ACTIVATIONS",
     "EQUIVARIANCE_TOLERANCE",
     "UNITS",
+    "Activation",
+    "AnyActivation",
     "Gated",
     "MLPUnit",
     "MatrixUnit",

@@ -1,97 +1,52 @@
-"""What every unit is: activations, the joint-equivariance check, and what kernels are told."""
+"""What every unit is: the joint-equivariance check, and what kernels are told."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import erf, expit
 
-from mfsym.arguments import as_choice, as_floats
-from mfsym.configurations import names
-from mfsym.configurations.names import bound
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, NotEquivariant
+from mfsym.groups import Group
 from mfsym.groups.rotations import exponentials
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
+from mfsym.units.activations import ACTIVATIONS, AnyActivation, activation_name, as_activation
 
 Floats = NDArray[np.float64]
-Function = Callable[[Floats], Floats]
 
 EQUIVARIANCE_TOLERANCE = 1e-9
 """Largest joint-equivariance error accepted, relative to the size of the outputs."""
 
 _PROBES = 16
 
-
-def _sigmoid_slope(a: Floats) -> Floats:
-    value = np.asarray(expit(a))
-    return value * (1.0 - value)
-
-
-def _tanh_slope(a: Floats) -> Floats:
-    return 1.0 - np.tanh(a) ** 2
-
-
-def _relu(a: Floats) -> Floats:
-    return np.where(a < 0.0, 0.0, a)
-
-
-def _relu_slope(a: Floats) -> Floats:
-    return (a > 0.0).astype(np.float64)
-
-
-def _softplus(a: Floats) -> Floats:
-    return np.asarray(np.maximum(a, 0.0) + np.log1p(np.exp(-np.abs(a))))
-
-
-def _erf_slope(a: Floats) -> Floats:
-    return np.asarray(2.0 / np.sqrt(np.pi) * np.exp(-(a**2)))
-
-
-def _sigmoid(a: Floats) -> Floats:
-    return np.asarray(expit(a))
-
-
-def _erf(a: Floats) -> Floats:
-    return np.asarray(erf(a))
-
-
-def _identity(a: Floats) -> Floats:
-    return a
-
-
-ACTIVATIONS: Mapping[str, tuple[Function, Function]] = bound(
-    names.ACTIVATIONS,
-    {
-        "sigmoid": (_sigmoid, _sigmoid_slope),
-        "tanh": (np.tanh, _tanh_slope),
-        "relu": (_relu, _relu_slope),
-        "softplus": (_softplus, _sigmoid),
-        "erf": (_erf, _erf_slope),
-        "identity": (_identity, np.ones_like),
-    },
-)
-"""Pointwise activations by name: the function and its derivative (relu's is 0 at 0). Position = the kernels' code."""
+OUTPUTS_AT_A_TIME = 1 << 20
+"""Outputs of single particles that a prediction in NumPy holds at once."""
 
 
 class Unit(ABC):
     """A jointly equivariant unit sigma: R^d x R^p -> R^c.
 
     rho_x : Representation on inputs, d = rho_x.dim.  rho_y : on outputs, c = rho_y.dim, of the same group.
-    activation : a name in ACTIVATIONS.  Raises NotEquivariant (error, element) when joint equivariance fails.
+    activation : a name in ACTIVATIONS, or an Activation.
+    Raises NotEquivariant (error, element) when joint equivariance fails.
+
+    A unit of one's own derives from this class and states its ``name``, its action ``_induced_action``, ``_sigma`` and
+    ``_pullback``, in NumPy. It trains like the others, without compiled code.
     """
 
     name: ClassVar[str]
-    code: ClassVar[int]
+    code: ClassVar[int] = -1
     advice: ClassVar[str] = "choose another representation"
 
-    def __init__(self, activation: str, rho_x: Representation, rho_y: Representation) -> None:
-        self.activation = as_choice(activation, "activation", ACTIVATIONS)
+    def __init__(self, activation: AnyActivation, rho_x: Representation, rho_y: Representation) -> None:
+        self.pointwise = as_activation(activation)
+        self.activation = activation_name(self.pointwise)
         self._join(rho_x, rho_y)
 
     def _join(self, rho_x: Representation, rho_y: Representation) -> None:
@@ -103,6 +58,11 @@ class Unit(ABC):
         self.rho_x = rho_x
         self.rho_y = rho_y
         self._verify()
+
+    @property
+    def group(self) -> Group:
+        """The group of the representations."""
+        return self.rho_x.group
 
     @property
     def d(self) -> int:
@@ -118,6 +78,16 @@ class Unit(ABC):
     def p(self) -> int:
         """Parameters of one unit."""
         return self.action.dim
+
+    @property
+    def compiled(self) -> bool:
+        """Whether kernels compute this unit; others run in NumPy, by their own ``_sigma`` and ``_pullback``."""
+        return False
+
+    def _computes_as(self, known: type[Unit]) -> bool:
+        """Whether the methods that kernels stand for are those of a class that the kernels know."""
+        names = ("_sigma", "_pullback", "_predict", "kernel_inputs")
+        return all(getattr(type(self), name) is getattr(known, name) for name in names)
 
     @property
     def activation_code(self) -> int:
@@ -146,9 +116,11 @@ class Unit(ABC):
     def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
         """pullback on validated arrays."""
 
-    @abstractmethod
     def _predict(self, x: Floats, z: Floats) -> Floats:
         """predict on validated arrays, x not empty."""
+        rows = max(1, OUTPUTS_AT_A_TIME // (len(z) * self.c))
+        parts = [self._sigma(x[first : first + rows], z).mean(axis=1) for first in range(0, len(x), rows)]
+        return np.concatenate(parts)
 
     def kernel_inputs(self, x: Floats) -> Floats:
         """Inputs (..., d) as the kernels of this unit take them."""

@@ -10,46 +10,48 @@ from operator import add
 import numpy as np
 from scipy.linalg import block_diag
 
-from mfsym.arguments import as_choice
 from mfsym.errors import MfsymError
 from mfsym.kernels import deep
 from mfsym.kernels.activations import FROM_VALUES
 from mfsym.kernels.mlp import GATED, IN_PLACE, NORMED, POINTWISE, Network
 from mfsym.representations import Representation, Subspace, hom
 from mfsym.representations import trivial as trivial_representation
-from mfsym.units.base import ACTIVATIONS, Floats, Unit
+from mfsym.units.activations import ACTIVATIONS, AnyActivation, activation_name, as_activation, pointwise
+from mfsym.units.base import Floats, Unit
 
 
 @dataclass(frozen=True)
 class Gated:
     """Neurons a in any orthogonal representation, each multiplied by s(g) of one more, invariant neuron g.
 
-    rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS.
+    rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS or an Activation.
     """
 
     rep: Representation
-    activation: str = "sigmoid"
+    activation: AnyActivation = "sigmoid"
 
 
 @dataclass(frozen=True)
 class Normed:
     """Neurons a in any orthogonal representation, multiplied by s(|a|^2).
 
-    rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS.
+    rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS or an Activation.
     """
 
     rep: Representation
-    activation: str = "sigmoid"
+    activation: AnyActivation = "sigmoid"
 
 
 Part = Representation | Gated | Normed
 Hidden = Part | Sequence[Part]
+Placed = tuple[Part, AnyActivation | None]
+"""A part of a layer and its pointwise activation, None for none."""
 
 
 class _Layer:
     """One affine layer and its nonlinearity: who feeds it, what its neurons carry, where its parameters lie."""
 
-    def __init__(self, below: Representation, parts: Sequence[tuple[Part, str | None]], bias: bool, start: int) -> None:
+    def __init__(self, below: Representation, parts: Sequence[Placed], bias: bool, start: int) -> None:
         reps = [part if isinstance(part, Representation) else part.rep for part, _ in parts]
         gates = sum(isinstance(part, Gated) for part, _ in parts)
         self.below, self.bias = below, bias
@@ -124,7 +126,7 @@ class _Map:
     first: int
     size: int
     gate: int
-    activation: str
+    activation: AnyActivation
 
     @property
     def slice(self) -> slice:
@@ -139,17 +141,18 @@ class _Map:
         return np.asarray((a[..., self.slice] ** 2).sum(axis=-1, keepdims=True))
 
     def function(self, a: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][0](a)
+        return pointwise(self.activation)[0](a)
 
     def slope(self, a: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][1](a)
+        return pointwise(self.activation)[1](a)
 
     @property
     def line(self) -> list[int]:
-        return [self.kind, self.first, self.size, self.gate, list(ACTIVATIONS).index(self.activation)]
+        code = list(ACTIVATIONS).index(activation_name(self.activation))
+        return [self.kind, self.first, self.size, self.gate, code]
 
 
-def _maps(parts: Sequence[tuple[Part, str | None]], width: int, outputs: int) -> Iterator[_Map]:
+def _maps(parts: Sequence[Placed], width: int, outputs: int) -> Iterator[_Map]:
     first, gate, norm = 0, width, outputs
     for part, activation in parts:
         if isinstance(part, Representation):
@@ -191,7 +194,7 @@ class MLPUnit(Unit):
 
     def __init__(
         self,
-        activation: str,
+        activation: AnyActivation,
         rho_x: Representation,
         rho_y: Representation,
         hidden: Sequence[Hidden] | None = None,
@@ -209,7 +212,7 @@ class MLPUnit(Unit):
         output: list[Part] = [rho_y]
         for parts, bias in zip([*layers, output], [*flags, output_bias], strict=True):
             last = len(self.layers) == len(layers)
-            applied = None if last and output_linear else activation
+            applied = None if last and output_linear else as_activation(activation)
             for part in parts:
                 _check_part(part, rho_x)
             layer = _Layer(below, [(part, applied) for part in parts], bool(bias), start)
@@ -246,7 +249,14 @@ class MLPUnit(Unit):
     def _induced_action(self) -> Representation:
         return reduce(add, self._actions)
 
+    @property
+    def compiled(self) -> bool:
+        known = all(isinstance(part.activation, str) for layer in self.layers for part in layer.maps)
+        return known and self._computes_as(MLPUnit)
+
     def _predict(self, x: Floats, z: Floats) -> Floats:
+        if not self.compiled:
+            return super()._predict(x, z)
         return deep.predict_network(self.network, x, z, self.c)
 
     def _run(self, x: Floats, z: Floats) -> tuple[list[Floats], list[Floats]]:
@@ -287,4 +297,4 @@ def _check_part(part: Part, rho_x: Representation) -> None:
             f"hidden layers must carry representations of {rho_x.group.name}, got one of {rep.group.name}; restrict it"
         )
     if not isinstance(part, Representation):
-        as_choice(part.activation, "activation", ACTIVATIONS)
+        as_activation(part.activation)

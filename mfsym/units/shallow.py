@@ -6,13 +6,21 @@ import numpy as np
 
 from mfsym.kernels.units import predict
 from mfsym.representations import Representation, hom
-from mfsym.units.base import ACTIVATIONS, Floats, Unit
+from mfsym.units.activations import pointwise
+from mfsym.units.base import Floats, Unit
 
 
 class ShallowUnit(Unit):
-    """A unit that the kernels know by its code alone."""
+    """A unit that the kernels know by its code alone, unless its activation or a method is one's own."""
+
+    @property
+    def compiled(self) -> bool:
+        known = isinstance(self.pointwise, str)
+        return known and any(self._computes_as(each) for each in (MatrixUnit, UVUnit))
 
     def _predict(self, x: Floats, z: Floats) -> Floats:
+        if not self.compiled:
+            return super()._predict(x, z)
         return np.asarray(predict(self.code, self.activation_code, x, z, self.c))
 
 
@@ -34,10 +42,10 @@ class MatrixUnit(ShallowUnit):
         return (x @ z.reshape(-1, self.d).T).reshape(x.shape[0], -1, self.c)
 
     def _sigma(self, x: Floats, z: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))
+        return pointwise(self.pointwise)[0](self._preactivation(x, z))
 
     def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
-        slope = ACTIVATIONS[self.activation][1](self._preactivation(x, z))
+        slope = pointwise(self.pointwise)[1](self._preactivation(x, z))
         weighted = (slope * r[:, None, :]).reshape(x.shape[0], -1)
         return np.asarray((weighted.T @ x).reshape(-1, self.p))
 
@@ -61,9 +69,9 @@ class UVUnit(ShallowUnit):
         return x @ z[:, : self.d].T / self.d
 
     def _sigma(self, x: Floats, z: Floats) -> Floats:
-        return ACTIVATIONS[self.activation][0](self._preactivation(x, z))[:, :, None] * z[:, self.d :]
+        return pointwise(self.pointwise)[0](self._preactivation(x, z))[:, :, None] * z[:, self.d :]
 
     def _pullback(self, x: Floats, z: Floats, r: Floats) -> Floats:
-        value, slope = (function(self._preactivation(x, z)) for function in ACTIVATIONS[self.activation])
+        value, slope = (function(self._preactivation(x, z)) for function in pointwise(self.pointwise))
         inner = slope * (r @ z[:, self.d :].T) / self.d
         return np.hstack([inner.T @ x, value.T @ r])

@@ -71,7 +71,7 @@ class UserUnit(Unit):
             _check_analytic(getattr(forward, "py_func", forward), x, z, rho_y.dim)
         if not isinstance(pullback, str):
             check_writer(pullback, (x, z, r), action.dim, "pullback(x, z, r, out)")
-        self.activation = "user"
+        self.activation = self.pointwise = "user"
         self.forward = user_function(forward)
         self.pull = DERIVATIVES[pullback](self.forward) if isinstance(pullback, str) else user_function(pullback)
         self._given_action = action
@@ -82,6 +82,10 @@ class UserUnit(Unit):
             raise MfsymError(f"forward(x, z, out) must be Python that numba compiles: {reason}") from error
         if not isinstance(pullback, str):
             self._verify_pullback()
+
+    @property
+    def compiled(self) -> bool:
+        return True
 
     def _induced_action(self) -> Representation:
         return self._given_action

@@ -10,11 +10,11 @@ from tests.meta.sources import PACKAGE, imports, module_name, package_files, tre
 
 FLOORS = {
     0: ("errors", "version", "typing", "paths", "arguments", "streams"),
-    1: ("runtime", "accelerate", "stores", "configurations", "plotting", "representations", "variables"),
+    1: ("runtime", "accelerate", "stores", "configurations", "representations", "variables"),
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
-    5: ("dynamics", "flows", "problems", "quotients"),
+    5: ("dynamics", "flows", "problems", "quotients", "plotting"),
     6: ("discovery",),
     7: ("experiments",),
     8: ("sweeps",),

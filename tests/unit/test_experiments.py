@@ -15,6 +15,7 @@ from mfsym.errors import MfsymError
 from mfsym.experiments import (
     LAW_METRICS,
     MODEL_METRICS,
+    Setup,
     compare,
     distance_between,
     distance_to,
@@ -139,11 +140,12 @@ def test_noise_is_projected_exactly_when_the_start_is(init: str, scheme: str) ->
     cell = replace(SMALL, init=init, schemes=(scheme,))
     problem = problem_of(cell)
     dynamics = dynamics_of(cell, scheme, problem)
-    assert cell.noise_felt == dynamics.noise(start_of(cell, dynamics))
-    assert cell.noise_felt == ("projected" if init == "si" or scheme == "ea" else "isotropic")
+    noise = Setup.of(cell).noise
+    assert noise == dynamics.noise(start_of(cell, dynamics))
+    assert noise == ("projected" if init == "si" or scheme == "ea" else "isotropic")
     flow = flow_of(cell, problem.data, problem.unit, mf.Accuracy(order=4))
     flow.init(mf.start_cloud(problem.unit, init, 8))
-    assert (flow.noise_projector is not None) == (cell.noise_felt == "projected")
+    assert (flow.noise_projector is not None) == (noise == "projected")
 
 
 def test_every_training_records_its_noise() -> None:

@@ -19,18 +19,24 @@ TOLERANCE = {"float32": ROUNDOFF32, "float64": ALGEBRA}
 KINDS = {"matrix": MATRIX, "uv": UV}
 
 
-def _problem(code, n, d, c, nodes=1, batch=4, steps=3, dtype="float64", noise=2, project=False, activation=1):
-    """A Shape, blocked particles, Batches and StepParameters without any symmetry: arrays are all the kernels see."""
+def _problem(
+    code, n, d, c, nodes=1, batch=4, steps=3, *, drawn=1, dtype="float64", noise=2, project=False, activation=1
+):
+    """A Shape, blocked particles, Batches and StepParameters without any symmetry: arrays are all the kernels see.
+
+    drawn : how many sets of nodes there are, 1 for all steps or one a step.
+    """
     p = c * d if code == MATRIX else c + d
     samples = -(-batch * nodes // 4) * 4
     x = np.zeros((steps, samples, d))
     x[:, : batch * nodes] = normals(KEY, 0, steps * batch * nodes, d).reshape(steps, -1, d)
     y = normals(KEY, 1, steps * batch, c).reshape(steps, batch, c)
-    rho = np.linalg.qr(normals(KEY, 2, nodes * c, c).reshape(nodes, c, c))[0]
-    masses = [uniforms(KEY, step, size, 1)[:, 0] for step, size in [(3, nodes), (4, batch)]]
+    rho = np.linalg.qr(normals(KEY, 2, drawn * nodes * c, c).reshape(drawn, nodes, c, c))[0]
+    masses = [uniforms(KEY, step, size, width) for step, size, width in [(3, drawn, nodes), (4, 1, batch)]]
+    masses = [mass / mass.sum(axis=1, keepdims=True) for mass in masses]
     q = np.linalg.qr(normals(KEY, 5, p, max(1, p - 1)))[0]
     rates = np.stack([0.1 + 0.1 * np.arange(steps), np.full(steps, 0.3 if noise else 0.0)], axis=1)
-    parts = (x, y, rho, *(mass / mass.sum() for mass in masses))
+    parts = (x, y, rho, masses[0], masses[1][0])
     shape = plan((code, activation), n, p, d, c, samples, np.dtype(dtype).itemsize)
     parameters = (rates, np.array([0.02]), q @ q.T if project else np.zeros((0, 0)), normals(KEY, 6, p, noise))
     z = np.empty(shape.blocks * p * shape.lanes, dtype)
@@ -72,7 +78,7 @@ def _distance(a, b):
 @pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
 def test_the_time_loop_equals_its_twin(code, d, c, nodes, batch, dtype, kept):
     for noise, project in [(0, False), (1, True), (3, False)]:
-        problem = _problem(code, 7, d, c, nodes, batch, 2, dtype, noise, project)
+        problem = _problem(code, 7, d, c, nodes, batch, 2, dtype=dtype, noise=noise, project=project)
         (done, z), (twin_done, twin) = _advance(problem, kept), _twin(problem)
         assert done == twin_done == 2
         assert _distance(z, twin) < TOLERANCE[dtype]
@@ -98,6 +104,21 @@ def test_lanes_past_the_last_particle_stay_zero(code):
     assert (z.reshape(shape.p, shape.lanes)[:, :5] != 0.0).all()
 
 
+def _nodes(batches):
+    """Matrices, node weights and sample weights of all steps."""
+    return batches.rho[0], batches.node_weights[0], batches.sample_weights
+
+
+@pytest.mark.parametrize("code", KINDS.values(), ids=list(KINDS))
+def test_nodes_drawn_afresh_belong_to_their_step(code):
+    problem = _problem(code, 9, 2, 2, 3, drawn=3)
+    done, z = _advance(problem)
+    assert done == 3
+    assert _distance(z, _twin(problem)[1]) < ALGEBRA
+    first = problem[2]._replace(rho=problem[2].rho[:1], node_weights=problem[2].node_weights[:1])
+    assert _distance(z, _advance((*problem[:2], first, problem[3]))[1]) > SPLIT
+
+
 @pytest.mark.parametrize("nodes", [1, 3, 4])
 def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
     """Also the first node: its row of the partial sums must not be overwritten while it is still read."""
@@ -106,7 +127,7 @@ def test_cotangents_average_over_nodes_that_all_move_outputs(nodes):
     phi = normals(KEY, 8, 5 * nodes, 3)
     work.phi[0, : 5 * nodes] = shape.n * phi
     assert sgd.cotangents(shape, batches, 0, work)
-    twin = naive.cotangents(phi.reshape(5, nodes, 3), batches.y[0], *batches[2:])
+    twin = naive.cotangents(phi.reshape(5, nodes, 3), batches.y[0], *_nodes(batches))
     assert np.abs(work.r[: 5 * nodes] - twin.reshape(-1, 3)).max() < ALGEBRA
     assert (work.r[5 * nodes :] == 0.0).all()
     work.phi[0, 2, 1] = np.nan
@@ -119,12 +140,12 @@ def test_cotangents_without_orbits_are_those_of_one_node(twisted):
     """One node of weight 1 and the identity has a shorter way; a node with any other matrix has not."""
     shape, _, batches, parameters = _problem(MATRIX, 5, 2, 3, 1, 6, 2)
     rho = np.roll(np.eye(3), 1, axis=0) if twisted else np.eye(3)
-    batches = batches._replace(rho=rho[None].copy(), node_weights=np.ones(1))
+    batches = batches._replace(rho=rho[None, None].copy(), node_weights=np.ones((1, 1)))
     work = _scratch(shape, batches, parameters)
     phi = normals(KEY, 8, 6, 3)
     work.phi[0, :6] = shape.n * phi
     assert sgd.cotangents(shape, batches, 1, work)
-    twin = naive.cotangents(phi.reshape(6, 1, 3), batches.y[1], *batches[2:]).reshape(6, 3)
+    twin = naive.cotangents(phi.reshape(6, 1, 3), batches.y[1], *_nodes(batches)).reshape(6, 3)
     assert np.abs(work.r[:6] - twin).max() < ALGEBRA
     assert (work.r[6:] == 0.0).all()
     assert np.abs(work.r[:6] - twin[::-1]).max() > SPLIT

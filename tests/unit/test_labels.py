@@ -29,10 +29,11 @@ from mfsym.experiments.movies import movie_of
 from mfsym.flows import Accuracy
 from mfsym.plotting import SCHEMES
 from mfsym.problems import Problem, load_problem
+from mfsym.schemes import SCHEMES as REGISTERED
 from mfsym.stores.datasets import open_result, save
 from mfsym.streams import normals, stream_key
 from mfsym.sweeps import sweep
-from mfsym.sweeps.reports import COLOURS, report
+from mfsym.sweeps.reports import report
 from mfsym.variables import annotate
 from tests.conftest import parse_json
 from tests.meta.sources import ROOT
@@ -214,11 +215,13 @@ def test_an_unknown_loss_is_not_written() -> None:
 
 
 def test_a_report_gives_every_scheme_its_colour_and_repeats_no_risk(tmp_path: Path) -> None:
-    assert {name: mark.colour for name, mark in SCHEMES.items()} == COLOURS
+    colours = {name: mark.colour for name, mark in SCHEMES.items()}
+    assert list(colours) == list(REGISTERED)
+    assert len(set(colours.values())) == len(REGISTERED)
     small = {"n": [4], "horizon": 0.5, "alpha": 5.0}
     fa = report(sweep({**small, "scheme": ["fa"]}, tmp_path / "fa.nc"), "fa")
-    assert f'<span style="color:{COLOURS["fa"]}">' in fa
-    assert COLOURS["vanilla"] not in fa
+    assert f'<span style="color:{colours["fa"]}">' in fa
+    assert colours["vanilla"] not in fa
     assert "equal to risk everywhere" not in fa
     vanilla = report(sweep({**small, "scheme": ["vanilla"]}, tmp_path / "vanilla.nc"), "vanilla")
     assert vanilla.count("equal to risk everywhere") == 1

@@ -40,7 +40,7 @@ def test_cotangents_equal_their_twin_and_are_slopes_of_the_values(loss):
     shape = plan((0, 0), 7, 8, 2, c, 16, 8)
     work = workspace(shape, c, 16, 0, np.float64)
     work.phi[0, : B * K] = shape.n * phi.reshape(-1, c)
-    batches = Batches(np.zeros((1, 16, 2)), y[None], rho, *weights)
+    batches = Batches(np.zeros((1, 16, 2)), y[None], rho[None], weights[0][None], weights[1])
     assert cotangents(shape, batches, 0, work, get_loss(loss).code)
     twin = naive_mlp.cotangents(loss, phi, y, rho, *weights).reshape(-1, c)
     assert np.abs(work.r[: B * K] - twin).max() < ALGEBRA

@@ -129,7 +129,7 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: _simulate(scheme="FA"), "^scheme must be one of .*vanilla.*, got 'FA' .did you mean 'fa'"),
     (lambda: _simulate(unit="mtrix"), "^unit must be one of matrix, uv, got 'mtrix' .did you mean 'matrix'"),
     (lambda: mf.simulate("WI"), "^teacher must be one of arbitrary, si, wi, got 'WI' .did you mean 'wi'"),
-    (lambda: mf.simulate(None), "^teacher must be a name, a Teacher or a Problem, got None"),  # type: ignore[arg-type]
+    (lambda: mf.simulate(None), "^a problem must be a name, a Teacher or a Problem, got None"),  # type: ignore[arg-type]
     (lambda: mf.simulate(TEACHER, unit="uv"), "^unit is stated by the problem 'wi'"),
     (lambda: _simulate(alhpa=1), "^unknown parameter 'alhpa' .did you mean 'alpha'.*known: activation, alpha"),
     (lambda: _simulate(problem="a.toml"), "load_problem"),

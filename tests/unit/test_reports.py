@@ -15,12 +15,14 @@ import xarray as xr
 from click.testing import Result
 
 import mfsym.experiments as experiments
+from mfsym.schemes import SCHEMES, Mark, marks_of
 from mfsym.sweeps import sweep
-from mfsym.sweeps.charts import Glyph, chart
-from mfsym.sweeps.reports import MARKS, marks_of, report
+from mfsym.sweeps.charts import chart
+from mfsym.sweeps.reports import marks_on, report
 from mfsym.sweeps.summaries import found_in, run_in, statuses_in
 from tests.integration.faults import SWEEP, cheap_cell
 
+MARKS = marks_of(SCHEMES)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "headless-shell")
 
 
@@ -108,8 +110,8 @@ def test_curves_that_coincide_can_all_be_seen() -> None:
 
 
 def test_a_scheme_has_the_same_mark_on_every_page() -> None:
-    def marks(*names: str) -> dict[str, Glyph]:
-        return marks_of(xr.Dataset(coords={"scheme": list(names)}))
+    def marks(*names: str) -> dict[str, Mark]:
+        return marks_on(xr.Dataset(coords={"scheme": list(names)}))
 
     assert marks("fa", "vanilla")["fa"] == marks("ea", "da", "fa")["fa"] == MARKS["fa"]
     own = marks("fa", "mine", "yours")
