@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [engine] [transport] [quotients] [--quick]``, all if none is named."""
+"""Run the benchmarks: ``python -m benchmarks [PART ...] [--quick]``, all but ``start`` if none is named."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="engine, transport, quotients (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="engine, transport, quotients, start (default: all but start)"
+    )
     parser.add_argument("--quick", action="store_true", help="two sizes, three schemes, no PyTorch: under 2 minutes")
     parser.add_argument("--sizes", type=_names, help="engine: particles, as in 100,5000")
     parser.add_argument("--schemes", type=_names, help="engine: schemes, as in vanilla,fa")
     parser.add_argument("--contenders", type=_names, help="engine: contenders, as in mfsym,c,jax")
     parser.add_argument("--rounds", type=int, help="engine: interleaved runs of each")
+    parser.add_argument("--before", type=Path, help="start: a checkout of an earlier commit, to compare")
     parser.add_argument("--snapshot", action="store_true", help="copy tables and pictures to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - set(PARTS)
+    unknown = set(arguments.parts) - {*PARTS, "start"}
     if unknown:
-        parser.error(f"a part is engine, transport or quotients, got {', '.join(sorted(unknown))}")
+        parser.error(f"a part is engine, transport, quotients or start, got {', '.join(sorted(unknown))}")
     return arguments
 
 
@@ -50,7 +53,8 @@ def _engine(arguments: argparse.Namespace) -> None:
 def _keep(part: str, out: Path) -> None:
     SNAPSHOT.mkdir(exist_ok=True)
     for name in (f"{part}.md", f"{part}.png"):
-        shutil.copyfile(out / name, SNAPSHOT / name)
+        if (out / name).exists():
+            shutil.copyfile(out / name, SNAPSHOT / name)
 
 
 def main() -> None:
@@ -69,6 +73,10 @@ def main() -> None:
         from benchmarks import orbits
 
         orbits.main(quick=arguments.quick, out=arguments.out)
+    if "start" in parts:
+        from benchmarks import start
+
+        start.main(arguments.out, before=arguments.before, quick=arguments.quick)
     for part in parts if arguments.snapshot else ():
         _keep(part, arguments.out)
 

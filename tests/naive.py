@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from mfsym import streams
+from mfsym.kernels.blocks import MatrixKind, unit_kind
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]
@@ -73,23 +74,30 @@ def value_slope(kind, a):
     return s(a), slope(a)
 
 
-def sum_row(code, a, o, weights, n):
-    s, _ = ACTIVATIONS[code]
+def sum_row(kind, a, o, weights, n):
+    s, _ = ACTIVATIONS[kind.code]
     return np.sum(weights[:n] * s(np.float64(a[o : o + n])))
 
 
-def sum_slopes_row(code, a, o, weights, n):
-    s, slope = ACTIVATIONS[code]
+def sum_slopes_row(kind, a, o, weights, n):
+    s, slope = ACTIVATIONS[kind.code]
     row = np.array(a[o : o + n], np.float64)
     a[o : o + n] = slope(row)
     return np.sum(weights[:n] * s(row))
 
 
-def slopes_row(code, a, o, n):
-    a[o : o + n] = ACTIVATIONS[code][1](np.array(a[o : o + n], np.float64))
+def slopes_row(kind, a, o, n):
+    a[o : o + n] = ACTIVATIONS[kind.code][1](np.array(a[o : o + n], np.float64))
 
 
-def values_slopes_row(code, a, o, values, n):
+def values_slopes_row(kind, a, o, values, n):
+    s, slope = ACTIVATIONS[kind.code]
+    row = np.array(a[o : o + n], np.float64)
+    values[o : o + n] = s(row)
+    a[o : o + n] = slope(row)
+
+
+def values_slopes_by_code(code, a, o, values, n):
     s, slope = ACTIVATIONS[code]
     row = np.array(a[o : o + n], np.float64)
     values[o : o + n] = s(row)
@@ -98,6 +106,10 @@ def values_slopes_row(code, a, o, values, n):
 
 def clear(a, o, n):
     a[o : o + n] = 0.0
+
+
+def clear_table(a):
+    a[:] = 0.0
 
 
 def axpy(a, o, factor, b, q, n):
@@ -130,21 +142,21 @@ def accumulate(g, o, L, t, q, x, r, m, j):
     g[o : o + d * L] += ((x[m : m + 4] * r[m : m + 4, j, None]).T @ t[q : q + 4 * L].reshape(4, L)).ravel()
 
 
-def planar_sums(code, z, o, x, weights, phi, j):
+def planar_sums(kind, z, o, x, weights, phi, j):
     n = weights.size
     a = np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n)
-    phi[:, j] += ACTIVATIONS[code][0](a) @ weights
+    phi[:, j] += ACTIVATIONS[kind.code][0](a) @ weights
 
 
-def planar_kept(code, z, o, x, weights, tape, q, phi, j):
+def planar_kept(kind, z, o, x, weights, tape, q, phi, j):
     n = weights.size
     a = np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n)
-    tape[q : q + a.size] = ACTIVATIONS[code][1](a).ravel()
-    planar_sums(code, z, o, x, weights, phi, j)
+    tape[q : q + a.size] = ACTIVATIONS[kind.code][1](a).ravel()
+    planar_sums(kind, z, o, x, weights, phi, j)
 
 
-def planar_pull(code, z, o, n, x, r, j, g, q):
-    slopes = ACTIVATIONS[code][1](np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n))
+def planar_pull(kind, z, o, n, x, r, j, g, q):
+    slopes = ACTIVATIONS[kind.code][1](np.float64(x) @ np.float64(z[o : o + 2 * n]).reshape(2, n))
     g[q : q + 2 * n] += ((x * r[:, j, None]).T @ slopes).ravel()
 
 
@@ -170,7 +182,7 @@ def normal_rows(key, step, group, pair, words, out, stride, rows):
         out[c * stride : c * stride + rows] = drawn[:, c]
 
 
-def fill_normals(key, step, first_group, out):
+def draw_normals(key, step, first_group, out):
     first = 2 * streams.LANES * first_group
     out[:] = streams.normals(key, step, first + out.shape[1], out.shape[0])[first:].T
 
@@ -195,7 +207,7 @@ def image_of_each(matrices, x, out):
 
 def outputs(unit, x, z, c):
     """sigma(x_m, z_i): (M, N, c), for the uv unit with x already divided by d."""
-    code, activation = unit
+    code, activation = unit.code, unit.activation.code
     s, _ = ACTIVATIONS[activation]
     d = x.shape[1]
     if code == 0:
@@ -205,7 +217,7 @@ def outputs(unit, x, z, c):
 
 def pullback(unit, x, z, r):
     """sum_m D_z sigma(x_m, z_i)^T r_m: (N, p), for the uv unit with x already divided by d."""
-    code, activation = unit
+    code, activation = unit.code, unit.activation.code
     s, slope = ACTIVATIONS[activation]
     d, c = x.shape[1], r.shape[1]
     if code == 0:
@@ -222,7 +234,7 @@ def block(z, o, L, p):
 
 
 def forward_block(unit, z, o, L, x, weights, tape, q, phi):
-    code, activation = unit
+    code, activation = unit.code, unit.activation.code
     (M, d), c = x.shape, phi.shape[1]
     s, slope = ACTIVATIONS[activation]
     particles = block(z, o, L, c * d if code == 0 else c + d)
@@ -238,19 +250,19 @@ def forward_block(unit, z, o, L, x, weights, tape, q, phi):
 
 def predict_block(unit, z, o, L, x, weights, scratch, phi):
     d, c = x.shape[1], phi.shape[1]
-    particles = block(z, o, L, c * d if unit[0] == 0 else c + d)
+    particles = block(z, o, L, c * d if unit.code == 0 else c + d)
     phi += np.einsum("i,mic->mc", weights[:L], outputs(unit, np.float64(x), particles, c))
 
 
 def recompute_block(unit, z, o, L, x, r, scratch, g):
     d, c = x.shape[1], r.shape[1]
-    p = c * d if unit[0] == 0 else c + d
+    p = c * d if unit.code == 0 else c + d
     g[: p * L] = pullback(unit, np.float64(x), block(z, o, L, p), np.float64(r)).T.ravel()
 
 
-def backward_block(code, z, o, L, x, r, tape, q, g):
+def backward_block(unit, z, o, L, x, r, tape, q, g):
     (M, d), c = x.shape, r.shape[1]
-    if code == 0:
+    if unit.code == 0:
         slopes = tape[q : q + c * M * L].reshape(c, M, L)
         g[: c * d * L] = np.einsum("jmi,mj,md->jdi", slopes, r, x).ravel()
     else:
@@ -271,18 +283,18 @@ def unpack(blocked, L, z):
     z[:] = blocked.reshape(-1, p, L).transpose(0, 2, 1).reshape(-1, p)[:n]
 
 
-def predict_blocked(unit, blocked, n, p, L, x, out):
+def predict_blocked(unit, blocked, n, p, L, x, work, out):
     z = np.empty((n, p))
     unpack(blocked, L, z)
     out[:] = outputs(unit, x, z, out.shape[1]).mean(axis=1)
 
 
-def predict_few(activation, z, c, n, x, out):
-    out[:] = outputs((0, activation), x, z[: n * c].reshape(n, c * x.shape[1]), c).mean(axis=1)
+def predict_few(activation, z, c, n, x, work, out):
+    out[:] = outputs(MatrixKind(activation), x, z[: n * c].reshape(n, c * x.shape[1]), c).mean(axis=1)
 
 
 def predict(unit, activation, x, z, c):
-    return outputs((unit, activation), x if unit == 0 else x / x.shape[1], z, c).mean(axis=1)
+    return outputs(unit_kind((unit, activation), x.shape[1]), x if unit == 0 else x / x.shape[1], z, c).mean(axis=1)
 
 
 # the time loop
@@ -305,12 +317,12 @@ def advance(shape, z, batches, parameters, work, thread):
     done = 0
     for s in range(len(x)):
         points = x[s, : B * K]
-        phi = outputs((shape.code, shape.activation), points, particles, c).mean(axis=1).reshape(B, K, c)
+        phi = outputs(shape.unit, points, particles, c).mean(axis=1).reshape(B, K, c)
         if not np.isfinite(phi).all():
             break
         nodes = rho[s % len(rho)], node_weights[s % len(node_weights)]
         r = cotangents(phi, y[s], *nodes, sample_weights).reshape(B * K, c)
-        force = pullback((shape.code, shape.activation), points, particles, r)
+        force = pullback(shape.unit, points, particles, r)
         if projector.size:
             force = force @ projector.T
         xi = streams.normals(parameters.key, parameters.step + s, n, noise_map.shape[1]) @ noise_map.T

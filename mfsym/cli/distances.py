@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.cli.layers import CONVENTIONS, layer_records
+from mfsym.cli.layers import layer_records
 from mfsym.cli.moduli import modulo
 from mfsym.cli.options import COUNT, SEED, Name, Number, format_option, output_file, parameter_option, problem_option
 from mfsym.configurations.cells import Cell
+from mfsym.configurations.names import CONVENTIONS
 from mfsym.errors import MfsymError
 from mfsym.transport import METHODS, W2Result, rmd2_from, w2, w2_along
 from mfsym.transport.exact import dense_estimate, memory_estimate
-from mfsym.units import Unit
+
+if TYPE_CHECKING:
+    from mfsym.units import Unit
 
 Record = dict[str, Any]
 

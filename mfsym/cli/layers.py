@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mfsym.data.networks import CONVENTIONS, cloud_from_layers, with_constant_input
 from mfsym.errors import MfsymError
-from mfsym.units import Unit, UVUnit
 
-__all__ = ["CONVENTIONS", "layer_records"]
+if TYPE_CHECKING:
+    from mfsym.units import Unit
 
 Record = dict[str, Any]
 
@@ -52,6 +51,8 @@ def _names(text: str) -> list[str]:
 
 def _cloud(arrays: list[Any], convention: str, depth: int) -> Any:
     """Particles (N, p) of one layer; in a residual network of several, v is multiplied by their number."""
+    from mfsym.data.networks import cloud_from_layers
+
     first, second, *rest = arrays
     scaled = second * depth if convention != "math" else second
     return cloud_from_layers(first, scaled, rest[0] if rest else None, convention)
@@ -59,6 +60,9 @@ def _cloud(arrays: list[Any], convention: str, depth: int) -> Any:
 
 def _unit(given: dict[str, Any], biased: bool) -> Unit:
     """The uv unit whose group acts: of the problem or the reference, with a constant input where there are biases."""
+    from mfsym.data.networks import with_constant_input
+    from mfsym.units import UVUnit
+
     if given["problem"] is not None:
         from mfsym.problems import load_problem
 

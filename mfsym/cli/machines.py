@@ -7,7 +7,7 @@ import time
 
 import click
 
-from mfsym.cli.options import format_option
+from mfsym.cli.options import format_option, quiet_option
 from mfsym.errors import StoreError
 
 
@@ -38,7 +38,7 @@ def info(form: str) -> None:
 
 
 @click.command()
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@quiet_option("Print nothing.")
 def warmup(quiet: bool) -> None:
     """Compile every kernel into the cache, so that the first run does not wait for it.
 

@@ -13,6 +13,7 @@ from mfsym.arguments import as_choice, as_whole
 from mfsym.configurations.parameters import PARAMETERS, Key, Kind, OneOf, RealRange, WholeRange, named
 from mfsym.configurations.values import parse_number
 from mfsym.errors import MfsymError
+from mfsym.runtime.notices import hushed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -121,8 +122,21 @@ problem_option = parameter_option("problem")
 problem_options = with_options(problem_option, *(parameter_option(name) for name in named(option=True)))
 """One training's parameters; what is not given comes from MFSYM_* or the defaults."""
 
+
+def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    """With -q nothing is said of compiling either, for as long as the command runs."""
+    if value:
+        ctx.with_resource(hushed())
+    return value
+
+
+def quiet_option(text: str) -> Callable[[Command], Command]:
+    """``-q``, with its line of help."""
+    return click.option("-q", "--quiet", is_flag=True, callback=_quiet, help=text)
+
+
 verbosity_options = with_options(
-    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    quiet_option("No progress."),
     click.option("-v", "--verbose", is_flag=True, help="One line per cell."),
 )
 

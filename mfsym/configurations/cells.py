@@ -16,10 +16,11 @@ from mfsym.configurations.layers import Resolved
 from mfsym.configurations.names import SCHEMES, in_order
 from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
 
-2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them."""
+2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them.
+3: kernels add in another order, so that numbers differ by rounding."""
 
 FOUNDING = (
     *("teacher", "init", "n", "replicate", "seed", "schemes", "alpha", "tau", "beta", "batch_size", "horizon"),

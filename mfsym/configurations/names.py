@@ -28,6 +28,9 @@ REFERENCE_UNITS = ("matrix", "uv")
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "erf", "identity")
 """Activations; compiled code knows each by its place."""
 
+CONVENTIONS = ("torch", "keras", "math")
+"""How the weights of a trained network are laid out."""
+
 TEACHERS = ("arbitrary", "wi", "si")
 """Teachers of the reference problem."""
 

@@ -17,18 +17,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats
+from mfsym.configurations.names import CONVENTIONS
 from mfsym.errors import MfsymError
 from mfsym.typing import Floats
 from mfsym.units import Unit, UVUnit
 
-CONVENTIONS = ("torch", "keras", "math")
-"""How weights are laid out.
+SHAPES = {"torch": "W1 (N, d) and W2 (c, N)", "keras": "W1 (d, N) and W2 (N, c)", "math": "W1 (N, d) and W2 (N, c)"}
+"""How weights are laid out, by the names of CONVENTIONS.
 
-torch : W1 (N, d), W2 (c, N).  keras : W1 (d, N), W2 (N, c).
 math : rows u_i (N, d) and v_i (N, c) of a network that is written as the uv unit is; nothing is multiplied.
 """
-
-SHAPES = {"torch": "W1 (N, d) and W2 (c, N)", "keras": "W1 (d, N) and W2 (N, c)", "math": "W1 (N, d) and W2 (N, c)"}
 
 
 def cloud_from_layers(w1: ArrayLike, w2: ArrayLike, b1: ArrayLike | None = None, convention: str = "torch") -> Floats:

@@ -57,7 +57,8 @@ class CpuLayers:
         shape, work, z = self._shape, self._work, self._layers[layer]
         told, finite = in_precision(parameters, self._dtype), True
         work.r[: len(r)] = r
-        extents = steps.map_extents(told)
+        extents = work.extents[0]
+        steps.map_extents(told, extents)
         self._slopes[:] = 0.0
         for block in range(shape.blocks):
             deep.deep_force(shape, block, z, self._inputs[layer], work.r, work, 0, self._slopes, self._lanes(block))

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.kernels.losses import cotangents
-from mfsym.kernels.shallow import Shape
-from mfsym.kernels.steps import Workspace, make_workspace, map_extents, update_block
+from mfsym.kernels.steps import Sizes, Workspace, make_workspace, map_extents, update_block
 from mfsym.kernels.units import block_shape, pack, unpack
 from mfsym.units import Unit
 
@@ -22,7 +21,7 @@ class PlainShape(NamedTuple):
     """A run of any unit: the unit, and the sizes of the run."""
 
     unit: Unit
-    sizes: Shape
+    sizes: Sizes
 
     @property
     def blocks(self) -> int:
@@ -33,7 +32,7 @@ class PlainShape(NamedTuple):
 def plain_plan(unit: Unit, n: int, samples: int, item: int) -> PlainShape:
     """The PlainShape of a run of n particles."""
     blocks, lanes = block_shape(n, unit.p)
-    return PlainShape(unit, Shape(unit.code, 0, n, unit.p, lanes, blocks, False))
+    return PlainShape(unit, Sizes(n, unit.p, lanes, blocks))
 
 
 def plain_workspace(
@@ -47,7 +46,8 @@ def advance_plain(
     shape: PlainShape, blocked: NDArray[Any], batches: Any, parameters: Any, work: Workspace, thread: int
 ) -> int:
     """As ``kernels.sgd.advance``, in float64 between the updates."""
-    unit, sizes, extents = shape.unit, shape.sizes, map_extents(parameters)
+    unit, sizes, extents = shape.unit, shape.sizes, work.extents[thread]
+    map_extents(parameters, extents)
     z, forces = np.empty((sizes.n, unit.p), blocked.dtype), np.empty_like(blocked)
     length = unit.p * sizes.lanes
     for s, points in enumerate(batches.x.astype(np.float64)):

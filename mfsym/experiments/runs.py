@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfsym.accelerate import JIT_DISABLED, compiling
+from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations.cells import Cell
 from mfsym.dynamics import AUTO, DTYPES, State
 from mfsym.dynamics.own import NOTHING, Own
@@ -74,8 +74,7 @@ def _null(state: State, cell: Cell, problem: Problem) -> dict[str, float]:
 @cache
 def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
     n = 8 if problem else 512
-    with compiling():
-        run_cell(Cell(n=n, horizon=2.0 / n, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
+    run_cell(Cell(n=n, horizon=2.0 / n, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
 
 
 def make_ready(cell: Cell) -> None:

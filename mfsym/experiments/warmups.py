@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mfsym.accelerate import JIT_DISABLED, compiling
+from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations import Cell
 from mfsym.data.teachers import Teacher, reference_teacher
 from mfsym.dynamics import DTYPES, NoisySGD
@@ -17,6 +17,7 @@ from mfsym.groups import cyclic
 from mfsym.quotients.interpolants import Interpolant
 from mfsym.quotients.sampling import sample
 from mfsym.quotients.templates import Templates
+from mfsym.runtime.notices import hushed
 from mfsym.streams import normals, stream_key
 from mfsym.transport import quotient_w2, w2
 from mfsym.units import MLPUnit
@@ -39,10 +40,10 @@ def tasks() -> Iterator[Task]:
 
 
 def warm_up(say: Callable[[str], None] = lambda name: None) -> None:
-    """Compile every kernel into the cache, one process at a time; ``say`` hears the name of each task when done."""
+    """Compile every kernel into the cache; ``say`` hears the name of each task when done."""
     if JIT_DISABLED:
         return
-    with compiling():
+    with hushed():
         for name, task in tasks():
             task()
             say(name)

@@ -1,7 +1,7 @@
 """The pointwise activations s and their slopes s', one row of preactivations at a time.
 
-Codes are integers, so that one compiled kernel serves every activation and its cache is hit. ``value_slope`` is written
-once per activation and chosen by the *type* of ``kind`` when a row loop is compiled.
+``value_slope`` is written once per activation and chosen by the *type* of ``kind`` when a row loop is compiled: a
+kernel compiles the one activation that it is called with. Networks hold codes in their tables, and choose as they run.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ class Identity(NamedTuple):
 
 SIGMOID, TANH, RELU, SOFTPLUS, ERF, IDENTITY = Sigmoid(), Tanh(), Relu(), Softplus(), Erf(), Identity()
 TAME_SIGMOID = TameSigmoid()
+
+KINDS = (SIGMOID, TANH, RELU, SOFTPLUS, ERF, IDENTITY)
+"""The activations by their codes."""
 
 
 FROM_VALUES = (0, 1, 2, 5)
@@ -168,8 +171,9 @@ def value_slope(kind: Any, a: Any) -> Any:
         return _value_slope(kind, a)
 
 
-@inner
-def _sum_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+@kernel
+def sum_row(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    """sum_i weights_i s(a_i) over the preactivations a[o:o+n], which are left as they are."""
     total = like(a[o], 0.0)
     for lane in range(n):
         i = np.uintp(lane)
@@ -177,8 +181,9 @@ def _sum_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     return total
 
 
-@inner
-def _sum_slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+@kernel
+def sum_slopes_row(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
+    """As ``sum_row``, and replace the preactivations a[o:o+n] by s'(a)."""
     total = like(a[o], 0.0)
     for lane in range(n):
         i = np.uintp(lane)
@@ -188,15 +193,17 @@ def _sum_slopes_of(kind: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
     return total
 
 
-@inner
-def _slopes_of(kind: Any, a: Any, o: Any, n: Any) -> None:
+@kernel
+def slopes_row(kind: Any, a: Any, o: Any, n: Any) -> None:
+    """Replace the preactivations a[o:o+n] by s'(a)."""
     for lane in range(n):
         i = np.uintp(lane)
         a[o + i] = value_slope(kind, a[o + i])[1]
 
 
-@inner
-def _values_slopes_of(kind: Any, a: Any, o: Any, values: Any, n: Any) -> None:
+@kernel
+def values_slopes_row(kind: Any, a: Any, o: Any, values: Any, n: Any) -> None:
+    """Write s(a) to values[o:o+n] and replace the preactivations a[o:o+n] by s'(a)."""
     for lane in range(n):
         i = np.uintp(lane)
         s, slope = value_slope(kind, a[o + i])
@@ -212,69 +219,20 @@ def _values_of(kind: Any, a: Any, o: Any, n: Any) -> None:
 
 
 @kernel
-def sum_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
-    """sum_i weights_i s(a_i) over the preactivations a[o:o+n], which are left as they are."""
+def values_slopes_by_code(code: Any, a: Any, o: Any, values: Any, n: Any) -> None:
+    """As ``values_slopes_row`` for the activation of a code."""
     if code == 0:
-        return _sum_of(SIGMOID, a, o, weights, n)
-    if code == 1:
-        return _sum_of(TANH, a, o, weights, n)
-    if code == 2:
-        return _sum_of(RELU, a, o, weights, n)
-    if code == 3:
-        return _sum_of(SOFTPLUS, a, o, weights, n)
-    if code == 4:
-        return _sum_of(ERF, a, o, weights, n)
-    return _sum_of(IDENTITY, a, o, weights, n)
-
-
-@kernel
-def sum_slopes_row(code: Any, a: Any, o: Any, weights: Any, n: Any) -> Any:
-    """As ``sum_row``, and replace the preactivations a[o:o+n] by s'(a)."""
-    if code == 0:
-        return _sum_slopes_of(SIGMOID, a, o, weights, n)
-    if code == 1:
-        return _sum_slopes_of(TANH, a, o, weights, n)
-    if code == 2:
-        return _sum_slopes_of(RELU, a, o, weights, n)
-    if code == 3:
-        return _sum_slopes_of(SOFTPLUS, a, o, weights, n)
-    if code == 4:
-        return _sum_slopes_of(ERF, a, o, weights, n)
-    return _sum_slopes_of(IDENTITY, a, o, weights, n)
-
-
-@kernel
-def slopes_row(code: Any, a: Any, o: Any, n: Any) -> None:
-    """Replace the preactivations a[o:o+n] by s'(a)."""
-    if code == 0:
-        _slopes_of(SIGMOID, a, o, n)
+        values_slopes_row(SIGMOID, a, o, values, n)
     elif code == 1:
-        _slopes_of(TANH, a, o, n)
+        values_slopes_row(TANH, a, o, values, n)
     elif code == 2:
-        _slopes_of(RELU, a, o, n)
+        values_slopes_row(RELU, a, o, values, n)
     elif code == 3:
-        _slopes_of(SOFTPLUS, a, o, n)
+        values_slopes_row(SOFTPLUS, a, o, values, n)
     elif code == 4:
-        _slopes_of(ERF, a, o, n)
+        values_slopes_row(ERF, a, o, values, n)
     else:
-        _slopes_of(IDENTITY, a, o, n)
-
-
-@kernel
-def values_slopes_row(code: Any, a: Any, o: Any, values: Any, n: Any) -> None:
-    """Write s(a) to values[o:o+n] and replace the preactivations a[o:o+n] by s'(a)."""
-    if code == 0:
-        _values_slopes_of(SIGMOID, a, o, values, n)
-    elif code == 1:
-        _values_slopes_of(TANH, a, o, values, n)
-    elif code == 2:
-        _values_slopes_of(RELU, a, o, values, n)
-    elif code == 3:
-        _values_slopes_of(SOFTPLUS, a, o, values, n)
-    elif code == 4:
-        _values_slopes_of(ERF, a, o, values, n)
-    else:
-        _values_slopes_of(IDENTITY, a, o, values, n)
+        values_slopes_row(IDENTITY, a, o, values, n)
 
 
 @kernel

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel, kernel_allocating, written_out
+from mfsym.accelerate import kernel, written_out
 from mfsym.kernels.elementary import like
 from mfsym.kernels.mlp import SAMPLES, Network, copy_rows, fill, load_samples, run_backward, run_forward
+from mfsym.kernels.rows import clear_table
 from mfsym.kernels.steps import Workspace, make_workspace
-from mfsym.kernels.units import FEW_LANES, SAMPLES_AT_A_TIME, block_shape, pack
+from mfsym.kernels.units import FEW_LANES, SAMPLES_AT_A_TIME, as_block, block_shape, pack
 
 TILE_BYTES = 1 << 18
 """Bytes that a tile's parameters, gradients and tape may take: well within the second level of cache."""
@@ -139,7 +140,7 @@ def deep_force(shape: Any, block: Any, z: Any, x: Any, r: Any, work: Any, thread
 @kernel
 def forward_deep(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> None:
     """Partial prediction of one block, into work.phi[block]; leaves its tape where tapes are kept."""
-    work.phi[block][:] = like(z[0], 0.0)
+    clear_table(work.phi[block])
     deep_sums(shape, block, z, x, work.weights[1 if block == shape.blocks - 1 else 0], work, thread)
 
 
@@ -155,19 +156,21 @@ class _PredictionWork(NamedTuple):
     tape: np.ndarray
     scratch: np.ndarray
     phi: np.ndarray
+    weights: np.ndarray
 
 
-@kernel_allocating
+@kernel
 def predict_deep(shape: Any, blocked: Any, x: Any, work: Any) -> None:
     """work.phi[0] (Q, c) = (1/n) sum_i sigma(x_q, z_i) for x (Q, d), Q a multiple of 4."""
     one, zero = like(blocked[0], 1.0), like(blocked[0], 0.0)
-    size, L = shape.p * shape.lanes, shape.lanes
-    weights = np.empty(L, x.dtype)
+    size, L, weights, phi = shape.p * shape.lanes, shape.lanes, work.weights, work.phi[0]
     for b in range(shape.blocks):
         for lane in range(L):
             weights[lane] = one if b * L + lane < shape.n else zero
         deep_sums(shape, 0, blocked[b * size : (b + 1) * size], x, weights, work, 0)
-    work.phi[0] /= like(one, shape.n)
+    for m in range(phi.shape[0]):
+        for j in range(phi.shape[1]):
+            phi[m, j] /= like(one, shape.n)
 
 
 def predict_network(network: Network, x: np.ndarray, z: np.ndarray, c: int) -> np.ndarray:
@@ -175,9 +178,10 @@ def predict_network(network: Network, x: np.ndarray, z: np.ndarray, c: int) -> n
     n, p = z.shape
     shape = deep_plan(network, n, 0, 8)._replace(kept=False)
     blocked = np.empty(shape.blocks * p * shape.lanes)
-    pack(np.ascontiguousarray(z, dtype=np.float64), n, p, shape.lanes, blocked)
+    pack(as_block(z), n, p, shape.lanes, blocked)
     padded = np.zeros((-(-len(x) // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME, x.shape[1]))
     padded[: len(x)] = x
-    work = _PredictionWork(np.zeros(0), np.zeros((1, scratch_size(shape))), np.zeros((1, len(padded), c)))
+    scratch, phi = np.zeros((1, scratch_size(shape))), np.zeros((1, len(padded), c))
+    work = _PredictionWork(np.zeros(0), scratch, phi, np.empty(shape.lanes))
     predict_deep(shape, blocked, padded, work)
     return work.phi[0, : len(x)]

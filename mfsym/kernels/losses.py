@@ -143,9 +143,12 @@ def _is_plain(rho: Any, w: Any) -> Any:
 def cotangents(shape: Any, batches: Any, s: Any, work: Any, loss: Any = QUADRATIC) -> Any:
     """Write r_bk of step s to work.r (M, c) from work.phi (blocks, M, c); false if a prediction is not finite."""
     total, r, one = work.phi[0], work.r, like(work.phi[0, 0, 0], 1.0)
-    for b in range(1, shape.blocks):
-        total += work.phi[b]
-    total *= one / like(one, shape.n)
+    scale = one / like(one, shape.n)
+    for m in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            for b in range(1, shape.blocks):
+                total[m, j] += work.phi[b, m, j]
+            total[m, j] *= scale
     rho, w = batches.rho[s % batches.rho.shape[0]], batches.node_weights[s % batches.node_weights.shape[0]]
     if loss >= LIKELIHOOD:
         check = _slopes_of_mixtures(batches.y[s], w, batches.sample_weights, total, r, loss)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfsym.accelerate import kernel, written_out
-from mfsym.kernels.activations import pull_values_row, values_row, values_slopes_row
+from mfsym.kernels.activations import pull_values_row, values_row, values_slopes_by_code
 from mfsym.kernels.elementary import like
 from mfsym.kernels.rows import multiply
 from mfsym.kernels.vectors import product, table
@@ -76,7 +76,7 @@ def _open(kind: Any, first: Any, size: Any, gate: Any, code: Any, tape: Any, v: 
             for lane in range(G):
                 i = np.uintp(lane)
                 tape[total + i] += tape[row + i] * tape[row + i]
-    values_slopes_row(code, slopes, np.uintp(v + gate * G), tape, np.uintp(G))
+    values_slopes_by_code(code, slopes, np.uintp(v + gate * G), tape, np.uintp(G))
     copy_rows(tape, v + first * G, G, tape, s + first * G, G, size, G)
     for k in range(first, first + size):
         multiply(tape, np.uintp(v + k * G), tape, np.uintp(v + gate * G), np.uintp(G))
@@ -136,7 +136,7 @@ def run_forward(net: Any, scratch: Any, z: Any, o: Any, tape: Any, q: Any, S: An
             if kind == IN_PLACE:
                 values_row(code, tape, np.uintp(v + first * G), np.uintp(size * G))
             elif kind == POINTWISE:
-                values_slopes_row(code, tape[s - v :], np.uintp(v + first * G), tape, np.uintp(size * G))
+                values_slopes_by_code(code, tape[s - v :], np.uintp(v + first * G), tape, np.uintp(size * G))
             else:
                 _open(kind, first, size, gate, code, tape, v, s, G)
         below = table(tape, v, G, T)

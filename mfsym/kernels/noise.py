@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import by_type, inner, is_single, kernel, kernel_allocating
+from mfsym.accelerate import by_type, inner, is_single, kernel
 from mfsym.streams import LANES as _LANES
 from mfsym.streams import SEQUENCE_ROWS
 
@@ -145,15 +145,20 @@ def normal_rows(key: Any, step: Any, group: Any, pair: Any, words: Any, out: Any
         out[o + s + i] = y
 
 
-@kernel_allocating
-def fill_normals(key: Any, step: Any, first_group: Any, out: Any) -> None:
-    """Fill out (2 pairs, GROUP groups): [c, i] is coordinate c of row GROUP first_group + i at this step."""
-    words = np.empty((2, AT_ONCE), np.uint32)
-    coordinates, rows = out.shape
-    flat = out.reshape(-1)
+@kernel
+def fill_normals(key: Any, step: Any, first_group: Any, words: Any, out: Any, rows: Any) -> None:
+    """Fill out, flat: at c rows + i, coordinate c of row GROUP first_group + i at this step, for an even number of c.
+
+    words : (2, AT_ONCE) uint32 scratch.
+    """
     for o in range(0, rows, AT_ONCE):
-        for pair in range(coordinates // 2):
-            normal_rows(key, step, first_group + o // GROUP, pair, words, flat[o:], rows, min(rows - o, AT_ONCE))
+        for pair in range(out.shape[0] // (2 * rows)):
+            normal_rows(key, step, first_group + o // GROUP, pair, words, out[o:], rows, min(rows - o, AT_ONCE))
+
+
+def draw_normals(key: np.ndarray, step: int, first_group: int, out: np.ndarray) -> None:
+    """Fill out (2 pairs, whole GROUPs): [c, i] is coordinate c of row GROUP first_group + i at this step."""
+    fill_normals(key, step, first_group, np.empty((2, AT_ONCE), np.uint32), out.reshape(-1), out.shape[1])
 
 
 def sequence_normals(key: np.ndarray, first: int, count: int, m: int) -> np.ndarray:
@@ -165,7 +170,7 @@ def sequence_normals(key: np.ndarray, first: int, count: int, m: int) -> np.ndar
         taken = min(count - done, SEQUENCE_ROWS - row)
         groups = (row + taken - 1) // GROUP - row // GROUP + 1
         drawn = np.empty((2 * ((m + 1) // 2), groups * GROUP))
-        fill_normals(key, step, row // GROUP, drawn)
+        draw_normals(key, step, row // GROUP, drawn)
         result[done : done + taken] = drawn[:m, row % GROUP : row % GROUP + taken].T
         done += taken
     return result

@@ -1,17 +1,19 @@
 """Passes of the matrix unit for inputs in the plane (d = 2): four samples at once, everything between in registers.
 
 Each does in one loop over the lanes what the general passes of ``kernels.units`` do row by row, for row j of the
-particles' matrices: z[o:] holds the row's two entries, n lanes each. x : (M, 2), M a multiple of 4.
+particles' matrices: z[o:] holds the row's two entries, n lanes each. x : (M, 2), M a multiple of 4. The type of the
+activation chooses the code; a sigmoid is clamped where a preactivation may be large, and only there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate import inner, kernel
-from mfsym.kernels.activations import ERF, IDENTITY, RELU, SIGMOID, SOFTPLUS, TAME_SIGMOID, TANH, gain, of_scaled
+from mfsym.accelerate import by_type, class_of, inner, kernel
+from mfsym.kernels.activations import SIGMOID, TAME_SIGMOID, Sigmoid, gain, of_scaled
 from mfsym.kernels.elementary import largest_power, like, magnitude
 
 
@@ -117,61 +119,82 @@ def _pull_of(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, 
             g[q1 + i] += d0 * b0 + d1 * b1 + d2 * b2 + d3 * b3
 
 
-@kernel
-def planar_kept(code: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
-    """As ``planar_sums``, and s'(a_mi) goes to tape[q + m n + i]."""
-    if code == 0 and tame(z, o, np.uintp(weights.shape[0]), x):
+def _kept_tame(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    if tame(z, o, np.uintp(weights.shape[0]), x):
         _kept_of(TAME_SIGMOID, z, o, x, weights, tape, q, phi, j)
-    elif code == 0:
+    else:
         _kept_of(SIGMOID, z, o, x, weights, tape, q, phi, j)
-    elif code == 1:
-        _kept_of(TANH, z, o, x, weights, tape, q, phi, j)
-    elif code == 2:
-        _kept_of(RELU, z, o, x, weights, tape, q, phi, j)
-    elif code == 3:
-        _kept_of(SOFTPLUS, z, o, x, weights, tape, q, phi, j)
-    elif code == 4:
-        _kept_of(ERF, z, o, x, weights, tape, q, phi, j)
-    else:
-        _kept_of(IDENTITY, z, o, x, weights, tape, q, phi, j)
 
 
-@kernel
-def planar_sums(code: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
-    """phi[m, j] += sum_i weights_i s(a_mi) for every sample m, over the n = weights.size lanes. phi : (M, c)."""
-    if code == 0 and tame(z, o, np.uintp(weights.shape[0]), x):
+def _sums_tame(kind: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    if tame(z, o, np.uintp(weights.shape[0]), x):
         _sums_of(TAME_SIGMOID, z, o, x, weights, phi, j)
-    elif code == 0:
-        _sums_of(SIGMOID, z, o, x, weights, phi, j)
-    elif code == 1:
-        _sums_of(TANH, z, o, x, weights, phi, j)
-    elif code == 2:
-        _sums_of(RELU, z, o, x, weights, phi, j)
-    elif code == 3:
-        _sums_of(SOFTPLUS, z, o, x, weights, phi, j)
-    elif code == 4:
-        _sums_of(ERF, z, o, x, weights, phi, j)
     else:
-        _sums_of(IDENTITY, z, o, x, weights, phi, j)
+        _sums_of(SIGMOID, z, o, x, weights, phi, j)
+
+
+def _pull_tame(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    if tame(z, o, n, x):
+        _pull_of(TAME_SIGMOID, z, o, n, x, r, j, g, q)
+    else:
+        _pull_of(SIGMOID, z, o, n, x, r, j, g, q)
+
+
+def _kept_other(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    _kept_of(kind, z, o, x, weights, tape, q, phi, j)
+
+
+def _sums_other(kind: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    _sums_of(kind, z, o, x, weights, phi, j)
+
+
+def _pull_other(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    _pull_of(kind, z, o, n, x, r, j, g, q)
+
+
+def _choose_kept(kind: Any, *rest: Any) -> Callable[..., Any]:
+    return _kept_tame if class_of(kind) is Sigmoid else _kept_other
+
+
+def _choose_sums(kind: Any, *rest: Any) -> Callable[..., Any]:
+    return _sums_tame if class_of(kind) is Sigmoid else _sums_other
+
+
+def _choose_pull(kind: Any, *rest: Any) -> Callable[..., Any]:
+    return _pull_tame if class_of(kind) is Sigmoid else _pull_other
+
+
+@by_type(_choose_kept)
+def _kept_by_kind(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    _choose_kept(kind)(kind, z, o, x, weights, tape, q, phi, j)
+
+
+@by_type(_choose_sums)
+def _sums_by_kind(kind: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    _choose_sums(kind)(kind, z, o, x, weights, phi, j)
+
+
+@by_type(_choose_pull)
+def _pull_by_kind(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+    _choose_pull(kind)(kind, z, o, n, x, r, j, g, q)
 
 
 @kernel
-def planar_pull(code: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
+def planar_kept(kind: Any, z: Any, o: Any, x: Any, weights: Any, tape: Any, q: Any, phi: Any, j: Any) -> None:
+    """As ``planar_sums``, and s'(a_mi) goes to tape[q + m n + i]."""
+    _kept_by_kind(kind, z, o, x, weights, tape, q, phi, j)
+
+
+@kernel
+def planar_sums(kind: Any, z: Any, o: Any, x: Any, weights: Any, phi: Any, j: Any) -> None:
+    """phi[m, j] += sum_i weights_i s(a_mi) for every sample m, over the n = weights.size lanes. phi : (M, c)."""
+    _sums_by_kind(kind, z, o, x, weights, phi, j)
+
+
+@kernel
+def planar_pull(kind: Any, z: Any, o: Any, n: Any, x: Any, r: Any, j: Any, g: Any, q: Any) -> None:
     """g[q + k n + i] += sum_m s'(a_mi) r[m, j] x[m, k] for k = 0, 1, i < n. r : (M, c)."""
-    if code == 0 and tame(z, o, n, x):
-        _pull_of(TAME_SIGMOID, z, o, n, x, r, j, g, q)
-    elif code == 0:
-        _pull_of(SIGMOID, z, o, n, x, r, j, g, q)
-    elif code == 1:
-        _pull_of(TANH, z, o, n, x, r, j, g, q)
-    elif code == 2:
-        _pull_of(RELU, z, o, n, x, r, j, g, q)
-    elif code == 3:
-        _pull_of(SOFTPLUS, z, o, n, x, r, j, g, q)
-    elif code == 4:
-        _pull_of(ERF, z, o, n, x, r, j, g, q)
-    else:
-        _pull_of(IDENTITY, z, o, n, x, r, j, g, q)
+    _pull_by_kind(kind, z, o, n, x, r, j, g, q)
 
 
 @kernel

@@ -16,15 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfsym.accelerate import kernel_allocating
-from mfsym.kernels.units import (
-    MATRIX,
-    SAMPLES_AT_A_TIME,
-    block_shape,
-    pack,
-    predict_block,
-    recompute_block,
-    unpack,
-)
+from mfsym.kernels.blocks import Kind, predict_block, recompute_block, unit_kind
+from mfsym.kernels.units import MATRIX, SAMPLES_AT_A_TIME, as_block, block_shape, pack, unpack
 
 
 class LiftedNodes(NamedTuple):
@@ -42,9 +35,9 @@ class LiftedNodes(NamedTuple):
 
 
 class Cloud(NamedTuple):
-    """Particles in blocks: unit (code, activation), sizes n and p, lanes L, and the blocks, flat."""
+    """Particles in blocks: the unit, sizes n and p, lanes L, and the blocks, flat."""
 
-    unit: tuple[int, int]
+    unit: Kind
     n: int
     p: int
     lanes: int
@@ -111,8 +104,8 @@ def population_gradient(unit: tuple[int, int], z: np.ndarray, nodes: LiftedNodes
     n, p = z.shape
     blocks, lanes = block_shape(n)
     blocked, gradient = np.empty(blocks * p * lanes), np.empty(blocks * p * lanes)
-    pack(np.ascontiguousarray(z, dtype=np.float64), n, p, lanes, blocked)
-    risk = sweep_population(Cloud(unit, n, p, lanes, blocked), nodes, gradient)
+    pack(as_block(z), n, p, lanes, blocked)
+    risk = sweep_population(Cloud(unit_kind(unit, nodes.x.shape[1]), n, p, lanes, blocked), nodes, gradient)
     result = np.empty((n, p))
     unpack(gradient, lanes, result)
     return result, float(risk)

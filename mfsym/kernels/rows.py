@@ -19,6 +19,14 @@ def clear(a: Any, o: Any, n: Any) -> None:
 
 
 @inner
+def clear_table(a: Any) -> None:
+    """a[:, :] = 0: a loop compiles faster than the assignment of an array."""
+    for m in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[m, j] = like(a[m, j], 0.0)
+
+
+@inner
 def axpy(a: Any, o: Any, factor: Any, b: Any, q: Any, n: Any) -> None:
     """a[o:o+n] += factor b[q:q+n]."""
     for lane in range(n):

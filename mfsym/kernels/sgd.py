@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mfsym.accelerate import by_type, kernel, kernel_allocating
+from mfsym.accelerate import by_type, class_of, kernel
 from mfsym.kernels.deep import DeepShape, forward_deep, pull_deep
 from mfsym.kernels.gates import meet
 from mfsym.kernels.losses import cotangents
@@ -46,17 +46,12 @@ def _pull_deep(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -
     return pull_deep(shape, block, z, x, work, thread)
 
 
-def _is_deep(shape_type: Any) -> bool:
-    """Whether a numba type, or a shape itself, is that of a multi-layer unit."""
-    return getattr(shape_type, "instance_class", type(shape_type)) is DeepShape
-
-
 def _choose_forward(shape: Any, *rest: Any) -> Callable[..., Any]:
-    return _forward_deep if _is_deep(shape) else _forward_shallow
+    return _forward_deep if class_of(shape) is DeepShape else _forward_shallow
 
 
 def _choose_pull(shape: Any, *rest: Any) -> Callable[..., Any]:
-    return _pull_deep if _is_deep(shape) else _pull_shallow
+    return _pull_deep if class_of(shape) is DeepShape else _pull_shallow
 
 
 @by_type(_choose_forward)
@@ -71,27 +66,23 @@ def pull(shape: Any, block: Any, z: Any, x: Any, work: Any, thread: Any) -> Any:
     return _choose_pull(shape)(shape, block, z, x, work, thread)
 
 
-@kernel_allocating
+@kernel
 def advance(shape: Any, z: Any, batches: Any, parameters: Any, work: Any, thread: Any) -> Any:
     """Move the blocked particles z through the S steps of ``batches``; ``thread`` is this call's number among threads.
 
     Returns S, or the number of steps after which the state stopped being finite (the run ends there).
     """
-    return _advance(shape, z, batches, parameters, map_extents(parameters), work, thread)
-
-
-@kernel
-def _advance(shape: Any, z: Any, batches: Any, parameters: Any, extents: Any, work: Any, thread: Any) -> Any:
-    """As ``advance``, with the extents of the maps of the parameters."""
-    threads = work.forces.shape[0]
+    threads, extents = work.forces.shape[0], work.extents[thread]
+    map_extents(parameters, extents)
     first, last = thread * shape.blocks // threads, (thread + 1) * shape.blocks // threads
     for s in range(batches.x.shape[0]):
         x = batches.x[s]
         for block in range(first, last):
             forward(shape, block, z, x, work, thread)
         meet(work.gate, threads)
-        if not work.finite.all():
-            return s
+        for other in range(threads + 1):
+            if not work.finite[other]:
+                return s
         if thread == 0:
             work.finite[threads] = cotangents(shape, batches, s, work, parameters.loss)
         meet(work.gate, threads)

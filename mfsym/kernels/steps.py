@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfsym.accelerate import kernel, kernel_allocating
+from mfsym.accelerate import kernel
 from mfsym.kernels.elementary import like
 from mfsym.kernels.losses import QUADRATIC
 from mfsym.kernels.noise import GROUP, normal_rows
@@ -55,6 +55,7 @@ class Workspace(NamedTuple):
     words (T, 2, .), phi (blocks, M, c), r (M, c),
     weights (2, L): rows of ones, and of ones up to the last particle of the last block.
     gate (1,): where the threads meet.  finite (T + 1,): what each thread last moved, and the last prediction.
+    extents (T, 2, p, 2): see ``map_extents``.
     """
 
     tape: np.ndarray
@@ -67,6 +68,21 @@ class Workspace(NamedTuple):
     weights: np.ndarray
     gate: np.ndarray
     finite: np.ndarray
+    extents: np.ndarray
+
+
+class Sizes(NamedTuple):
+    """The shape of a run whose passes no kernel makes: particles n, parameters p, lanes L, blocks."""
+
+    n: int
+    p: int
+    lanes: int
+    blocks: int
+
+    @property
+    def kept(self) -> bool:
+        """No tape is kept."""
+        return False
 
 
 def make_workspace(
@@ -88,6 +104,7 @@ def make_workspace(
         weights,
         np.zeros(1, np.int64),
         np.ones(threads + 1, np.bool_),
+        np.zeros((threads, 2, shape.p, 2), np.int64),
     )
 
 
@@ -102,11 +119,16 @@ def draw(shape: Any, block: Any, parameters: Any, s: Any, work: Any, thread: Any
         normal_rows(parameters.key, parameters.step + s, at, pair, words, normals, stride, shape.lanes)
 
 
-@kernel_allocating
-def map_extents(parameters: Any) -> Any:
-    """(2, p, 2): where the nonzero entries of each row of P and of W begin and end; P without rows has none."""
-    p = parameters.noise_map.shape[0]
-    extents = np.zeros((2, p, 2), np.int64)
+@kernel
+def map_extents(parameters: Any, extents: Any) -> None:
+    """Write to extents (2, p, 2) where the nonzero entries of each row of P and of W begin and end.
+
+    P without rows has none.
+    """
+    for k in range(extents.shape[1]):
+        for which in range(2):
+            extents[which, k, 0] = 0
+            extents[which, k, 1] = 0
     for which, matrix in enumerate((parameters.projector, parameters.noise_map)):
         for k in range(matrix.shape[0]):
             for i in range(matrix.shape[1]):
@@ -114,7 +136,6 @@ def map_extents(parameters: Any) -> Any:
                     if extents[which, k, 1] == 0:
                         extents[which, k, 0] = i
                     extents[which, k, 1] = i + 1
-    return extents
 
 
 @kernel

@@ -14,8 +14,7 @@ import numpy as np
 
 from mfsym.accelerate import uncached_kernel, user_function
 from mfsym.kernels.losses import cotangents
-from mfsym.kernels.shallow import Shape
-from mfsym.kernels.steps import Workspace, make_workspace, map_extents, update_block
+from mfsym.kernels.steps import Sizes, Workspace, make_workspace, map_extents, update_block
 from mfsym.kernels.units import block_shape
 
 USER = 3
@@ -33,7 +32,7 @@ class UserShape(NamedTuple):
 
     forward: Callable[..., Any]
     pullback: Callable[..., Any]
-    sizes: Shape
+    sizes: Sizes
 
     @property
     def blocks(self) -> int:
@@ -44,7 +43,7 @@ class UserShape(NamedTuple):
 def user_plan(functions: tuple[Callable[..., Any], ...], p: int, n: int, samples: int, item: int) -> UserShape:
     """The UserShape of a run of n particles."""
     blocks, lanes = block_shape(n, p)
-    return UserShape(functions[0], functions[1], Shape(USER, 0, n, p, lanes, blocks, False))
+    return UserShape(functions[0], functions[1], Sizes(n, p, lanes, blocks))
 
 
 def user_workspace(
@@ -144,7 +143,8 @@ def _force(pullback: Any, shape: Any, block: Any, blocked: Any, x: Any, r: Any, 
 
 def advance_user(shape: UserShape, z: Any, batches: Any, parameters: Any, work: Any, thread: Any) -> int:
     """As ``kernels.sgd.advance``; the loop over steps is not compiled, so that a new function compiles fast."""
-    extents, sizes = map_extents(parameters), shape.sizes
+    extents, sizes = work.extents[thread], shape.sizes
+    map_extents(parameters, extents)
     for s, x in enumerate(batches.x):
         for block in range(sizes.blocks):
             _sums(shape.forward, sizes, block, z, x, work.phi[block])

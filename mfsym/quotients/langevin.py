@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.errors import MfsymError
 from mfsym.kernels.gates import run_threads
-from mfsym.kernels.noise import GROUP, fill_normals
+from mfsym.kernels.noise import GROUP, draw_normals
 from mfsym.quotients.kernels.rotations import WIDE
 from mfsym.quotients.kernels.steps import (
     DIVERGED,
@@ -269,7 +269,7 @@ def _room(size: int) -> Room:
 def _normals(key: NDArray[np.uint32], step: int, count: int, size: int) -> Floats:
     """The noise (count, size) that compiled steps draw at this step."""
     drawn = np.empty((2 * ((size + 1) // 2), -(-count // GROUP) * GROUP))
-    fill_normals(key, step, 0, drawn)
+    draw_normals(key, step, 0, drawn)
     return np.ascontiguousarray(drawn[:size, :count].T)
 
 

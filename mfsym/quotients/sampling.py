@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_whole
 from mfsym.errors import Diverged, MfsymError
-from mfsym.kernels.noise import GROUP, fill_normals
+from mfsym.kernels.noise import GROUP, draw_normals
 from mfsym.quotients.interpolants import Interpolant
 from mfsym.quotients.langevin import SAFE_CODIMENSION
 from mfsym.quotients.orbits import Quotient
@@ -175,7 +175,7 @@ class _Mover:
         p, offset = self.quotient.dim, first % GROUP
         groups = -(-(offset + count) // GROUP)
         drawn = np.empty((2 * ((p + 1) // 2), groups * GROUP))
-        fill_normals(self.keys[stream], step, first // GROUP, drawn)
+        draw_normals(self.keys[stream], step, first // GROUP, drawn)
         normals = np.ascontiguousarray(drawn[:p, offset : offset + count].T)
         if not self.quotient.centred:
             return normals

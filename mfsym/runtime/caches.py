@@ -24,10 +24,13 @@ from mfsym.errors import MfsymWarning
 
 NAMED = "MFSYM_CACHE_DIR"
 TOLD = "_MFSYM_CACHE_TOLD"
-"""Set for worker processes: the process that started them has said where compiled code is kept."""
+"""Set for worker processes to the number of the one that started them, which has said where compiled code is kept."""
 
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")
 """Where temporary files go unless TMPDIR, TEMP or TMP says otherwise. Never the working directory."""
+
+LOCK = ".lock"
+"""Held by the process that compiles into a folder; says which process its last worker was started by."""
 
 PRIVATE = 0o700
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -224,7 +227,7 @@ def find(environ: Mapping[str, str]) -> Places:
 def places() -> Places:
     """The folders of compiled code of this process; a worker says nothing about them."""
     found = find(os.environ)
-    return replace(found, note="", nowhere="") if TOLD in os.environ else found
+    return replace(found, note="", nowhere="") if is_worker() else found
 
 
 @functools.cache
@@ -238,7 +241,28 @@ def announced() -> dict[str, str]:
     """Say now what there is to say; the environment variables that keep the worker processes from saying it again."""
     say(places().note)
     say(places().nowhere)
-    return {TOLD: "1"}
+    return {TOLD: str(os.getpid())}
+
+
+def is_worker() -> bool:
+    """Whether this process was started by another one of this package."""
+    return TOLD in os.environ
+
+
+def is_first_worker(folder: Path) -> bool:
+    """Whether no other worker of the process that started this one has asked this, while it held the folder's lock.
+
+    False for a process that is no worker, and where nothing can be written.
+    """
+    starter = os.environ.get(TOLD)
+    if starter is None:
+        return False
+    try:
+        first = (folder / LOCK).read_text() != starter
+        (folder / LOCK).write_text(starter)
+    except OSError:
+        return False
+    return first
 
 
 @contextlib.contextmanager
@@ -250,7 +274,7 @@ def alone(folder: Path | None) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         if folder is not None and _is_trusted(folder):
             with contextlib.suppress(OSError):
-                handle = held.enter_context(open(folder / ".lock", "a"))
+                handle = held.enter_context(open(folder / LOCK, "a"))
                 fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

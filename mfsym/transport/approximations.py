@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import sqrtm
 
 from mfsym.errors import TransportFailed
 from mfsym.streams import normals, stream_key
@@ -99,6 +98,8 @@ def sliced(
 
 def gelbrich_bound(a: PointCloud, b: PointCloud) -> float:
     """|mean difference|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2) <= W2^2 (Gelbrich 1990), never negative."""
+    from scipy.linalg import sqrtm  # loaded where it is used: most distances need none
+
     means, covariances = [], []
     for cloud in (a, b):
         mean = cloud.mass() @ cloud.z

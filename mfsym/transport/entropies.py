@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial import cKDTree
-from scipy.special import digamma, gammaln
 
 from mfsym.errors import MfsymError
 from mfsym.transport.atoms import as_atoms
@@ -27,6 +25,9 @@ def knn_entropy(z: ArrayLike, neighbours: int = 3) -> Entropy:
     Particles on a subspace have no density in R^p: pass coordinates in it. It is -inf if k + 1 particles coincide.
     Kozachenko & Leonenko 1987; Kraskov, Stögbauer & Grassberger 2004 (arXiv:cond-mat/0305641).
     """
+    from scipy.spatial import cKDTree  # loaded where it is used: distances need none
+    from scipy.special import digamma, gammaln
+
     atoms = as_atoms(z)
     n, p = atoms.shape
     if not 1 <= neighbours < n:

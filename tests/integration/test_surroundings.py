@@ -227,6 +227,7 @@ import os, sys
 import numba, numpy as np
 from pathlib import Path
 from mfsym import accelerate
+from mfsym.accelerate.caching import sources_digest
 from mfsym.runtime import caches
 
 def total(a):
@@ -236,7 +237,7 @@ def total(a):
     return found
 
 caches.TEMPORARY = ()
-accelerate._sources_digest(Path(__file__))
+sources_digest(Path(__file__))
 numba.njit(lambda a: a + 1)(np.ones(2))
 user = int(sys.argv[1])
 os.setgroups([])

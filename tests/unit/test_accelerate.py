@@ -1,4 +1,4 @@
-"""mfsym.accelerate: caches that follow the sources, fast-math that keeps NaN, borrowed arrays, code chosen by type."""
+"""mfsym.accelerate: caches that follow sources, fast-math that keeps NaN, borrowed arrays, parts, code by type."""
 
 import ast
 import importlib
@@ -9,26 +9,34 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import numba
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import mfsym
 from mfsym import accelerate
 from mfsym.accelerate import (
+    announcing,
     by_type,
+    caching,
     exact,
     exact_allocating,
     exact_part,
     inner,
     kernel,
     kernel_allocating,
+    parts,
     uncached_kernel,
     user_function,
 )
+from mfsym.cli.options import quiet_option
+from mfsym.errors import MfsymWarning
 from mfsym.experiments import simulate
 from mfsym.kernels import activations, elementary, planar, rows, sgd
 from mfsym.quotients.kernels import steps
+from mfsym.runtime import notices
 from mfsym.runtime.caches import Places
 from mfsym.transport import w2
 from tests.meta.sources import module_name
@@ -137,7 +145,7 @@ def _last(pack):
 @pytest.fixture
 def cold(tmp_path, monkeypatch):
     """An empty cache: what is compiled under it can be looked at."""
-    monkeypatch.setattr(accelerate.caches, "places", lambda: Places(tmp_path / "kernels"))
+    monkeypatch.setattr(caching.caches, "places", lambda: Places(tmp_path / "kernels"))
     return _Pack(np.array([2.0, 0.0, 3.0]), np.array([5.0, 6.0, 7.0]))
 
 
@@ -197,7 +205,7 @@ def test_borrowed_code_returns_no_arrays():
     simulate("wi", "fa", n=5, horizon=1.0)
     seen = 0
     for name, function in _borrowed():
-        for signature in function.nopython_signatures:
+        for signature in [*function.nopython_signatures, *function.part.nopython_signatures]:
             assert not _holds_arrays(signature.return_type), name
             seen += 1
     assert seen > 10
@@ -224,7 +232,7 @@ def test_borrowed_code_calls_nothing_that_returns_new_arrays():
         for path in SOURCES
     }
     makers = {node.name: path for path in SOURCES for node in found[path] if _makes(node)}
-    assert {"map_extents", "tree_order"} <= set(makers)
+    assert {"tree_order"} <= set(makers)
     for path, nodes in found.items():
         seen = {name for name, home in makers.items() if home == path or not name.startswith("_")}
         for node in nodes:
@@ -261,7 +269,7 @@ def test_types_choose_the_code():
 
 
 def test_the_sources_of_a_kernel_file_are_all_it_imports():
-    found = {path.name for path in accelerate._sources(Path(sgd.__file__))}
+    found = {path.name for path in caching.sources(Path(sgd.__file__))}
     assert {
         "sgd.py",
         "shallow.py",
@@ -272,16 +280,16 @@ def test_the_sources_of_a_kernel_file_are_all_it_imports():
         "activations.py",
         "units.py",
     } <= found
-    assert {path.name for path in accelerate._sources(Path(elementary.__file__))} == {"elementary.py"}
-    assert "noise.py" not in {path.name for path in accelerate._sources(Path(rows.__file__))}
+    assert {path.name for path in caching.sources(Path(elementary.__file__))} == {"elementary.py"}
+    assert "noise.py" not in {path.name for path in caching.sources(Path(rows.__file__))}
 
 
 def test_a_change_to_a_pack_is_a_change_to_every_kernel(tmp_path):
     """Code is compiled for packs that its file does not import: another order of fields must not find the old code."""
-    packs = [accelerate._packs(tmp_path / name) for name in ("a", "b", "c") if _with_pack(tmp_path / name, name)]
+    packs = [caching.packs(tmp_path / name) for name in ("a", "b", "c") if _with_pack(tmp_path / name, name)]
     assert packs[0] != packs[1]
     assert packs[0] == packs[2]
-    assert b"class StepParameters" in accelerate._packs(KERNELS)
+    assert b"class StepParameters" in caching.packs(KERNELS)
 
 
 def _with_pack(folder, name):
@@ -297,20 +305,20 @@ def test_kernel_files_import_each_other_in_the_form_the_digest_reads(path):
     """`from mfsym.kernels.name import ...` at the start of a line, in any folder of kernels: other forms are missed."""
     text = re.sub(r'""".*?"""', "", path.read_text(), flags=re.S)
     mentioned = set(re.findall(r"mfsym\.((?:\w+\.)*kernels\.\w+)", text))
-    read = {module_name(found).removeprefix("mfsym.") for found in accelerate._sources(path)}
+    read = {module_name(found).removeprefix("mfsym.") for found in caching.sources(path)}
     assert mentioned <= read
     assert not re.search(r"^\s*(from mfsym[\w.]* import kernels|import mfsym|from \.)", text, re.M)
 
 
 def test_kernels_of_another_package_count_what_they_import_from_everywhere():
-    found = {path.relative_to(HOUSE).as_posix() for path in accelerate._sources(Path(steps.__file__))}
+    found = {path.relative_to(HOUSE).as_posix() for path in caching.sources(Path(steps.__file__))}
     assert {"quotients/kernels/steps.py", "quotients/kernels/rotations.py", "kernels/noise.py"} <= found
 
 
 def test_a_change_anywhere_below_changes_the_digest_and_elsewhere_does_not(tmp_path):
     folder = tmp_path / "kernels"
     shutil.copytree(KERNELS, folder)
-    digest = accelerate._sources_digest.__wrapped__
+    digest = caching.sources_digest.__wrapped__
     before = {name: digest(folder / f"{name}.py") for name in ("rows", "units", "noise", "elementary")}
     assert before == {name: digest(KERNELS / f"{name}.py") for name in before}
     (folder / "activations.py").write_text((folder / "activations.py").read_text() + "\nEXTRA = 1\n")
@@ -324,7 +332,8 @@ def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
     program = (
         "import numpy as np; from mfsym.kernels.units import pack;"
         "pack(np.ones((3, 2)), 3, 2, 16, np.empty(32)); stats = pack.stats;"
-        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
+        "import sys; scipy = 'scipy.linalg' in sys.modules;"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), scipy)"
     )
     root = Path(mfsym.__file__).parents[1]
     outputs = [
@@ -338,7 +347,7 @@ def test_a_second_process_loads_compiled_kernels_from_the_cache(tmp_path):
         ).stdout.split()
         for _ in range(2)
     ]
-    assert outputs == [["0", "1"], ["1", "0"]]
+    assert outputs == [["0", "1", "True"], ["1", "0", "False"]], "what is loaded needs no SciPy"
 
 
 def _assembly(function, *arguments):
@@ -356,7 +365,7 @@ def test_activation_rows_are_vectorised(kind, dtype):
     """Packed arithmetic on 256- or 512-bit registers, and no call of a function of the C library."""
     suffix = {"float32": "ps", "float64": "pd"}[dtype]
     a, values = np.ones(64, dtype), np.ones(64, dtype)
-    text = _assembly(activations._values_slopes_of, kind, a, np.uintp(0), values, np.uintp(64))
+    text = _assembly(activations.values_slopes_row, kind, a, np.uintp(0), values, np.uintp(64))
     packed = re.findall(rf"\bv(?:fn?m(?:add|sub)\d*|mul|add|sub|div){suffix}\s.*%[yz]mm", text)
     assert len(packed) >= 10
     for name in ("exp", "expf", "log", "logf", "log1p", "tanh", "erf"):
@@ -435,3 +444,125 @@ def test_an_edited_callee_in_another_file_is_compiled_again(tmp_path):
     assert edited != text
     callee.write_text(edited)
     assert run() == ["-45.0", "0"]
+
+
+@exact
+def _refuses(pack):
+    if pack.first[0] > 100.0:
+        raise ValueError("too large")
+    return pack.first[0]
+
+
+@exact
+def _through_one(pack):
+    return _refuses(pack) + 1.0
+
+
+def _through_two(pack):
+    return _through_one(pack) + 1.0
+
+
+@pytest.fixture
+def moved(monkeypatch):
+    """A numba that holds compiled code otherwise; what was tried before is forgotten, before and after."""
+    caches_of_trial = (parts.usable, parts._part_library, caching.caches.say)
+    for each in caches_of_trial:
+        each.cache_clear()
+    monkeypatch.delattr(parts._codegen, "JITCodeLibrary")
+    yield
+    for each in caches_of_trial:
+        each.cache_clear()
+
+
+@compiled
+def test_code_that_is_called_is_optimised_in_its_caller_alone(cold):
+    """A part has no machine code; called from Python, the same function has."""
+    assert parts.usable()
+    function = exact(_dot)
+    assert function(cold) == 24.0
+    (part,) = _head.part.overloads.values()
+    assert part.library.get_pointer_to_function(part.fndesc.llvm_func_name) == 0
+    assert _head(cold) == 2.0
+    (whole,) = _head.overloads.values()
+    assert whole.library.get_pointer_to_function(whole.fndesc.llvm_func_name) != 0
+
+
+@compiled
+def test_errors_pass_through_parts_fresh_and_from_the_cache(cold):
+    large = cold._replace(first=np.array([200.0]))
+    for hits in (0, 1):
+        function = exact(_through_two)
+        assert function(cold) == 4.0
+        assert sum(function.stats.cache_hits.values()) == hits
+        with pytest.raises(ValueError, match="too large"):
+            function(large)
+
+
+@compiled
+def test_where_numba_has_moved_code_is_compiled_the_long_way_with_one_warning(cold, moved):
+    @exact
+    def last(pack):
+        return pack.first[-1]
+
+    def total(pack):
+        return last(pack) + pack.second[0]
+
+    with pytest.warns(MfsymWarning, match="holds compiled code otherwise") as said:
+        found = [exact(total)(cold), kernel(total)(cold)]
+    assert (found, len(said)) == ([8.0, 8.0], 1)
+    (part,) = last.part.overloads.values()
+    assert part.library.get_pointer_to_function(part.fndesc.llvm_func_name) != 0
+    assert not parts.usable()
+
+
+WAITED_FOR = {"advance", "sweep_population", "tree_order", "auction", "augment_all"}
+
+
+def test_what_takes_seconds_are_kernels():
+    """Renaming one of them must not silence the announcement."""
+    named = [name.rpartition(".") for name in announcing.WAITS]
+    assert {name for _, _, name in named} == WAITED_FOR
+    for module, _, name in named:
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+@compiled
+def test_whoever_waits_is_told_once_and_not_by_a_warning(cold, capsys, monkeypatch):
+    monkeypatch.setitem(announcing.WAITS, f"{__name__}._dot", announcing.Wait("this test", 7))
+    notices.forget()
+    line = "compiling this test for this machine, about 7 s, once\n"
+    exact(_dot)(cold)
+    assert capsys.readouterr() == ("", line)
+    exact(_dot)(cold)
+    kernel(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+    notices.forget()
+    exact(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+    shutil.rmtree(caching.caches.places().kept)
+    with notices.hushed():
+        exact(_dot)(cold)
+    assert capsys.readouterr() == ("", "")
+
+
+@compiled
+def test_of_the_workers_of_one_process_the_first_to_compile_tells(cold, capsys, monkeypatch):
+    monkeypatch.setitem(announcing.WAITS, f"{__name__}._dot", announcing.Wait("this test", 7))
+    for starter, told in (("11", True), ("11", False), ("12", True)):
+        notices.forget()
+        monkeypatch.setenv(caching.caches.TOLD, starter)
+        for path in caching.caches.places().kept.rglob("*.nb?"):
+            path.unlink()
+        exact(_dot)(cold)
+        assert bool(capsys.readouterr().err) == told
+
+
+def test_a_command_with_q_says_nothing_of_compiling():
+    @click.command()
+    @quiet_option("Print nothing.")
+    def command(quiet):
+        notices.tell("compiling")
+
+    for arguments, said in (([], "compiling\n"), (["-q"], ""), ([], "compiling\n")):
+        notices.forget()
+        assert CliRunner().invoke(command, arguments).stderr == said

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks import engine, report
+from benchmarks import engine, report, start
 from benchmarks.__main__ import _names
 from benchmarks.cases import SCHEMES, Case, disagreement, expected, lift, one_step
 from benchmarks.contenders import CONTENDERS, available, build
@@ -188,3 +188,20 @@ def test_memory_is_counted_per_particle():
 
 def test_lists_on_the_command_line_are_split_at_commas():
     assert _names("5,100,") == ("5", "100")
+
+
+def test_programs_of_the_start_run_on_the_tree_and_cache_they_are_given(tmp_path):
+    shown = "import os, mfsym; print(mfsym.__file__, os.environ['MFSYM_CACHE_DIR'])"
+    done = start.run(shown, start.HERE, tmp_path)
+    assert done.printed.split() == [str(start.HERE / "mfsym" / "__init__.py"), str(tmp_path)]
+    assert done.seconds > 0.0
+    with pytest.raises(RuntimeError, match="ValueError: no"):
+        start.run("raise ValueError('no')", start.HERE, tmp_path)
+    for program in (*start.COLD.values(), *start.LOADED.values(), start.STEPS.format(cases="[]", repeats=1)):
+        compile(program, "program", "exec")
+
+
+def test_the_table_of_the_start_compares_pairs():
+    page = start.table([start.HERE] * 2, {"first": [9.0, 3.0]}, {}, {"matrix": [[1.0, 2.0, 3.0], [1.1, 2.0, 3.3]]})
+    assert "| first | 9.00 | 3.00 |" in page
+    assert "| matrix | 2.000 | 2.000 | 1.100 |" in page

@@ -7,6 +7,8 @@ import fcntl
 import os
 import pickle
 import stat
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mfsym import accelerate
-from mfsym.accelerate import exact
+from mfsym.accelerate import caching, exact
 from mfsym.errors import MfsymWarning
 from mfsym.runtime import caches
 from mfsym.runtime.caches import Places, distrust, find, make_private
@@ -246,7 +247,7 @@ def test_each_thing_is_said_once_and_not_again_by_workers(
     try:
         with pytest.warns(MfsymWarning, match="kept nowhere") as said:
             told = [caches.announced() for _ in range(2)]
-        assert (len(said), told) == (1, 2 * [{caches.TOLD: "1"}])
+        assert (len(said), told) == (1, 2 * [{caches.TOLD: str(os.getpid())}])
         caches.places.cache_clear()
         monkeypatch.setenv(caches.TOLD, "1")
         assert caches.places() == Places(None)
@@ -312,7 +313,7 @@ def _outcome() -> str:
 
 
 def _leaf(kept: Path) -> Path:
-    (found,) = kept.iterdir()
+    (found,) = (path for path in kept.iterdir() if path.is_dir())
     return found
 
 
@@ -390,7 +391,7 @@ def test_a_cache_that_cannot_be_written_costs_one_line(kept: Path, monkeypatch: 
     def refuse(*arguments: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(accelerate._caching.IndexDataCacheFile, "_save_data", refuse)
+    monkeypatch.setattr(caching._caching.IndexDataCacheFile, "_save_data", refuse)
     with pytest.warns(MfsymWarning, match=os.strerror(code)) as said:
         assert [_outcome(), _outcome()] == ["compiled", "compiled"]
     assert len(said) == 1
@@ -418,3 +419,33 @@ def test_a_cache_that_is_read_only_is_read_and_only_what_it_lacks_is_said(
     kept.rename(kept.with_name("gone"))
     with pytest.warns(MfsymWarning, match="kept nowhere"):
         assert _outcome() == "compiled"
+
+
+AT_ONCE = """
+import numpy as np
+from mfsym.kernels.noise import draw_normals, fill_normals
+draw_normals(np.zeros(2, np.uint32), 0, 0, np.empty((2, 64)))
+print(sum(fill_normals.stats.cache_misses.values()))
+"""
+
+
+@compiled
+def test_of_two_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), caches.NAMED: str(tmp_path)}
+    started = [
+        subprocess.Popen([sys.executable, "-c", AT_ONCE], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    assert sorted(process.communicate()[0].strip() for process in started) == ["0", "1"]
+    assert [process.returncode for process in started] == [0, 0]
+
+
+def test_the_first_worker_of_a_process_is_told_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(caches.TOLD, raising=False)
+    with caches.alone(tmp_path):
+        assert not caches.is_worker()
+        assert not caches.is_first_worker(tmp_path)
+        monkeypatch.setenv(caches.TOLD, "7")
+        assert [caches.is_first_worker(tmp_path) for _ in range(2)] == [True, False]
+        monkeypatch.setenv(caches.TOLD, "8")
+        assert caches.is_first_worker(tmp_path)
+        assert not caches.is_first_worker(tmp_path / "gone")

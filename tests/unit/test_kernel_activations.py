@@ -16,14 +16,14 @@ KEY = stream_key(1, "init")
 TOLERANCE = {"float32": ACTIVATION32, "float64": ACTIVATION}
 SLOPE_TOLERANCE = {"float32": SLOPE32, "float64": ACTIVATION}
 NAMES = list(ACTIVATIONS)
-KINDS = [kernels.SIGMOID, kernels.TANH, kernels.RELU, kernels.SOFTPLUS, kernels.ERF, kernels.IDENTITY]
+KINDS = kernels.KINDS
 POINTS = sized(400_001, 401)
 
 
 def _row(code, a):
     """s and s' of the kernel at the points a."""
     slopes, values = a.copy(), np.empty_like(a)
-    kernels.values_slopes_row(code, slopes, np.uintp(0), values, np.uintp(a.size))
+    kernels.values_slopes_row(kernels.KINDS[code], slopes, np.uintp(0), values, np.uintp(a.size))
     return values, slopes
 
 
@@ -84,8 +84,8 @@ def test_rows_write_only_their_lanes(code, dtype, size):
     start = (3.0 * normals(KEY, 0, size + 2 * o, 1)[:, 0]).astype(dtype)
     a, twin = start.copy(), start.copy()
     values, twin_values = np.full((2, start.size), 9.0, dtype)
-    kernels.values_slopes_row(code, a, np.uintp(o), values, np.uintp(size))
-    naive.values_slopes_row(code, twin, o, twin_values, size)
+    kernels.values_slopes_row(KINDS[code], a, np.uintp(o), values, np.uintp(size))
+    naive.values_slopes_row(KINDS[code], twin, o, twin_values, size)
     assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
     assert _errors(values, twin_values.astype(np.float64)).max() <= TOLERANCE[dtype]
     untouched = np.r_[:o, o + size : start.size]
@@ -95,11 +95,26 @@ def test_rows_write_only_their_lanes(code, dtype, size):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("code", range(6), ids=NAMES)
+def test_a_code_names_its_activation(code, dtype):
+    start = (3.0 * normals(KEY, 5, 64, 1)[:, 0]).astype(dtype)
+    a, twin = start.copy(), start.copy()
+    values, twin_values = np.zeros((2, 64), dtype)
+    kernels.values_slopes_by_code(code, a, np.uintp(0), values, np.uintp(64))
+    naive.values_slopes_by_code(code, twin, 0, twin_values, 64)
+    assert KINDS[code].code == code
+    assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
+    assert _errors(values, twin_values.astype(np.float64)).max() <= TOLERANCE[dtype]
+    naive.values_slopes_by_code((code + 1) % 6, start, 0, twin_values, 64)
+    assert _errors(values, twin_values.astype(np.float64)).max() > TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("code", range(6), ids=NAMES)
 def test_slopes_alone_are_the_slopes_of_the_pair(code, dtype):
     start = (3.0 * normals(KEY, 2, 40, 1)[:, 0]).astype(dtype)
     a, twin = start.copy(), start.copy()
-    kernels.slopes_row(code, a, np.uintp(4), np.uintp(32))
-    naive.slopes_row(code, twin, 4, 32)
+    kernels.slopes_row(KINDS[code], a, np.uintp(4), np.uintp(32))
+    naive.slopes_row(KINDS[code], twin, 4, 32)
     assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
     assert np.array_equal(a[:4], start[:4])
     assert np.array_equal(a[36:], start[36:])
@@ -112,14 +127,14 @@ def test_weighted_sums_skip_lanes_of_no_weight(code, dtype):
     weights = np.ones(32, dtype)
     weights[20:] = 0.0
     a, twin = start.copy(), start.copy()
-    total = kernels.sum_slopes_row(code, a, np.uintp(16), weights, np.uintp(32))
-    exact = naive.sum_slopes_row(code, twin, 16, weights, 32)
+    total = kernels.sum_slopes_row(KINDS[code], a, np.uintp(16), weights, np.uintp(32))
+    exact = naive.sum_slopes_row(KINDS[code], twin, 16, weights, 32)
     assert abs(total - exact) <= 20 * TOLERANCE[dtype] * max(1.0, abs(exact))
     assert np.abs(a - twin).max() <= SLOPE_TOLERANCE[dtype]
-    again = kernels.sum_row(code, start.copy(), np.uintp(16), weights, np.uintp(32))
+    again = kernels.sum_row(KINDS[code], start.copy(), np.uintp(16), weights, np.uintp(32))
     assert abs(again - exact) <= 20 * TOLERANCE[dtype] * max(1.0, abs(exact))
     weights[20:] = 1.0
-    assert kernels.sum_row(code, start, np.uintp(16), weights, np.uintp(32)) != total
+    assert kernels.sum_row(KINDS[code], start, np.uintp(16), weights, np.uintp(32)) != total
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)

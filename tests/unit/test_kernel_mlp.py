@@ -194,7 +194,8 @@ def test_rows_are_copied_and_filled_within_their_lanes():
 def test_extents_hold_the_nonzero_entries():
     maps = np.array([[0.0, 2.0, 0.0, 1.0], [0.0] * 4, [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]])
     parameters = StepParameters(np.zeros((1, 2)), np.zeros(1), np.zeros((0, 0)), maps, KEY, 0)
-    extents = map_extents(parameters)
+    extents = np.full((2, 4, 2), 7)
+    map_extents(parameters, extents)
     assert np.array_equal(extents[0], np.zeros((4, 2)))
     assert np.array_equal(extents[1], [[1, 4], [0, 0], [0, 1], [3, 4]])
 
@@ -207,7 +208,8 @@ def test_an_updated_block_has_moved_by_its_force_and_noise():
     work.forces[0, : unit.p * shape.lanes].reshape(unit.p, shape.lanes)[:, :19] = force.T
     projector = unit.fixed_subspace.projector
     parameters = StepParameters(np.array([[0.1, 0.2]]), np.array([0.3]), projector, np.eye(unit.p), KEY, 5)
-    assert update_block(shape, 0, blocked, parameters, map_extents(parameters), 0, work, 0)
+    map_extents(parameters, work.extents[0])
+    assert update_block(shape, 0, blocked, parameters, work.extents[0], 0, work, 0)
     twin = z - 0.1 * (force @ projector.T + 0.3 * z) + 0.2 * normals(KEY, 5, 19, unit.p)
     moved = blocked.reshape(unit.p, shape.lanes)
     assert np.abs(moved[:, :19].T - twin).max() < ALGEBRA

@@ -7,7 +7,7 @@ from scipy.stats import kstwobign, norm
 
 from mfsym import streams
 from mfsym.kernels import noise
-from mfsym.kernels.noise import AT_ONCE, GROUP, fill_normals, normal_rows, sequence_normals
+from mfsym.kernels.noise import AT_ONCE, GROUP, draw_normals, normal_rows, sequence_normals
 from mfsym.streams import stream_key
 from tests import naive
 from tests.sizes import compiled, sized
@@ -22,7 +22,7 @@ ROWS = 5000 * GROUP
 
 def _draws(step=0, pairs=8, rows=ROWS, key=KEY, first_group=0, dtype="float32"):
     out = np.empty((2 * pairs, rows), dtype)
-    fill_normals(key, step, first_group, out)
+    draw_normals(key, step, first_group, out)
     return out
 
 
@@ -37,10 +37,10 @@ def many():
 @pytest.mark.parametrize(("pairs", "groups", "first"), [(1, 1, 0), (2, 3, 0), (3, 1, 5)])
 def test_draws_equal_their_definition(dtype, step, pairs, groups, first):
     out, twin = np.empty((2, 2 * pairs, groups * GROUP), dtype)
-    fill_normals(KEY, step, first, out)
-    naive.fill_normals(KEY, step, first, twin)
+    draw_normals(KEY, step, first, out)
+    naive.draw_normals(KEY, step, first, twin)
     assert _error(out, twin) < TOLERANCE[dtype]
-    naive.fill_normals(KEY, step + 1, first, twin)
+    naive.draw_normals(KEY, step + 1, first, twin)
     assert _error(out, twin) > TOLERANCE[dtype]
 
 

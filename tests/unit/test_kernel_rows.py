@@ -112,3 +112,17 @@ def test_preactivations_and_their_pullback_equal_their_twins(d, L, dtype):
     naive.accumulate(twin, 1, L, t, 3, x, r, 4, 2)
     assert _close(g, twin, dtype)
     assert np.array_equal(g[1 + d * L :], _row(7 * L + 5, dtype, 2)[1 + d * L :])
+
+
+@kernel
+def _clear_table(a):
+    rows.clear_table(a)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (4, 1), (0, 2)])
+def test_tables_are_cleared(shape):
+    got, twin = np.full((2, *shape), 3.0)
+    _clear_table(got)
+    naive.clear_table(twin)
+    assert np.array_equal(got, twin)
+    assert not got.any()

@@ -5,7 +5,7 @@ import pytest
 
 from mfsym.kernels import sgd
 from mfsym.kernels.gates import run_threads
-from mfsym.kernels.shallow import plan, workspace
+from mfsym.kernels.shallow import Kept, Recomputed, plan, workspace
 from mfsym.kernels.steps import Batches, StepParameters
 from mfsym.kernels.units import MATRIX, UV, block_shape
 from mfsym.streams import normals, stream_key, uniforms
@@ -56,7 +56,7 @@ def _scratch(shape, batches, parameters, threads=1):
 
 def _advance(problem, kept=None, threads=1):
     shape, z, batches, parameters = problem
-    shape = shape if kept is None else shape._replace(kept=kept)
+    shape = shape if kept is None else shape._replace(tape=Kept() if kept else Recomputed())
     z = z.copy()
     work = _scratch(shape, batches, parameters, threads)
     return run_threads(threads, lambda thread: sgd.advance(shape, z, batches, parameters, work, thread)), z

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from mfsym.kernels import blocks as passes
 from mfsym.kernels import units
+from mfsym.kernels.activations import KINDS as ACTIVATION_KINDS
 from mfsym.kernels.units import MATRIX, UV, block_shape, tape_rows
 from mfsym.streams import normals, stream_key
 from mfsym.units import ACTIVATIONS
@@ -45,18 +47,18 @@ def test_forward_backward_and_recomputed_passes_equal_their_twins(code, activati
     rows, q = tape_rows(code, c, len(x)), np.uintp(2 * L)
     tape, twin_tape = np.full((2, (rows + 3) * L), 7.0, dtype)
     phi, twin_phi, alone = np.ones((3, len(x), c), dtype)
-    unit = (code, activation)
-    units.forward_block(unit, z, o, np.uintp(L), x, weights, tape, q, phi)
+    unit = passes.unit_kind((code, activation), d)
+    passes.forward_block(unit, z, o, np.uintp(L), x, weights, tape, q, phi)
     naive.forward_block(unit, z, 3 * L, L, x, weights, twin_tape, 2 * L, twin_phi)
     assert _close(phi, twin_phi, dtype)
     assert _close(tape, twin_tape, dtype)
-    units.predict_block(unit, z, o, np.uintp(L), x, weights, np.empty(8 * L, dtype), alone)
+    passes.predict_block(unit, z, o, np.uintp(L), x, weights, np.empty(8 * L, dtype), alone)
     naive.predict_block(unit, z, 3 * L, L, x, weights, None, twin_phi := np.ones((len(x), c), dtype))
     assert _close(alone, twin_phi, dtype)
     g, again, twin_g = np.full((3, (p + 4) * L), 3.0, dtype)
-    units.backward_block(code, z, o, np.uintp(L), x, r, tape, q, g)
-    units.recompute_block(unit, z, o, np.uintp(L), x, r, np.empty(8 * L, dtype), again)
-    naive.backward_block(code, z, 3 * L, L, x, r, twin_tape, 2 * L, twin_g)
+    passes.backward_block(unit, z, o, np.uintp(L), x, r, tape, q, g)
+    passes.recompute_block(unit, z, o, np.uintp(L), x, r, np.empty(8 * L, dtype), again)
+    naive.backward_block(unit, z, 3 * L, L, x, r, twin_tape, 2 * L, twin_g)
     assert _close(g[: p * L], twin_g[: p * L], dtype)
     naive.recompute_block(unit, z, 3 * L, L, x, r, None, twin_g)
     assert _close(again[: p * L], twin_g[: p * L], dtype)
@@ -67,17 +69,17 @@ def test_forward_backward_and_recomputed_passes_equal_their_twins(code, activati
 def test_the_backward_pass_is_the_derivative_of_the_forward_pass(code, activation):
     p, z, o, x, r, weights = _case(code, 3, 2, "float64", 4)
     weights[:] = 1.0
-    step = 1e-6
+    unit, step = passes.unit_kind((code, activation), 3), 1e-6
 
     def paired(z):
         phi = np.zeros((len(x), 2))
-        units.predict_block((code, activation), z, o, np.uintp(L), x, weights, np.empty(8 * L), phi)
+        passes.predict_block(unit, z, o, np.uintp(L), x, weights, np.empty(8 * L), phi)
         return np.sum(phi * r)
 
     direction = np.zeros_like(z)
     direction[3 * L : (3 + p) * L] = normals(KEY, 5, p * L, 1)[:, 0]
     g = np.zeros((p + 4) * L)
-    units.recompute_block((code, activation), z, o, np.uintp(L), x, r, np.empty(8 * L), g)
+    passes.recompute_block(unit, z, o, np.uintp(L), x, r, np.empty(8 * L), g)
     slope = (paired(z + step * direction) - paired(z - step * direction)) / (2.0 * step)
     given = g[: p * L] @ direction[3 * L : (3 + p) * L]
     assert abs(given - slope) < SPLIT * max(1.0, abs(slope))
@@ -133,8 +135,8 @@ def test_means_over_few_particles_equal_their_twin(n, d, c):
     z[: n * c] = normals(KEY, 11, n * c, d)
     for activation in sized(range(6), [0]):
         got, twin = np.ones((2, 300, c))
-        units.predict_few(activation, z, c, n, x, got)
-        naive.predict_few(activation, z, c, n, x, twin)
+        units.predict_few(ACTIVATION_KINDS[activation], z, c, n, x, units.few_work(d, c), got)
+        naive.predict_few(ACTIVATION_KINDS[activation], z, c, n, x, None, twin)
         assert np.abs(got - twin).max() < ALGEBRA
         assert np.abs(got[::-1] - twin).max() > ALGEBRA
 
@@ -155,8 +157,9 @@ def test_padded_particles_do_not_predict():
     blocks, lanes = block_shape(3)
     blocked, out, twin = np.zeros(blocks * lanes), np.empty((4, 1)), np.empty((4, 1))
     units.pack(z, 3, 1, lanes, blocked)
-    units.predict_blocked((MATRIX, 0), blocked, 3, 1, lanes, x, out)
-    naive.predict_blocked((MATRIX, 0), blocked, 3, 1, lanes, x, twin)
+    unit = passes.unit_kind((MATRIX, 0), 1)
+    units.predict_blocked(unit, blocked, 3, 1, lanes, x, np.empty(9 * lanes), out)
+    naive.predict_blocked(unit, blocked, 3, 1, lanes, x, None, twin)
     assert np.abs(out - twin).max() < ALGEBRA
 
 

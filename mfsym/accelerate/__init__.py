@@ -1,0 +1,55 @@
+"""The only door to numba: how every kernel is compiled, and where its code is kept.
+
+``compiling`` holds the decorators of kernels, ``parts`` how kernels are put together, ``caching`` what is kept on disk,
+``announcing`` what is said to those who wait.
+"""
+
+from mfsym.accelerate.compiling import (
+    FASTMATH,
+    JIT_DISABLED,
+    NotCompiled,
+    available_threads,
+    by_type,
+    cgutils,
+    class_of,
+    exact,
+    exact_allocating,
+    exact_part,
+    inner,
+    intrinsic,
+    ir,
+    is_single,
+    kernel,
+    kernel_allocating,
+    overload,
+    primitive,
+    types,
+    uncached_kernel,
+    user_function,
+    written_out,
+)
+
+__all__ = [
+    "FASTMATH",
+    "JIT_DISABLED",
+    "NotCompiled",
+    "available_threads",
+    "by_type",
+    "cgutils",
+    "class_of",
+    "exact",
+    "exact_allocating",
+    "exact_part",
+    "inner",
+    "intrinsic",
+    "ir",
+    "is_single",
+    "kernel",
+    "kernel_allocating",
+    "overload",
+    "primitive",
+    "types",
+    "uncached_kernel",
+    "user_function",
+    "written_out",
+]
