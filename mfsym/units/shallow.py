@@ -1,4 +1,4 @@
-"""Units of one layer: the matrix unit of the reference experiment, and the uv unit."""
+"""Single-layer units: the matrix unit of the reference experiment, and the uv unit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from mfsym.kernels.units import predict
 from mfsym.representations import Representation, hom
-from mfsym.units.base import ACTIVATIONS, Floats, Unit
+from mfsym.typing import Floats
+from mfsym.units.base import ACTIVATIONS, Unit
 
 
 class ShallowUnit(Unit):
-    """A unit that the kernels know by its code alone."""
+    """A single-layer unit: kernels need only its code, its activation and its sizes."""
 
     def _predict(self, x: Floats, z: Floats) -> Floats:
         return np.asarray(predict(self.code, self.activation_code, x, z, self.c))
@@ -19,8 +20,8 @@ class ShallowUnit(Unit):
 class MatrixUnit(ShallowUnit):
     """sigma(x, z) = s(z x), z a (c, d) matrix stored row by row, s pointwise; M_g z = rho_hat_g z rho_g^T.
 
-    Jointly equivariant iff s commutes with every rho_hat_g: any rho, and a permutation rho_hat (signed permutations
-    for odd s, anything orthogonal for the identity).
+    Jointly equivariant iff s commutes with every rho_hat_g: rho is arbitrary and rho_hat a permutation representation
+    (signed permutations for odd s, any orthogonal one for the identity).
     """
 
     name = "matrix"
