@@ -1,4 +1,4 @@
-"""How the law moves: noisy SGD of one layer or of a residual network, in mean-field time t = k / N."""
+"""Training dynamics: noisy SGD of one layer or of a residual network, in mean-field time t = k / N."""
 
 from mfsym.dynamics.sgd import AUTO, DTYPES, NOISES, NoisySGD, Schedule
 from mfsym.dynamics.states import Dynamics, FlowState, LawState, State

@@ -1,4 +1,4 @@
-"""How the law moves: noisy SGD in mean-field time t = k / N.
+"""Noisy SGD on an ensemble, in mean-field time t = k / N.
 
 theta_i <- theta_i - (alpha s(t) / N) [ grad_i + 2 tau theta_i ] + sqrt(2 alpha s(t) beta / N) xi_i
 (Maass Martínez & Fontbona 2024, section 2.1), with grad_i the scheme's stochastic gradient and s a step schedule.
@@ -16,45 +16,51 @@ from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times,
 from mfsym.arguments.callables import as_factors, check_schedule
 from mfsym.data.losses import get_loss
 from mfsym.data.teachers import Data
-from mfsym.dynamics.precision import has_left, starts_in
+from mfsym.dynamics.precision import has_drifted, starts_in
 from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
-from mfsym.engines.contract import without_dust
+from mfsym.engines.contract import with_exact_zeros
 from mfsym.errors import MfsymError
 from mfsym.schemes import Scheme, get_scheme
 from mfsym.streams import stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
 Schedule = Callable[[Floats], Floats]
 
 DTYPES = ("float32", "float64")
 """Precisions of the engine."""
 
 AUTO = "auto"
-"""Single precision, and the whole run again in double precision if it leaves E^G by rounding."""
+"""Single precision; if rounding drives the run out of E^G, the whole run is repeated in double precision."""
 
 NOISES = ("isotropic", "projected")
-"""What noise may be: xi, or P xi with P onto E^G."""
+"""Kinds of noise: xi, or P xi with P the projector onto E^G."""
 
 FRAME_LIMIT = 16
-"""Up to this many parameters, noise is drawn in a frame adapted to E^G: projected noise then draws dim E^G normals."""
+"""Up to this many parameters, noise is drawn in a basis adapted to E^G, so projected noise needs only dim E^G
+normals."""
 
 CHUNK_SAMPLES = 1 << 14
-"""Samples prepared at once: bounds memory, changes no result."""
+"""Samples prepared at once: bounds memory and never changes results."""
 
 
 class NoisySGD:
     """Noisy SGD of one scheme on one data law.
 
-    unit, scheme (a Scheme or its name), data : what is trained, how, on what.
-    alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
+    unit : the Unit.
+    scheme : a Scheme or its name.
+    data : the data law.
+    alpha > 0 : learning rate.
+    tau >= 0 : weight of the penalty |z|^2.
+    beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
-    projected_noise : whether noise is P xi, in E^G, instead of xi. None: where the particles handed to ``init`` lie in
-    E^G to rounding (``precision.starts_in``). The equivariant architecture always projects. ``noise`` says which it is.
-    dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
-    The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
-    which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
+    projected_noise : whether noise is P xi, in E^G, instead of xi. None: project if the particles passed to ``init``
+    lie in E^G up to rounding (``precision.starts_in``). The equivariant architecture always projects. See ``noise``.
+    dtype : "float32", "float64" or "auto": float32, or float64 from time 0 if rounding in float32 would drive the run
+    out of E^G. The call of ``step`` or ``flow`` that begins a run decides, from the end of the run in float32; the
+    dtype of the particles records the choice, and later calls keep it.
+    threads : number of threads for one large run; it never changes the result.
     loss : a name in LOSSES; it must be invariant under the unit's rho_y.
 
     >>> from mfsym.data.teachers import reference_teacher
@@ -100,7 +106,7 @@ class NoisySGD:
         self.projected_noise = True if self.projector is not None else projected_noise
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
-        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
+        """The state at time 0: particles z (N, p), projected if the scheme works in E^G; in float64 for "auto"."""
         seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")
         start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
@@ -113,14 +119,14 @@ class NoisySGD:
         return replace(state, watched=state.projected and self._keeps_fixed(state))
 
     def step(self, state: State, n: int = 1) -> State:
-        """The state n steps later; a diverged state stays where it diverged.
+        """The state n steps later; a diverged state is returned unchanged.
 
-        A run that began in E^G under a scheme that preserves it is looked at on the way and at the end: see State.
+        A run that starts in E^G under a scheme that preserves it is checked for drift: see State.
         """
         n = as_whole(n, "n")
         if state.status == "diverged" or n <= 0:
             return state
-        if self._undecided(state):
+        if self._may_rerun(state):
             single = self._advance(_in_single(state), n)
             return single if single.drifted_step is None else self._advance(state, n)
         return self._advance(state, n)
@@ -131,7 +137,7 @@ class NoisySGD:
         After a divergence every later time yields the diverged state.
         """
         moments = as_times(times)
-        if not self._undecided(start):
+        if not self._may_rerun(start):
             return self._flow(start, moments)
         if not start.watched:
             return self._flow(_in_single(start), moments)
@@ -141,7 +147,7 @@ class NoisySGD:
         return self._flow(start, moments) if drifted else iter(states)
 
     def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
-        """``flow`` in the precision of the start."""
+        """``flow`` in the precision of the start state."""
         state = start
         for time in times:
             target = round(time * start.z.shape[-2])
@@ -151,8 +157,8 @@ class NoisySGD:
                 state = self._advance(state, target - state.step)
             yield state
 
-    def _undecided(self, state: State) -> bool:
-        """Whether this state begins a run of precision "auto" that single precision can hold."""
+    def _may_rerun(self, state: State) -> bool:
+        """Whether this state begins a run of precision "auto" whose particles fit in single precision."""
         begins = self.auto and state.step == 0 and state.z.dtype == np.float64
         return begins and bool(np.abs(state.z).max() <= np.finfo(np.float32).max)
 
@@ -171,33 +177,33 @@ class NoisySGD:
                 return replace(ended, status="diverged", diverged_step=reached)
             if state.watched and left is None:
                 before, seen = seen, engine.particles()
-                if has_left(seen, self.unit.fixed_subspace):
-                    left = first + self._leaves_at(before, batches, parameters)
+                if has_drifted(seen, self.unit.fixed_subspace):
+                    left = first + self._drift_step(before, batches, parameters)
         status = "ok" if left is None else "drifted"
         return replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
 
     def _loaded(self, z: NDArray[np.floating]) -> Engine:
-        """An engine with these particles, of their precision."""
+        """An engine loaded with these particles, in their precision."""
         engine = CpuEngine(self.unit, z.dtype, self.threads)
         engine.load(z)
         return engine
 
-    def _leaves_at(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
-        """After how many of these steps, from particles z on, a run that is off E^G at their end has left it."""
+    def _drift_step(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
+        """The number of steps after which a run from z leaves E^G, given that it is off E^G after all of them."""
         engine, count = self._loaded(z), len(batches.x)
         for k in range(count - 1):
             one = slice(k, k + 1)
             now = replace(batches, x=batches.x[one], y=batches.y[one])
-            told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
-            engine.advance(now, told)
-            if has_left(engine.particles(), self.unit.fixed_subspace):
+            one_step = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
+            engine.advance(now, one_step)
+            if has_drifted(engine.particles(), self.unit.fixed_subspace):
                 return k + 1
         return count
 
     def batches(self, state: State, first_step: int, steps: int, scheme: Scheme | None = None) -> LiftedBatches:
-        """The batches of the steps from first_step on, as the scheme presents them.
+        """The batches of the steps from first_step on, lifted by the scheme.
 
-        scheme : another one, instead of the dynamics' own.
+        scheme : replaces the scheme of the dynamics.
         """
         batch, unit = self.batch_size, self.unit
         count = steps * batch
@@ -214,14 +220,14 @@ class NoisySGD:
         return chosen.lift(x.reshape(steps, batch, unit.d), y.reshape(steps, batch, unit.c), haar, first_step)
 
     def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
-        """What the steps from first_step on need beside their batches, in float64."""
+        """The parameters of the steps from first_step on, in float64."""
         projector = np.zeros((0, 0)) if self.projector is None else self.projector
         with np.errstate(over="ignore", invalid="ignore"):
             return StepParameters(
                 self.rates(first_step, steps, state.z.shape[-2]),
                 np.array([2.0 * self.tau]),
-                without_dust(projector),
-                without_dust(self.noise_map(state)),
+                with_exact_zeros(projector),
+                with_exact_zeros(self.noise_map(state)),
                 stream_key(state.seed, "noise", state.replicate),
                 first_step,
                 self.loss.code,
@@ -235,15 +241,15 @@ class NoisySGD:
         return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
 
     def noise(self, state: State) -> str:
-        """What noise a state feels: "projected" on E^G or "isotropic"."""
+        """The kind of noise for a state: "projected" on E^G or "isotropic"."""
         return NOISES[self._projects(state)]
 
     def noise_map(self, state: State) -> Floats:
-        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
+        """W (p, m) with xi = W eta for m standard normals eta: the noise for a state."""
         return self._noise_map(self._projects(state))
 
     def _keeps_fixed(self, state: State) -> bool:
-        """Whether a run from this start in E^G stays there but for rounding, without being projected."""
+        """Whether a run from this start in E^G stays there up to rounding, without projection."""
         quiet = self.beta == 0.0 or self._projects(state)
         return self.scheme.preserves_fixed and self.projector is None and quiet
 
@@ -251,7 +257,7 @@ class NoisySGD:
         return state.projected if self.projected_noise is None else self.projected_noise
 
     def _noise_map(self, projected: bool) -> Floats:
-        """W (p, m) with xi = W eta: the same eta for every scheme, so that P xi is exactly the projected noise."""
+        """W (p, m) with xi = W eta: the same eta for every scheme, so projected noise is exactly P xi."""
         subspace = self.unit.fixed_subspace
         if self.beta == 0.0:
             return np.zeros((self.unit.p, 0))
