@@ -31,7 +31,7 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
 
     z : (N, p) particles.  subspace : E^G.  In units of |z|^2; 0 iff the law is strongly invariant.
 
-    >>> distance2_to_si([[1.0, 0.0]], Subspace([[1.0], [1.0]]))
+    >>> round(distance2_to_si([[1.0, 0.0]], Subspace([[1.0], [1.0]])), 12)
     0.5
     """
     particles = as_floats(z, "particles")
