@@ -1,10 +1,11 @@
 """Symmetries in wide neural networks.
 
-A law on parameters flows under noisy gradient descent; a group may enter in the data, in the prediction or in the
-parameters; mfsym measures how far the law is from symmetric. Source of the mathematics: Maass Martinez & Fontbona,
+mfsym trains wide networks in the mean-field regime, where the law of the parameters evolves under noisy gradient
+descent. A group may act on the data, the prediction or the parameters; mfsym measures how far the law is from
+symmetric. Source of the mathematics: Maass Martinez & Fontbona,
 "Symmetries in Overparametrized Neural Networks: A Mean-Field View", NeurIPS 2024, arXiv:2405.19995.
 
-Names are imported from their modules on first use, so ``import mfsym`` costs nothing.
+Names are imported from their modules on first use, so ``import mfsym`` is fast.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("sample_shapes", "compare_samplers"), "experiments.diffusions"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }
-"""Public name to the module it lives in."""
+"""Public names and their modules."""
 
 __all__ = ["__version__", *sorted(_EXPORTS)]
 

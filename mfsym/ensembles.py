@@ -1,4 +1,4 @@
-"""Ensembles: N particles as an empirical law, and the laws a training starts from."""
+"""Ensembles: N particles as an empirical law, and the initial laws of trainings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from mfsym.configurations import names
 from mfsym.errors import MfsymError
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
-
-Floats = NDArray[np.float64]
 
 INITS = (*names.INITS, "wi-orbit")
 """Names of the start laws, see ``init_particles``."""
@@ -23,7 +22,7 @@ INSIDE = ("si", "zero")
 """Names of the start laws that lie in E^G; "zero", every particle at 0, is one of ``flows.starts``."""
 
 INIT_SCALE = 0.25
-"""Standard deviation of the entries of the start law: N(0, 1/16), Maass Martínez & Fontbona 2024, appendix F."""
+"""Standard deviation of the entries of the initial law: N(0, 1/16), Maass Martínez & Fontbona 2024, appendix F."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +53,18 @@ class Ensemble:
 
     @property
     def p(self) -> int:
-        """Parameters of one particle."""
+        """Number of parameters of one particle."""
         return int(self.z.shape[1])
 
     def push(self, matrix: ArrayLike) -> Ensemble:
-        """The law M # mu of M z, for a matrix M (q, p)."""
+        """The pushforward M # mu, the law of M z, for a matrix M (q, p)."""
         return Ensemble(self.z @ as_floats(matrix, "matrix").T, self.weights)
 
     def orbit(self, action: Representation, order: int | None = None) -> Ensemble:
-        """The symmetrised law mu^G = integral of M_g # mu dHaar(g): K N atoms, node after node of the quadrature.
+        """The symmetrised law mu^G = integral of M_g # mu dHaar(g): K N atoms, ordered by the nodes of the quadrature.
 
-        Exact for a finite group (K = its order); otherwise of the stated ``order`` (see ``Group.quadrature``).
+        Exact for a finite group (K is its order); otherwise by the quadrature of the given ``order`` (see
+        ``Group.quadrature``).
         """
         rule = action.group.quadrature(order)
         atoms = np.einsum("kpq,nq->knp", action(rule.elements), self.z).reshape(-1, self.p)
@@ -73,7 +73,7 @@ class Ensemble:
         return Ensemble(atoms, np.outer(rule.weights, self._mass).ravel())
 
     def project(self, subspace: Subspace) -> Ensemble:
-        """The projected law P # mu, every atom in the subspace."""
+        """The projected law P # mu, supported on the subspace."""
         return Ensemble(subspace.project(self.z), self.weights)
 
     def second_moment(self) -> float:
@@ -91,17 +91,17 @@ def symmetrised(z: ArrayLike, action: Representation, order: int | None = None) 
 
 
 def gaussian(key: NDArray[np.uint32], n: int, p: int, scale: float = INIT_SCALE) -> Floats:
-    """n independent particles (n, p) from N(0, scale^2 I): a pure function of the key, prefixes agree across n."""
+    """n independent particles (n, p) from N(0, scale^2 I): a pure function of the key; smaller n give a prefix."""
     n, p = as_whole(n, "n", 0), as_whole(p, "p", 0)
     return as_number(scale, "scale", least=0.0) * normals(key, 0, n, p)
 
 
 def init_particles(unit: Unit, init: str, n: int, seed: int, replicate: int = 0) -> Floats:
-    """Start particles (n, p) of one replicate, from its stream "init".
+    """Initial particles (n, p) of one replicate, from its stream "init".
 
     "wi" : iid N(0, I / 16), a weakly invariant law.  "si" : the same draws projected on E^G.
-    "wi-orbit" : n / K Gaussian particles and their images under all K elements of a finite group: an empirical law that
-    is itself weakly invariant; n must be a multiple of K.
+    "wi-orbit" : n / K Gaussian particles and their images under all K elements of a finite group:
+    the empirical law is itself weakly invariant; n must be a multiple of K.
     """
     as_choice(init, "init", INITS)
     n = as_whole(n, "n", 1)

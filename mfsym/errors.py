@@ -1,19 +1,19 @@
-"""Errors that speak to the user: what must hold, what was got, what to do."""
+"""Errors for users: each message says what must hold, what was given, and what to do."""
 
 from __future__ import annotations
 
 
 class MfsymError(Exception):
-    """A request that cannot be met as stated; shown as one line, exit code 2."""
+    """Invalid input or a request that cannot be met; shown as one line, exit code 2."""
 
     exit_code = 2
 
 
 class NotEquivariant(MfsymError):
-    """A unit that is not jointly equivariant under the group it was given.
+    """A unit that is not jointly equivariant under its group.
 
-    error : largest deviation |sigma(rho x, M z) - rho_hat sigma(x, z)| that was seen.
-    element : name of the group element where it was seen.
+    error : largest deviation |sigma(rho x, M z) - rho_hat sigma(x, z)| found.
+    element : name of the group element where it was found.
     """
 
     def __init__(self, message: str, *, error: float, element: str) -> None:
@@ -23,7 +23,7 @@ class NotEquivariant(MfsymError):
 
 
 class NotSymmetric(MfsymError):
-    """A problem whose data are not symmetric under its group, where that was asked for."""
+    """A problem whose data are required to be symmetric under its group but are not."""
 
     exit_code = 1
 
@@ -42,13 +42,13 @@ class Diverged(MfsymError):
 
 
 class TransportFailed(MfsymError):
-    """A transport problem that could not be solved to its certificate."""
+    """A transport problem that could not be solved with a certificate of optimality."""
 
     exit_code = 1
 
 
 class StoreError(MfsymError):
-    """A result folder or file that cannot be used: locked, corrupt, full or of another configuration."""
+    """A result folder or file that cannot be used: locked, corrupt, out of disk space or of another configuration."""
 
     exit_code = 3
 
@@ -67,4 +67,4 @@ class SweepIncomplete(MfsymError):
 
 
 class MfsymWarning(UserWarning):
-    """Something that works otherwise than asked, or slower; shown as one line."""
+    """A request that is met differently or more slowly than expected; shown as one line."""

@@ -1,4 +1,4 @@
-"""Import paths of modules that have moved: each is the module at its present place, so that users' scripts go on."""
+"""Former import paths of moved modules: importing one returns the module at its present path."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ MOVED: dict[str, str] = {
     "transport.trajectories": "transport.distances",
     "transport.turns": "transport.axes",
 }
-"""Former place to present place, both below the package."""
+"""Former paths and present paths, relative to the package."""
 
 
 class _Same(Loader):
-    """Loads a former path as the module at its present place."""
+    """Loads a former path as the module at its present path."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module, self._spec = module, module.__spec__
@@ -46,7 +46,7 @@ class _Same(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is run again; the module keeps the name of its present place."""
+        """Does not execute the module again, and restores its specification, so it keeps its present name."""
         module.__spec__ = self._spec
 
 
@@ -56,12 +56,12 @@ class _FormerPaths(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A specification of the module at its present place; None for any other name."""
+        """A specification of the module at its present path; None for any other name."""
         place = MOVED.get(fullname.removeprefix(PACKAGE)) if fullname.startswith(PACKAGE) else None
         return None if place is None else ModuleSpec(fullname, _Same(importlib.import_module(PACKAGE + place)))
 
 
 def keep_former_paths() -> None:
-    """Let former import paths work in this process."""
+    """Enable former import paths in this process."""
     if not any(isinstance(finder, _FormerPaths) for finder in sys.meta_path):
         sys.meta_path.append(_FormerPaths())

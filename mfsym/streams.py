@@ -1,14 +1,14 @@
 """Randomness as a pure function of (seed, replicate, stream, step, index).
 
 A draw is one block of Philox4x32-10 (Salmon, Moraes, Dror & Shaw, SC 2011, doi:10.1145/2063384.2063405) at the counter
-(index, coordinate, step), under a 64-bit key made from (seed, replicate, stream). Nothing is ever drawn "next": no
-result can depend on chunking, threads, workers or restarts. This module is the definition, in plain NumPy; the compiled
-twin is ``mfsym.kernels.noise``.
+(index, coordinate, step), under a 64-bit key made from (seed, replicate, stream). There is no generator state, so
+results cannot depend on chunking, threads, workers or restarts. This module is the reference implementation, in NumPy;
+the compiled twin is ``mfsym.kernels.noise``.
 
-Layout: one block of four words serves two rows, LANES apart, and one pair of coordinates, so that a compiled loop over
-consecutive rows writes consecutive memory and draws no coordinate that is not asked for. Row i and coordinate c are
+Layout: one block of four words covers two rows, LANES apart, and one pair of coordinates, so that a compiled loop over
+consecutive rows writes contiguous memory and draws only the requested coordinates. Row i and coordinate c are
 word 2 h + c % 2 of the block at counter (LANES (i // 2 LANES) + i % LANES, c // 2, step_low, step_high), where
-h = (i // LANES) % 2. Asking for fewer rows or coordinates gives a prefix of the same draws.
+h = (i // LANES) % 2. Fewer rows or coordinates give a prefix of the same draws.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ STREAMS = ("init", "data", "noise", "haar", "teacher", "bootstrap", "null", "nod
 """Names of the independent streams of one replicate."""
 
 LANES = 64
-"""Rows that share one half of their blocks; see the layout above."""
+"""Distance of the two rows that share a block; see the layout above."""
 
 SEQUENCE_ROWS = 1 << 20
-"""Rows that one step of a sequence of samples holds."""
+"""Rows per step in a sequence of samples."""
 
 PARTS = 1 << 20
-"""Parts that one replicate may have, and each part again."""
+"""Largest number of parts of a replicate, and of subparts of a part."""
 
 _MASK = np.uint64(0xFFFFFFFF)
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -48,14 +48,15 @@ def stream_key(seed: int, stream: str, replicate: int = 0) -> NDArray[np.uint32]
 
 
 def _hashed(text: str) -> NDArray[np.uint32]:
-    """A key from a text: 64 bits of its digest."""
+    """A key made from 64 bits of the digest of a text."""
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=8).digest(), dtype="<u4").astype(np.uint32)
 
 
 def nested(replicate: int, *parts: int) -> int:
-    """The number under which part ``parts[0]`` of a replicate draws, then part ``parts[1]`` of that part, and so on.
+    """The replicate number of part ``parts[0]`` of a replicate, then of part ``parts[1]`` of that part, and so on.
 
-    ValueError unless 0 <= part < PARTS.  Parts of different replicates never share a number, whole replicates do.
+    ValueError unless 0 <= part < PARTS. Parts of different replicates have different numbers, but a part and a whole
+    replicate can share one.
     """
     for part in parts:
         if not 0 <= part < PARTS:
@@ -66,11 +67,12 @@ def nested(replicate: int, *parts: int) -> int:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream, and the streams below it: ``stream(seed, "noise", replicate).child("layer", 3)``.
+    """A random stream and its children: ``stream(seed, "noise", replicate).child("layer", 3)``.
 
-    name : one of STREAMS.  below : (kind, index) of each step down from the stream of the replicate.
-    Streams of another seed, name, replicate or child are independent, with one exception kept for results of the past:
-    a child of kind "part" draws under the number that ``nested`` gives it, which a whole replicate may have as well.
+    name : one of STREAMS.  below : (kind, index) of each generation below the stream of the replicate.
+    Streams with different seed, name, replicate or child are independent, with one exception that keeps earlier results
+    reproducible: a child of kind "part" uses the replicate number from ``nested``, which may equal that of a whole
+    replicate.
     """
 
     seed: int
@@ -79,7 +81,7 @@ class Stream:
     below: tuple[tuple[str, int], ...] = ()
 
     def child(self, kind: str, index: int) -> Stream:
-        """Stream ``index`` of a kind below this one: layer of a network, part of a replicate, anything countable."""
+        """Child ``index`` of the given kind, such as a layer of a network or a part of a replicate."""
         if kind == "part" and not self.below:
             return replace(self, replicate=nested(self.replicate, index))
         return replace(self, below=(*self.below, (kind, as_whole(index, kind, 0))))
@@ -88,8 +90,8 @@ class Stream:
     def key(self) -> NDArray[np.uint32]:
         """The 64-bit Philox key, two uint32 words.
 
-        Layers move the second word of their parent's key, so that compiled code reaches them without hashing; any
-        other child hashes its parent's key with its kind and index.
+        A layer shifts the second word of its parent's key, so that compiled code needs no hashing. Any other child
+        hashes its parent's key with its kind and index.
         """
         key = stream_key(self.seed, self.name, self.replicate)
         for kind, index in self.below:
@@ -98,13 +100,13 @@ class Stream:
 
 
 def stream(seed: int, name: str, replicate: int = 0) -> Stream:
-    """The stream of one name of one replicate of one seed; ValueError for a name not in STREAMS."""
+    """The stream ``name`` of a replicate and seed; ValueError for a name not in STREAMS."""
     stream_key(seed, name, replicate)
     return Stream(seed, name, replicate)
 
 
 def layer_key(key: NDArray[np.uint32], layer: int) -> NDArray[np.uint32]:
-    """The key of layer ``layer`` below the stream of a key, as ``child("layer", layer)`` has it."""
+    """The key of ``child("layer", layer)`` of the stream with this key."""
     return key + np.array([0, layer * _LAYER & 0xFFFFFFFF], dtype=np.uint32)
 
 
@@ -157,7 +159,7 @@ def normals(key: NDArray[np.uint32], step: int, n: int, m: int) -> NDArray[np.fl
 def sequence_normals(key: NDArray[np.uint32], first: int, count: int, m: int) -> NDArray[np.float64]:
     """Standard normals (count, m) of the samples first, first + 1, ... of an endless sequence.
 
-    Sample q is row q % SEQUENCE_ROWS of step q // SEQUENCE_ROWS: how samples are grouped into batches does not matter.
+    Sample q is row q % SEQUENCE_ROWS of step q // SEQUENCE_ROWS, independently of how samples are grouped into batches.
     """
     parts = []
     for step in range(first // SEQUENCE_ROWS, (first + count - 1) // SEQUENCE_ROWS + 1):

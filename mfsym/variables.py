@@ -1,6 +1,6 @@
-"""The data dictionary: name, dimensions, type and meaning of everything a result may hold.
+"""The data dictionary: name, dimensions, type and meaning of every variable in a result.
 
-Every Dataset that mfsym writes passes through ``annotate``, which refuses undeclared names, wrong dimensions and wrong
+Every Dataset that mfsym writes passes through ``annotate``, which rejects undeclared names, wrong dimensions and wrong
 types, and fills the attributes of each variable from this table.
 """
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What a variable, dimension or cell may be called."""
+"""Valid names of variables, dimensions and cells."""
 
 STATUSES = ("ok", "drifted", "diverged", "failed", "missing")
-"""ok: finite to the end; drifted: finite, but off E^G by rounding since ``drifted_step`` although the scheme preserves
-it; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
+"""Statuses of a run.
+
+ok : finite to the end.  drifted : finite, but rounding drove it out of E^G at ``drifted_step`` although the scheme
+preserves E^G.  diverged : stopped at ``diverged_step``.  failed : raised an error.  missing : not run yet."""
 
 
 LOSSES = {
@@ -29,14 +31,14 @@ LOSSES = {
     "cross-entropy": ("-sum_j y_j log softmax(yhat)_j", "nat"),
     "logistic": ("sum_j log(1 + exp(-y_j yhat_j))", "nat"),
 }
-"""Loss l(yhat, y) to its formula and its unit: what ``{formula}`` and ``{loss}`` stand for in an entry."""
+"""Formula and unit of each loss l(yhat, y), which replace ``{formula}`` and ``{loss}`` in entries."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One entry: ``dims`` are the last dimensions it must have, in order; a sweep puts its own in front.
+    """One entry. ``dims`` are its last dimensions, in order; a sweep prepends its own.
 
-    units : of y, z, x, the mean-field time t, a step, and ``{loss}``, the unit of the loss of the Dataset.
+    units : in terms of y, z, x, the mean-field time t, a step, and ``{loss}``, the unit of the Dataset's loss.
     """
 
     name: str
@@ -46,7 +48,7 @@ class Variable:
     dims: tuple[str, ...] = ()
 
     def attrs(self, loss: str = "quadratic") -> dict[str, str]:
-        """The attributes written beside values of a training with this loss, a name in LOSSES."""
+        """The attributes of the variable in a Dataset with this loss, a name in LOSSES."""
         formula, unit = LOSSES[loss]
         doc = self.doc.replace("{formula}", formula)
         return {"long_name": doc, "units": self.units.replace("{loss}", unit)}
@@ -60,37 +62,37 @@ _ENTRIES = (
     Variable(
         "diverged_step", "int", "steps done when particles or prediction stopped being finite, -1 if never", "step"
     ),
-    Variable("drifted_step", "int", "first step off E^G by rounding, where the scheme stays in it, -1 if none", "step"),
-    Variable("precision", "text", "arithmetic that the run was trained in: float32 or float64"),
-    Variable("seconds", "float", "wall time of the cell, with compiling where nothing was cached", "s"),
-    Variable("seconds_measured", "float", "wall time of that spent on distances and risks, after training", "s"),
+    Variable("drifted_step", "int", "first step off E^G by rounding, if the scheme preserves E^G; -1 if none", "step"),
+    Variable("precision", "text", "floating-point precision of the run: float32 or float64"),
+    Variable("seconds", "float", "wall time of the cell, including compilation if not cached", "s"),
+    Variable("seconds_measured", "float", "part of the wall time spent on distances and risks, after training", "s"),
     Variable(
         "risk",
         "float",
-        "risk E l(model(x), y) of the scheme's model, of samples the held-out mean, l = {formula}",
+        "risk E l(model(x), y) of the scheme's model, for samples the held-out mean, l = {formula}",
         "{loss}",
     ),
     Variable(
         "risk_bare",
         "float",
-        "risk E l(Phi(x), y) of the bare model, of samples the held-out mean, l = {formula}",
+        "risk E l(Phi(x), y) of the bare model, for samples the held-out mean, l = {formula}",
         "{loss}",
     ),
     Variable("risk_error", "float", "stated error of the risk as an integral over the inputs", "{loss}"),
     Variable("risk_bare_error", "float", "stated error of risk_bare as an integral over the inputs", "{loss}"),
     Variable("rmd2_si", "float", "squared RMD of the law to its projection on E^G"),
-    Variable("rmd2_floor", "float", "squared RMD below which rounding decides"),
+    Variable("rmd2_floor", "float", "squared RMD below which values are rounding noise"),
     Variable("rmd2_symmetrised", "float", "squared RMD of the law to its symmetrised law"),
-    Variable("rmd2_symmetrised_error", "float", "error of that, of the rule over an infinite group"),
-    Variable("null_symmetrised", "float", "median of rmd2_symmetrised of clouds moved by independent Haar elements"),
-    Variable("null_symmetrised_lower", "float", "lower end of the central 95 % band of these clouds"),
-    Variable("null_symmetrised_upper", "float", "upper end of the central 95 % band of these clouds"),
-    Variable("p_value_symmetrised", "float", "p-value of rmd2_symmetrised among these clouds: small where asymmetric"),
+    Variable("rmd2_symmetrised_error", "float", "quadrature error of rmd2_symmetrised, for an infinite group"),
+    Variable("null_symmetrised", "float", "median rmd2_symmetrised of clouds transformed by Haar elements"),
+    Variable("null_symmetrised_lower", "float", "lower end of the central 95 % band of the transformed clouds"),
+    Variable("null_symmetrised_upper", "float", "upper end of the central 95 % band of the transformed clouds"),
+    Variable("p_value_symmetrised", "float", "p-value of rmd2_symmetrised, small if the law is asymmetric"),
     Variable(
         "distance_wi", "float", "W2 distance to the weakly invariant laws: distance_wi_upper, exact for |G| <= 2", "|z|"
     ),
     Variable("distance_wi_lower", "float", "lower bound on the W2 distance to the weakly invariant laws", "|z|"),
-    Variable("distance_wi_upper", "float", "upper bound on that distance (over nodes of an infinite group)", "|z|"),
+    Variable("distance_wi_upper", "float", "upper bound on the W2 distance to the weakly invariant laws", "|z|"),
     Variable("rmd2_pair", "float", "squared RMD between the laws of two schemes of one replicate", dims=("other",)),
     Variable("l2_symmetrisation", "float", "L2 distance of the scheme's model to its own symmetrisation", "|y|"),
     Variable("l2_target", "float", "L2 distance of the scheme's model to f_*", "|y|"),
@@ -98,39 +100,43 @@ _ENTRIES = (
     Variable(
         "equivariance_error", "float", "root mean square of rho_hat_g^-1 model(rho_g x) - model(x) over x and g", "|y|"
     ),
-    Variable("equivariance_error_group", "float", "error of that, of the rule over an infinite group", "|y|"),
+    Variable(
+        "equivariance_error_group", "float", "quadrature error of equivariance_error, for an infinite group", "|y|"
+    ),
     Variable("l2_symmetrisation_error", "float", "stated error of l2_symmetrisation as an integral over x", "|y|"),
     Variable("l2_target_error", "float", "stated error of l2_target as an integral over x", "|y|"),
     Variable("l2_symmetrised_target_error", "float", "stated error of l2_symmetrised_target over x", "|y|"),
     Variable("equivariance_error_error", "float", "stated error of equivariance_error as an integral over x", "|y|"),
-    Variable("accuracy", "float", "share of test inputs whose class the scheme's model names"),
-    Variable("accuracy_moved", "float", "accuracy on inputs moved by the group, over nodes that move some input"),
+    Variable("accuracy", "float", "share of test inputs classified correctly by the scheme's model"),
+    Variable("accuracy_moved", "float", "accuracy on inputs transformed by group elements other than the identity"),
     Variable("profile", "float", "prediction of the scheme's model along the first axis", "|y|", ("radius",)),
     Variable("target", "float", "f_* along the first axis", "|y|", ("radius",)),
-    Variable("radius", "float", "place on the first axis", "|x|"),
+    Variable("radius", "float", "position on the first axis", "|x|"),
     Variable("law", "text", "kind of law: strongly (si) or weakly (wi) invariant"),
     Variable("second_moment", "float", "second moment E|z|^2 of the law", "|z|^2"),
     Variable("particles", "float", "parameters of the units", "|z|", ("particle", "param")),
     Variable(
         "energy", "float", "risk on training data as the scheme presents them, plus tau E|z|^2, l = {formula}", "{loss}"
     ),
-    Variable("dissipated", "float", "energy lost so far, integral of alpha E|gradient|^2 dt, NaN with noise", "{loss}"),
+    Variable(
+        "dissipated", "float", "energy dissipated so far, integral of alpha E|gradient|^2 dt, NaN with noise", "{loss}"
+    ),
     Variable(
         "energy_defect",
         "float",
-        "energy plus dissipated minus the energy at the start, by the flow's own rule, NaN with noise",
+        "energy plus dissipated minus initial energy, by the flow's quadrature, NaN with noise",
         "{loss}",
     ),
     Variable(
         "error_w2",
         "float",
-        "estimated W2 error of the law: distance to a flow of half as many particles, plus error_time",
+        "estimated W2 error of the law: distance to a flow with half as many particles, plus error_time",
         "|z|",
     ),
     Variable(
         "error_time",
         "float",
-        "its part due to the time step: W2 distance to twice the step; NaN without noise",
+        "part of error_w2 due to the time step: W2 distance to the law at twice the step; NaN without noise",
         "|z|",
     ),
     Variable(
@@ -140,54 +146,54 @@ _ENTRIES = (
         "{loss}",
     ),
     Variable("error_force", "float", "relative error of the gradient as an integral over the data, NaN if unknown"),
-    Variable("quadrature_order", "int", "nodes per input dimension of the flow's product rule; all of a sampled one's"),
+    Variable("quadrature_order", "int", "nodes per input dimension of a product rule, all nodes of a sampled one"),
     Variable("w2_limit", "float", "W2 distance of the law to the mean-field limit", "|z|"),
     Variable("rmd2_limit", "float", "squared RMD of the law to the mean-field limit"),
-    Variable("error_mean", "float", "distance |E z - limit| of the mean particle from the limit's", "|z|"),
-    Variable("error_second_moment", "float", "absolute difference of E|z|^2 from the limit's", "|z|^2"),
-    Variable("error_prediction", "float", "L2 distance of the bare prediction from the limit's", "|y|"),
-    Variable("slope", "float", "slope against log N of log(root mean square), of log(mean) for squared RMDs"),
+    Variable("error_mean", "float", "distance |E z - limit| between the mean particle and that of the limit", "|z|"),
+    Variable("error_second_moment", "float", "absolute difference between E|z|^2 and its limit", "|z|^2"),
+    Variable("error_prediction", "float", "L2 distance between the bare prediction and that of the limit", "|y|"),
+    Variable("slope", "float", "slope of log(root mean square) against log N, or of log(mean) for squared RMDs"),
     Variable("slope_lower", "float", "lower end of the bootstrap confidence interval of the slope"),
     Variable("slope_upper", "float", "upper end of the bootstrap confidence interval of the slope"),
-    Variable("observable", "text", "what is compared with the limit"),
+    Variable("observable", "text", "observable compared with the limit"),
     Variable("limit_risk", "float", "risk E l(model(x), y) of the mean-field limit, l = {formula}", "{loss}"),
     Variable("limit_risk_error", "float", "stated error of limit_risk as an integral over the inputs", "{loss}"),
     Variable("limit_rmd2_si", "float", "squared RMD of the mean-field limit to its projection on E^G"),
     Variable("limit_second_moment", "float", "second moment E|z|^2 of the mean-field limit", "|z|^2"),
     Variable("limit_error_w2", "float", "estimated W2 error of the mean-field limit's cloud", "|z|"),
-    Variable("limit_error_time", "float", "part of limit_error_w2 that is due to the time step, with noise", "|z|"),
+    Variable("limit_error_time", "float", "part of limit_error_w2 due to the time step, with noise", "|z|"),
     Variable("limit_particles", "float", "particles of the mean-field limit", "|z|", ("limit_particle", "param")),
     Variable("limit_particle", "int", "index of a particle of the mean-field limit"),
     Variable("step", "int", "step j of the discovery, from the subspace E_j"),
-    Variable("direction", "int", "index of a vector of a basis"),
-    Variable("dimension", "int", "dimension of the subspace E_j, -1 where the step was not taken"),
-    Variable("rmd2", "float", "squared RMD of particles_after to E_j; the paper's rule: mean over trainings"),
+    Variable("direction", "int", "index of a basis vector"),
+    Variable("dimension", "int", "dimension of the subspace E_j, -1 if the step was not taken"),
+    Variable("rmd2", "float", "squared RMD of particles_after to E_j, for the paper's rule a mean over trainings"),
     Variable("rmd2_before", "float", "squared RMD to the projection on E_j before training"),
-    Variable("statistic", "float", "what the rule compares with its threshold"),
-    Variable("threshold", "float", "value of the statistic above which E_j is left"),
-    Variable("left", "int", "1 where E_j is left, 0 where it is not or the step was not taken"),
-    Variable("resolution", "float", "least statistic by which the rule can tell a departure from its errors"),
-    Variable("control", "float", "statistic that control data give, whose target has an asymmetric part"),
+    Variable("statistic", "float", "test statistic that the rule compares with its threshold"),
+    Variable("threshold", "float", "value of the statistic above which the law leaves E_j"),
+    Variable("left", "int", "1 if the law leaves E_j, 0 if it stays or the step was not taken"),
+    Variable("resolution", "float", "smallest statistic at which the rule can detect a departure"),
+    Variable("control", "float", "statistic of the control data, whose target has an asymmetric part"),
     Variable("verdict", "text", "left, kept (control data would have moved the law out) or undecided"),
-    Variable("reason", "text", "why the verdict is what it is"),
-    Variable("answer_verdict", "text", "found where the last subspace is kept, undecided otherwise"),
+    Variable("reason", "text", "reason for the verdict"),
+    Variable("answer_verdict", "text", "found if the last subspace is kept, undecided otherwise"),
     Variable("answer_reason", "text", "why the last subspace is kept or undecided"),
-    Variable("wrong", "int", "1 where the rule says that it has found E^G and has not"),
-    Variable("undecided", "int", "1 where the rule says that it cannot decide"),
+    Variable("wrong", "int", "1 if the rule reports a subspace other than E^G"),
+    Variable("undecided", "int", "1 if the rule cannot decide"),
     Variable("residual_spectrum", "float", "root mean square residual along its principal directions", "|z|"),
     Variable("angle", "float", "largest angle between a vector of E_j and E^G", "rad"),
-    Variable("mean_share", "float", "|E r| of the mean residual over (E|r|^2)^(1/2), 1 where there is no residual"),
-    Variable("case", "text", "a problem and a rule of a study of discoveries"),
+    Variable("mean_share", "float", "|E r| / (E|r|^2)^(1/2) of the residual r, 1 if there is no residual"),
+    Variable("case", "text", "problem and rule in a study of discoveries"),
     Variable("rule", "text", "rule of the discovery"),
-    Variable("answer_dimension", "int", "dimension of the subspace that was not left"),
-    Variable("answer_angle", "float", "largest principal angle of it and E^G, pi/2 where dimensions differ", "rad"),
-    Variable("found", "int", "1 where the rule says that it has found E^G and has, within the tolerance on the angle"),
+    Variable("answer_dimension", "int", "dimension of the last subspace"),
+    Variable("answer_angle", "float", "largest principal angle to E^G, pi/2 if dimensions differ", "rad"),
+    Variable("found", "int", "1 if the rule reports E^G correctly, within the tolerance on the angle"),
     Variable("dimension_fixed", "int", "dimension of E^G"),
     Variable("basis", "float", "orthonormal basis of E_j, padded with NaN", dims=("param", "direction")),
     Variable(
         "fixed_basis",
         "float",
-        "orthonormal basis of E^G, padded with NaN beside bases of E_j",
+        "orthonormal basis of E^G, padded with NaN in a discovery",
         dims=("param", "direction"),
     ),
     Variable("particles_before", "float", "particles before the step's training", "|z|", ("particle", "param")),
@@ -258,7 +264,7 @@ VARIABLES: dict[str, Variable] = {entry.name: entry for entry in (*_ENTRIES, *_D
 """The dictionary, by name."""
 
 TIMINGS = frozenset({"seconds", "seconds_measured"})
-"""Variables that are measurements of the machine: left out of every content digest."""
+"""Timings of the machine, excluded from every content digest."""
 
 
 def check_name(name: str, where: str) -> str:
@@ -269,7 +275,7 @@ def check_name(name: str, where: str) -> str:
 
 
 def _check(variable: xr.DataArray, entry: Variable) -> None:
-    """Refuse an array whose type or last dimensions are not what the dictionary declares."""
+    """MfsymError if the type or last dimensions of an array differ from its entry."""
     kind = variable.dtype.kind
     if kind not in KINDS[entry.kind]:
         raise MfsymError(f"{entry.name} must be of kind {entry.kind}, got dtype {variable.dtype}")
@@ -279,7 +285,7 @@ def _check(variable: xr.DataArray, entry: Variable) -> None:
 
 
 def validate(dataset: xr.Dataset) -> None:
-    """Refuse a Dataset with an undeclared variable or dimension, a wrong type or wrong last dimensions.
+    """Check a Dataset for undeclared variables or dimensions, wrong types and wrong last dimensions.
 
     Raises MfsymError that names the variable.
     """
@@ -300,7 +306,7 @@ def validate(dataset: xr.Dataset) -> None:
 def annotate(dataset: xr.Dataset) -> xr.Dataset:
     """The same Dataset, validated, each variable with its attributes from the dictionary.
 
-    The attribute ``loss`` of the Dataset says what its risks are means of; quadratic if it has none.
+    The Dataset's attribute ``loss`` names the loss of its risks; the default is quadratic.
     """
     validate(dataset)
     loss = str(dataset.attrs.get("loss", "quadratic"))

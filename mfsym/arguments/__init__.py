@@ -1,7 +1,7 @@
-"""What people hand to a Python function, as numbers and arrays.
+"""Validation and conversion of user input: numbers, arrays and names.
 
-Numbers may be Python's, NumPy's, or arrays of one number. Arrays may be lists, ranges, NumPy arrays, pandas columns and
-frames, and arrays of PyTorch or JAX on the CPU. What is not a real number is refused in one line, never converted.
+Numbers may be Python or NumPy numbers, or arrays with a single number. Arrays may be lists, ranges, NumPy arrays,
+pandas columns and frames, or PyTorch and JAX arrays on the CPU. Anything else raises MfsymError.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from mfsym.errors import MfsymError
 
 LONG = 10**40
-"""Whole numbers from here on are not written out in errors."""
+"""Integers of this size or larger are not printed in errors."""
 
 UNBOUNDED = 10**9
-"""Upper bounds from here on are left out of errors that speak of the lower one."""
+"""Upper bounds of this size or larger are omitted from errors about the lower bound."""
 
 
 def as_floats(values: Any, name: str) -> NDArray[np.float64]:
-    """The values as a float64 array of their own shape; the same array where it is one already.
+    """The values as a float64 array of the same shape; a float64 array is returned unchanged.
 
-    name : what the values are, the first words of a refusal.
+    name : what the values are; error messages begin with it.
     Raises MfsymError for masked entries, complex numbers, text, dates, records, missing values and ragged lists.
-    Values that are not finite pass.
+    NaN and infinity are allowed.
 
     >>> as_floats(range(3), "times")
     array([0., 1., 2.])
@@ -39,7 +39,7 @@ def as_floats(values: Any, name: str) -> NDArray[np.float64]:
         return values
     array = _as_array(values, name)
     if array.dtype.kind == "c":
-        raise MfsymError(f"{name} must be real, got {array.dtype} numbers; hand over their real and imaginary parts")
+        raise MfsymError(f"{name} must be real, got {array.dtype} numbers; pass real and imaginary parts separately")
     if array.dtype.names is not None:
         fields = ", ".join(array.dtype.names[:5])
         raise MfsymError(f"{name} must be a plain array of numbers, got records with the fields {fields}")
@@ -55,7 +55,7 @@ def as_floats(values: Any, name: str) -> NDArray[np.float64]:
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:
-    """The values as an array of whatever type, without a mask."""
+    """The values as an array of any type; MfsymError for masked entries."""
     if np.ma.isMaskedArray(values):
         masked = int(np.ma.count_masked(values))
         if masked:
@@ -71,7 +71,7 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
 
 
 def _refuse_inner_masks(values: Sequence[Any], name: str) -> None:
-    """Refuse masked entries at any depth of lists: NumPy would put the numbers behind the masks in their place."""
+    """MfsymError for masked entries at any depth of nested lists: NumPy would use the numbers under the mask."""
     for value in values:
         if isinstance(value, list | tuple):
             _refuse_inner_masks(value, name)
@@ -86,7 +86,7 @@ def _check_objects(array: NDArray[Any], name: str) -> None:
 
 
 def _single(value: Any) -> Any:
-    """The Python number behind a NumPy number or an array of one number without axes; None behind a date or a span."""
+    """The Python number of a NumPy scalar or a zero-dimensional array; None for a date or a time span."""
     if getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
         return None
     if isinstance(value, np.generic) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item")):
@@ -97,8 +97,8 @@ def _single(value: Any) -> Any:
 def as_whole(value: Any, name: str, least: int | None = None, most: int | None = None) -> int:
     """The value as a Python int; 3.0 and NumPy's integers count as 3.
 
-    least, most : the range it must lie in, ends included; None where there is none.
-    Raises MfsymError for fractions, truth values, text and what is out of range.
+    least, most : inclusive bounds; None for no bound.
+    Raises MfsymError for fractions, booleans, text and values out of range.
 
     >>> as_whole(np.int64(5), "seed")
     5
@@ -124,8 +124,8 @@ def _is_whole(number: Any) -> bool:
 def as_number(value: Any, name: str, *, least: float | None = None, above: float | None = None) -> float:
     """The value as a finite Python float.
 
-    least : the smallest it may be.  above : what it must exceed; None where there is no such bound.
-    Raises MfsymError for truth values, text, complex numbers, NaN, infinity and what is out of range.
+    least : inclusive lower bound.  above : strict lower bound; None for no bound.
+    Raises MfsymError for booleans, text, complex numbers, NaN, infinity and values out of range.
 
     >>> as_number(np.float32(0.5), "alpha", above=0.0)
     0.5
@@ -146,9 +146,9 @@ def as_number(value: Any, name: str, *, least: float | None = None, above: float
 
 
 def as_times(times: Iterable[Any], name: str = "times") -> Iterable[float]:
-    """Times as finite Python floats, all checked at once and before any is used unless they come from an iterator.
+    """Times as finite Python floats. All are checked at once before use, except those of an iterator.
 
-    Raises MfsymError for what is no sequence, for what is no number, and where they decrease.
+    Raises MfsymError if ``times`` is not a sequence, or has an element that is not a number or is below the one before.
     """
     if isinstance(times, Iterator):
         return (as_number(time, name) for time in times)
@@ -165,7 +165,7 @@ def as_times(times: Iterable[Any], name: str = "times") -> Iterable[float]:
 def as_choice(value: Any, name: str, known: Iterable[str]) -> str:
     """The value if it is one of the known names.
 
-    Raises MfsymError with all of them, and the one that comes nearest.
+    Raises MfsymError with the known names and the nearest one.
 
     >>> as_choice("fa", "scheme", ("vanilla", "fa"))
     'fa'
@@ -179,22 +179,22 @@ def as_choice(value: Any, name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' for the known name closest to ``name``, whatever its case, or nothing."""
+    """' (did you mean X?)' for the known name closest to ``name``, ignoring case; "" if none is close."""
     folded = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name[:80].lower(), list(folded), n=1, cutoff=0.5)
     return f" (did you mean {folded[close[0]]!r}?)" if close else ""
 
 
 def suggestions(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest known one, and all of them."""
+    """The end of an error about an unknown name: the nearest known name, then all of them."""
     names = sorted(known)
     return f"{nearest(name, names)}; known: {', '.join(names)}"
 
 
 def as_plain(value: Any) -> Any:
-    """Python's own form of a value or of a list of them: sequences and arrays of one axis become lists.
+    """The plain Python form of a value or a list of values: sequences and one-dimensional arrays become lists.
 
-    NumPy's numbers and texts become Python's, NumPy's types their names. Anything else is handed back as it is.
+    NumPy numbers and strings become Python's, NumPy types their names. Anything else is returned unchanged.
 
     >>> as_plain(np.logspace(0, 1, 2)), as_plain(range(5, 7)), as_plain(np.float32)
     ([1.0, 10.0], [5, 6], 'float32')

@@ -1,7 +1,7 @@
-"""What functions that people hand over must be: tried on a few rows once, refused in one line where they are not.
+"""Checks of user functions: each is tried once on a few rows, and MfsymError says what is wrong.
 
-Such a function is given arrays of its own, and what it returns is copied: it may write to what it is given, keep it, or
-return views of it.
+A user function gets copies of arrays, and its return value is copied: it may overwrite its arguments, keep them, or
+return views of them.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
+from mfsym.typing import Floats
 
-Floats = NDArray[np.float64]
 Rows = Callable[[Floats], Any]
 
 SAME = 1e-9
-"""Largest difference, relative to the largest value, between what a function says of a row in company and alone."""
+"""Largest difference, relative to the largest value, between a row evaluated with others and alone."""
 
 _MOMENTS = np.arange(5) / 1024.0
 
 
 def own_rows(function: Rows, x: Floats, width: int, what: str) -> Floats:
-    """function(x) as an array (Q, width) of its own; MfsymError, which begins with ``what``, for another shape."""
+    """A copy of function(x) as an array (Q, width); MfsymError, which begins with ``what``, for another shape."""
     values = np.array(as_floats(function(x.copy()), what), order="C")
     if values.shape != (len(x), width):
         raise MfsymError(f"{what} must give rows ({len(x)}, {width}) for {len(x)} inputs, got shape {values.shape}")
@@ -33,7 +33,7 @@ def own_rows(function: Rows, x: Floats, width: int, what: str) -> Floats:
 
 
 def check_rows(function: Rows, x: Floats, width: int, what: str) -> None:
-    """Refuse a function unless it maps rows x (Q, d) to finite rows (Q, width), each by itself and always the same."""
+    """MfsymError unless the function maps rows x (Q, d) to finite rows (Q, width), row by row and deterministically."""
     try:
         together = own_rows(function, x, width, what)
         alone = np.concatenate([own_rows(function, row, width, what) for row in x[:, None]])
@@ -46,7 +46,7 @@ def check_rows(function: Rows, x: Floats, width: int, what: str) -> None:
     if not apart <= SAME * max(float(np.abs(together).max(initial=0.0)), np.finfo(np.float64).tiny):
         raise MfsymError(
             f"{what} must be a function of each row alone: the values at one row differ by {apart:.1e} "
-            "when other rows are beside it; take no means over rows and draw nothing inside"
+            "when other rows are present; do not average over rows or draw random numbers in it"
         )
 
 
@@ -68,32 +68,33 @@ def as_factors(schedule: Callable[[Floats], Any], times: Floats) -> Floats:
 
 
 def check_schedule(schedule: Callable[[Floats], Any]) -> None:
-    """Refuse a step schedule that is not a function of each time alone; see ``as_factors``."""
+    """MfsymError for a step schedule that is not a function of each time alone; see ``as_factors``."""
     together = as_factors(schedule, _MOMENTS)
     alone = np.concatenate([as_factors(schedule, moment) for moment in _MOMENTS[:, None]])
     if not np.abs(together - alone).max() <= SAME * together.max(initial=0.0):
         raise MfsymError(
-            "schedule must be a function of each time alone, got other factors when other times are beside it; "
+            "schedule must be a function of each time alone, got other factors when other times are present; "
             "divide by a fixed horizon, not by the last of the times"
         )
 
 
 def check_writer(function: Callable[..., Any], given: Sequence[NDArray[Any]], size: int, what: str) -> None:
-    """Refuse a function unless function(*given, out) writes finite numbers to all of out (size,), and to nothing else.
+    """MfsymError unless function(*given, out) writes finite numbers to all of out (size,), and to nothing else.
 
-    It runs as plain Python, where indices are checked. what : its name and arguments, the first words of a refusal.
+    It runs as plain Python, where indices are checked.
+    what : its name and arguments; error messages begin with it.
     """
     plain = getattr(function, "py_func", function)
     out = np.full(size, np.nan, dtype=np.result_type(*given))
-    handed = [np.array(array) for array in given]
-    for array in handed:
+    copies = [np.array(array) for array in given]
+    for array in copies:
         array.setflags(write=False)
     try:
-        plain(*handed, out)
+        plain(*copies, out)
     except (TypeError, ValueError, IndexError, ArithmeticError, AttributeError) as error:
-        shapes = ", ".join(str(array.shape) for array in (*handed, out))
+        shapes = ", ".join(str(array.shape) for array in (*copies, out))
         raise MfsymError(
-            f"{what} must take arrays of shapes {shapes} and write to the last alone: it raised {_stated(error)}"
+            f"{what} must take arrays of shapes {shapes} and write only to the last: it raised {_stated(error)}"
         ) from error
     if not np.isfinite(out).all():
         raise MfsymError(f"{what} must write finite numbers to all {size} entries of out, got {out}")

@@ -1,1 +1,1 @@
-"""Where (x, y) come from: input laws, teachers, samples, losses, and expectations over the inputs with their errors."""
+"""Data laws of (x, y): input laws, teachers, samples, losses, and expectations with error estimates."""

@@ -1,4 +1,4 @@
-"""A user's own samples as a data law: split, presented without replacement, optionally symmetrised."""
+"""A user's samples as a data law: split, drawn without replacement, optionally symmetrised."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats
 from mfsym.data.teachers import QUADRATURE_ORDER, Data
 from mfsym.errors import MfsymError
-from mfsym.groups import Elements, Group
+from mfsym.groups import Group
 from mfsym.representations import Representation
 from mfsym.stores.samples import Columns, load_samples
 from mfsym.streams import bits, stream_key
+from mfsym.typing import Elements, Floats
 
-Floats = NDArray[np.float64]
 Samples = tuple[Floats, Floats]
 
 HAAR_IMAGES = 16
-"""Images of each test sample that stand for its orbit under an infinite group."""
+"""Random images of each test sample that represent its orbit under an infinite group."""
 
 _HAAR_ROWS = 1 << 12
 _HAAR_MARK = np.uint32(0x48414152)
-"""Tells the Haar draws of a symmetrised dataset from the orders of its epochs, under one key."""
+"""Separates the Haar draws of a symmetrised dataset from the shuffles of its epochs, which share a key."""
 
 
 class SampleData(Data):
-    """The empirical law of n samples for training, and of others for judging.
+    """The empirical law of n training samples, with separate test samples for evaluation.
 
-    train, test : pairs x (n, d), y (n, c), float64 and finite; without a test part the training part judges.
-    symmetry : representations (rho_x, rho_y): the law is then symmetrised. For a finite group every sample is replaced
-    by its whole orbit; for an infinite one each draw moves its sample by a fresh Haar element.
-    classes : number of classes where y are rows of the identity (or -1, 1 for two), else None.
-    Every epoch presents each training sample once, in an order of its own that is a pure function of the key.
+    train, test : pairs x (n, d), y (n, c), float64 and finite; without test samples, evaluation uses the training
+    samples.
+    symmetry : representations (rho_x, rho_y): the law is then symmetrised. For a finite group the orbit of every sample
+    replaces it; for an infinite one each draw acts on its sample with a fresh Haar element.
+    classes : number of classes if y is one-hot (or -1, 1 for two classes), else None.
+    Every epoch presents each training sample once, in a random order that is a pure function of the key and the epoch.
     """
 
     has_target: ClassVar[bool] = False
@@ -54,7 +55,7 @@ class SampleData(Data):
         self.test_x, self.test_y = (self.x, self.y) if test is None else _samples(test, "test")
         self.d, self.c = self.x.shape[1], self.y.shape[1]
         if (self.test_x.shape[1], self.test_y.shape[1]) != (self.d, self.c):
-            raise MfsymError(f"test samples must be on R^{self.d} x R^{self.c} as the training samples are")
+            raise MfsymError(f"test samples must be on R^{self.d} x R^{self.c}, like the training samples")
         self.name, self.classes = name, classes
         self.symmetry = symmetry
         if symmetry is not None:
@@ -78,7 +79,7 @@ class SampleData(Data):
         return len(self.x)
 
     def draw(self, key: NDArray[np.uint32], first: int, count: int) -> Samples:
-        """Samples of the endless sequence of epochs: sample q is place q mod n of epoch q div n."""
+        """Samples of the endless sequence of epochs: sample q is sample q mod n of epoch q div n."""
         n, places = len(self.x), np.arange(first, first + count)
         epochs = places // n
         picked = np.empty(count, dtype=np.intp)
@@ -93,11 +94,11 @@ class SampleData(Data):
         return rho_x.act(draws, x), rho_y.act(draws, y)
 
     def target(self, x: ArrayLike) -> Floats:
-        """Not known: MfsymError. Judge by ``evaluation``."""
-        raise MfsymError("a dataset has no target away from its samples; use evaluation() for x, y and weights")
+        """Raises MfsymError: a finite sample has no target function. Use ``evaluation``."""
+        raise MfsymError("a dataset has no target outside its samples; use evaluation() for x, y and weights")
 
     def quadrature(self, order: int = QUADRATURE_ORDER) -> Samples:
-        """The test inputs with equal weights, whatever the order."""
+        """The test inputs with equal weights; ``order`` has no effect."""
         return self.test_x, np.full(len(self.test_x), 1.0 / len(self.test_x))
 
     def evaluation(self, order: int = QUADRATURE_ORDER) -> tuple[Floats, Floats, Floats]:
@@ -106,7 +107,7 @@ class SampleData(Data):
 
 
 def permutation(key: NDArray[np.uint32], step: int, n: int) -> NDArray[np.intp]:
-    """A uniformly random order of 0 .. n - 1: a pure function of (key, step)."""
+    """A uniformly random permutation of 0 .. n - 1: a pure function of (key, step)."""
     return _permutation(tuple(int(word) for word in key), step, n)
 
 
@@ -126,7 +127,7 @@ def _haar_sequence(group: Group, key: NDArray[np.uint32], first: int, count: int
 
 
 def split(x: Floats, y: Floats, test: float, seed: int = 0) -> tuple[Samples, Samples | None]:
-    """Training part and test part: a random ``test`` share of the rows, at least one of each; None if test is 0."""
+    """Split at random into training and test samples; test : share of test rows, at least one of each; None if 0."""
     if not 0.0 <= test < 1.0:
         raise MfsymError(f"the test share must be at least 0 and below 1, got {test}")
     if test == 0.0 or len(x) < 2:
@@ -138,7 +139,7 @@ def split(x: Floats, y: Floats, test: float, seed: int = 0) -> tuple[Samples, Sa
 
 
 def one_hot(labels: ArrayLike, classes: int) -> Floats:
-    """Labels 0 .. classes - 1 (n,) or (n, 1) as rows of the identity (n, classes)."""
+    """One-hot rows (n, classes) of labels 0 .. classes - 1, given as (n,) or (n, 1)."""
     values = as_floats(labels, "labels")
     values = values[:, None] if values.ndim == 1 else values
     if (
@@ -147,7 +148,7 @@ def one_hot(labels: ArrayLike, classes: int) -> Floats:
         or (values != np.rint(values)).any()
         or not ((values >= 0) & (values < classes)).all()
     ):
-        raise MfsymError(f"labels must be one whole number from 0 to {classes - 1} a row, got shape {values.shape}")
+        raise MfsymError(f"labels must be one whole number from 0 to {classes - 1} per row, got shape {values.shape}")
     return np.eye(classes)[values[:, 0].astype(np.intp)]
 
 
@@ -169,7 +170,7 @@ NAMED: Mapping[str, Callable[[], Samples]] = MappingProxyType({"digits": digits}
 
 
 def read(source: str | Path, x: Columns = ("x",), y: Columns = ("y",)) -> Samples:
-    """Samples of a named dataset or of a file: see ``load_samples``."""
+    """Samples from a named dataset or a file: see ``load_samples``."""
     if str(source) in NAMED:
         return NAMED[str(source)]()
     inputs, outputs = load_samples(Path(source), x, y)
@@ -183,7 +184,7 @@ def _samples(part: tuple[ArrayLike, ArrayLike], what: str) -> Samples:
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
         raise MfsymError(f"{what} samples must be arrays (n, d) and (n, c) with n >= 1, got {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise MfsymError(f"{what} samples must be finite; drop or fill the rows that are not")
+        raise MfsymError(f"{what} samples must be finite; drop or fill the rows with NaN or infinity")
     return x, y
 
 

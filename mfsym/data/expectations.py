@@ -1,10 +1,11 @@
-"""Expectations over the data with an honest error: rules of different kind, and the better one of them.
+"""Expectations over the data with error estimates: product rules or quasi-Monte Carlo, whichever is more accurate.
 
-Where the law of x is known, an integral is taken by two product rules of Gauss, whose difference tells the error while
-both converge fast, and by randomised quasi-Monte Carlo, whose spread over independent scrambles tells its own. Gauss
-rules are believed where target and model are smooth (their own moments agree between the two orders to SMOOTH) and
-quasi-Monte Carlo agrees; kinks, jumps and cusps are left to quasi-Monte Carlo, refined until its error is small or
-BUDGET nodes are used. docs/errors.md says it in words and shows how often the truth lies within the stated errors.
+If the law of x is known, an integral is computed by two Gauss product rules, whose difference estimates the error while
+both converge fast, and by randomised quasi-Monte Carlo, whose spread over independent scrambles estimates its error.
+Gauss rules are used if target and model are smooth (their moments agree between the two orders to SMOOTH) and
+quasi-Monte Carlo agrees. Integrands with kinks, jumps or cusps use quasi-Monte Carlo, refined until its error is small
+or BUDGET nodes are used. docs/errors.md explains the method and reports how often the true value lies within the stated
+errors.
 """
 
 from __future__ import annotations
@@ -13,33 +14,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.data.inputs import QUADRATURE_ORDER, InputLaw
 from mfsym.data.nets import REPETITIONS
 from mfsym.data.teachers import Data
 from mfsym.errors import MfsymError
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 BUDGET = 1 << 17
-"""Most nodes of quasi-Monte Carlo, all scrambles together."""
+"""Largest number of quasi-Monte Carlo nodes, over all scrambles."""
 
 FIRST_POINTS, ENOUGH_POINTS = 64, 512
-"""Points of each scramble that check a Gauss rule, and the fewest that stand on their own."""
+"""Points per scramble that suffice to check a Gauss rule, and the fewest that give an estimate without one."""
 
 PRECISION = 2e-3
 """Relative error at which quasi-Monte Carlo stops refining."""
 
 SMOOTH, NEARLY, DECAY = 1e-5, 1e-4, 3.0
-"""Target and model are smooth where their moments agree between two Gauss rules to SMOOTH of their size; or to NEARLY,
-if the difference from a third, coarser rule is DECAY times as large: kinks and jumps give less than 2.4."""
+"""Target and model count as smooth if their moments under two Gauss rules agree to a relative SMOOTH; or to NEARLY, if
+the difference from a third, coarser rule is DECAY times as large: kinks and jumps give less than 2.4."""
 
 MOST_ORDER_NODES = 1 << 21
-"""Most nodes of a product rule whose order is given."""
+"""Largest number of nodes of a product rule of given order."""
 
 _STUDENT = 1.2
-"""Three stated errors cover what three standard errors of a normal law would: Student's t, 15 degrees of freedom."""
+"""Factor that makes three errors cover as much as three standard errors of a normal law (Student's t, 15 d.o.f.)."""
 
 _AGREE, _TRUST = 5.0, 1e-2
 _ROUNDING = 2.0**-50
@@ -48,9 +47,10 @@ _TOGETHER = 1 << 13
 
 @dataclass(frozen=True)
 class Columns:
-    """What is integrated, at nodes x (Q, d) with targets y (Q, c).
+    """Values of the integrands at nodes x (Q, d) with targets y (Q, c).
 
-    values : (Q, m), the integrands.  fields : arrays (Q, k), of models say, that are smooth if the integrands are.
+    values : (Q, m), the integrands.
+    fields : arrays (Q, k), such as model outputs, used as smoothness indicators.
     """
 
     values: Floats
@@ -64,8 +64,9 @@ Integrands = Callable[[Floats, Floats], Columns]
 class Expectation:
     """Expectations of m integrands.
 
-    value, error : (m,); the error is 0 for a finite sample, which is its own law, and NaN where it cannot be known.
-    method : in words, how the first one was taken.  nodes : how many nodes that took.
+    value, error : (m,); the error is 0 for a finite sample, which defines the law, and NaN if it cannot be estimated.
+    method : how the first one was computed, in words.
+    nodes : the number of nodes used.
     """
 
     value: Floats
@@ -75,7 +76,7 @@ class Expectation:
 
 
 class Estimate(float):
-    """A number that carries its error and how it was found: ``error``, ``method``. Otherwise a float.
+    """A float with two attributes: ``error``, its estimated error, and ``method``, how it was computed.
 
     >>> Estimate(1.5, 1e-3, "by hand").error
     0.001
@@ -102,15 +103,16 @@ def expect(
     budget: int = BUDGET,
     precision: float = PRECISION,
 ) -> Expectation:
-    """Expectations of integrands over the data law, each with its error.
+    """Expectations of integrands over the data law, each with an error estimate.
 
-    order : use the product rule of this many nodes per dimension, whatever it is worth (its error is that of a pair).
-    budget : most nodes of quasi-Monte Carlo, which stops at the relative error ``precision``.
-    Raises MfsymError for an order that takes more than MOST_ORDER_NODES nodes.
+    order : nodes per dimension of a product rule, used even if it has not converged; its error comes from a second
+    order.
+    budget : largest number of quasi-Monte Carlo nodes; refinement stops at the relative error ``precision``.
+    Raises MfsymError for an order that needs more than MOST_ORDER_NODES nodes.
     """
     law = data.inputs
     if law is None or not data.has_target:
-        return _own_rules(data, integrands, QUADRATURE_ORDER if order is None else order)
+        return _built_in_rule(data, integrands, QUADRATURE_ORDER if order is None else order)
     if order is not None:
         return _Pair.of(data, law, integrands, _affordable(order, data.d)).expectation()
     pair = None
@@ -121,8 +123,8 @@ def expect(
     return _decide(pair, _Sampling(data, law, integrands), budget, precision)
 
 
-def _own_rules(data: Data, integrands: Integrands, order: int) -> Expectation:
-    """By the rules that the data bring: exact for a finite sample, otherwise two of their orders."""
+def _built_in_rule(data: Data, integrands: Integrands, order: int) -> Expectation:
+    """Expectation by the data's built-in quadrature: exact for a finite sample, otherwise compared at two orders."""
     x, y, weights = data.evaluation(order)
     total = _Moments.of(integrands, x, y, weights, 1.0)
     if not data.has_target:
@@ -148,19 +150,19 @@ def _affordable(order: int, d: int) -> int:
 
 
 def partner(order: int) -> int:
-    """The order that a rule is checked by: about two thirds of it, odd, so that the two share no hyperplane but 0."""
+    """Order of the rule that checks a rule: odd, about two thirds of ``order``; their only common hyperplane is 0."""
     return 2 if order == 1 else min(int(0.68 * order) | 1, order - 1)
 
 
 def inflation(order: int, partner: int) -> float:
-    """Error of the finer rule over the difference of the two, where errors fall like 1 / order."""
+    """Ratio of the finer rule's error to the difference of the two rules, for errors that decay like 1 / order."""
     fine, coarse = max(order, partner), min(order, partner)
     return coarse / (fine - coarse)
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Sums over one rule: of the integrands (m,), and of the probes of smoothness with their sizes (k,)."""
+    """Sums over one rule: of the integrands (m,), and of the smoothness indicators with their scales (k,)."""
 
     values: Floats
     probes: Floats
@@ -179,15 +181,17 @@ class _Moments:
         return cls(weights @ found.values, np.array(probes), np.array(sizes))
 
     def change(self, other: _Moments) -> float:
-        """Largest difference of a probe from another rule's, in units of its size."""
+        """Largest difference of a smoothness indicator between two rules, relative to its scale."""
         return float((np.abs(self.probes - other.probes) / np.maximum(self.sizes, 1e-300)).max())
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two product rules: the sums of the finer one, and their differences.
+    """Two product rules: the sums of the finer one, and the differences between the two.
 
-    fine, coarse : (m,).  smooth : whether target and fields are.  size : E|y|^2.
+    fine, coarse : (m,).
+    smooth : whether target and fields are smooth.
+    size : E|y|^2.
     """
 
     fine: Floats
@@ -199,7 +203,7 @@ class _Pair:
 
     @classmethod
     def of(cls, data: Data, law: InputLaw, integrands: Integrands, order: int) -> _Pair:
-        """The rules of this order and of its partner; of a third one where those leave it open what is smooth."""
+        """The rules of this order and of its partner; a third rule if those two do not decide smoothness."""
         fine, nodes = _product(data, law, integrands, order)
         coarse, _ = _product(data, law, integrands, partner(order))
         change = fine.change(coarse)
@@ -211,7 +215,7 @@ class _Pair:
 
     @property
     def error(self) -> Floats:
-        """(m,): the difference where the rules converge fast; what it tells of an error like 1 / order elsewhere."""
+        """(m,): the difference of the rules where they converge fast; elsewhere scaled for errors like 1 / order."""
         factor = 1.0 if self.smooth else inflation(*self.orders)
         return factor * np.abs(self.fine - self.coarse) + _rounding(self.fine, self.size)
 
@@ -220,7 +224,7 @@ class _Pair:
         return f"product rule, {self.orders[0]} nodes per dimension, {self.nodes} in all, checked by {self.orders[1]}"
 
     def expectation(self) -> Expectation:
-        """By this pair alone."""
+        """The expectation from this pair alone."""
         return Expectation(self.fine, self.error, self.method(), self.nodes)
 
 
@@ -236,13 +240,13 @@ def _product(data: Data, law: InputLaw, integrands: Integrands, order: int) -> t
 
 
 def _rounding(value: Floats, size: float) -> Floats:
-    """What cancellation in |model - y|^2 leaves, for |y|^2 of this size."""
+    """Rounding error from cancellation in |model - y|^2, for |y|^2 of this size."""
     return np.asarray(_ROUNDING * (np.sqrt(np.abs(value) * size) + np.abs(value)) + _ROUNDING**2 * size)
 
 
 @dataclass
 class _Sampling:
-    """Randomised quasi-Monte Carlo that grows: sums of every scramble over its points so far."""
+    """Incremental randomised quasi-Monte Carlo: the sums of each scramble over its points so far."""
 
     data: Data
     law: InputLaw
@@ -256,7 +260,7 @@ class _Sampling:
         return REPETITIONS * self.points
 
     def extend(self, points: int) -> None:
-        """Go on to this many points of each scramble."""
+        """Extend each scramble to this many points."""
         block = self.law.net(self.data.d, self.points, points)
         together = max(1, _TOGETHER // block.shape[1])
         rows, size = [], 0.0
@@ -284,9 +288,9 @@ class _Sampling:
 
 
 def _decide(pair: _Pair | None, sampling: _Sampling, budget: int, precision: float) -> Expectation:
-    """Refine quasi-Monte Carlo until each integrand has a rule that may be believed; then the better one for each.
+    """Refine quasi-Monte Carlo until each integrand has a reliable rule; then choose the more accurate one for each.
 
-    Product rules that have not converged are not believed: their differences may be small by chance.
+    Product rules that have not converged are not reliable: their differences may be small by chance.
     """
     gauss = pair if pair is not None and pair.smooth else None
     points = ENOUGH_POINTS if gauss is None else FIRST_POINTS

@@ -1,6 +1,6 @@
-"""Laws of inputs on R^d: how x is drawn, and a rule for expectations over x.
+"""Laws of inputs on R^d: random draws of x, and quadratures for expectations over x.
 
-Every draw is a function of the normals of its sample, so that all laws share one endless sequence (``mfsym.streams``).
+Every draw is a function of the normals of its sample, so all laws share one random sequence (``mfsym.streams``).
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from mfsym.data.nets import REPETITIONS, net_points
 from mfsym.errors import MfsymError
 from mfsym.kernels.noise import sequence_normals
 from mfsym.streams import stream_key
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 QUADRATURE_ORDER = 60
-"""Gauss nodes per input dimension: the reference risks are exact to all digits shown with 60."""
+"""Gauss nodes per input dimension: 60 give the reference risks to all digits shown."""
 
 MAX_NODES = 1 << 16
-"""Most nodes of a product rule; above, fewer nodes per dimension up to three dimensions, then quasi-Monte Carlo."""
+"""Largest number of nodes of a product rule.
+
+Above it, rules use fewer nodes per dimension for d <= 3, and quasi-Monte Carlo for larger d."""
 
 NET_POINTS = 512
 """Points of each scrambled Sobol net in the quasi-Monte Carlo rule."""
@@ -38,7 +39,7 @@ SIGNED_PERMUTATION = 1e-9
 """Largest distance of an entry from -1, 0 or 1 in a matrix that counts as a signed permutation."""
 
 UNIT_MASS = 1e-9
-"""How far the weights of a rule may be from summing to 1."""
+"""Largest deviation of the sum of a rule's weights from 1."""
 
 _PRODUCT_DIMENSIONS = 3
 _PLAIN_HERMITE = 256
@@ -50,8 +51,10 @@ _PROBED_ORDER = 4
 class QuadratureRule:
     """E f(x) ~ sum_q weights_q f(x_q). Unpacks as (x, weights).
 
-    x : (Q, d).  weights : (Q,), summing to 1.  method : in words, for people.
-    shifts : number of independent repetitions the nodes are made of, in order; 1 for a rule without randomness.
+    x : (Q, d).
+    weights : (Q,), summing to 1.
+    method : a description in words.
+    shifts : number of independent randomisations that make up the nodes, in order; 1 for a deterministic rule.
     order : nodes per dimension of a product rule; 0 for quasi-Monte Carlo.
     """
 
@@ -69,7 +72,7 @@ class QuadratureRule:
         return float(self.weights @ as_floats(values, "values"))
 
     def standard_error(self, values: ArrayLike) -> float:
-        """Standard error of ``mean``, from the spread over the shifts; 0 for a rule without randomness."""
+        """Standard error of ``mean``, from the spread over the shifts; 0 for a deterministic rule."""
         if self.shifts == 1:
             return 0.0
         weighted = (self.weights * as_floats(values, "values")).reshape(self.shifts, -1)
@@ -78,7 +81,7 @@ class QuadratureRule:
 
 @dataclass(frozen=True)
 class InputLaw(ABC):
-    """A law on R^d for every d. scale > 0 : its size, see each law."""
+    """A law on R^d for every d. scale > 0 : its scale, defined by each law."""
 
     name: ClassVar[str]
     scale: float = 1.0
@@ -87,7 +90,7 @@ class InputLaw(ABC):
         object.__setattr__(self, "scale", as_number(self.scale, "the input scale", above=0.0))
 
     def invariant_under(self, matrices: Floats) -> bool | None:
-        """Whether orthogonal matrices (K, d, d) leave the law as it is; None where that is not known."""
+        """Whether the law is invariant under orthogonal matrices (K, d, d); None if unknown."""
         return None
 
     def draw(self, key: NDArray[np.uint32], first: int, count: int, d: int) -> Floats:
@@ -95,14 +98,14 @@ class InputLaw(ABC):
         return self.transform(sequence_normals(key, first, count, d))
 
     def rule(self, d: int, order: int = QUADRATURE_ORDER) -> QuadratureRule:
-        """A rule of ``order`` nodes per dimension while it has at most MAX_NODES; see MAX_NODES for what follows.
+        """The product rule with ``order`` nodes per dimension, if it has at most MAX_NODES nodes (see MAX_NODES).
 
-        ``method`` and ``order`` of the result say what was made: fewer nodes than asked for never go unsaid.
+        ``method`` and ``order`` of the result state the rule used, including any reduction of the number of nodes.
         """
         return _rule(self, as_whole(d, "d", 1), as_whole(order, "order", 1))
 
     def has_products(self, d: int) -> bool:
-        """Whether a product rule of useful order is affordable on R^d: up to three dimensions."""
+        """Whether a product rule of useful order is affordable on R^d: true up to three dimensions."""
         return d <= _PRODUCT_DIMENSIONS
 
     @property
@@ -111,15 +114,15 @@ class InputLaw(ABC):
         return True
 
     def atom(self, d: int) -> float:
-        """Mass of the origin on R^d, which sampled rules take exactly: 0 unless the law says otherwise."""
+        """Mass of the origin on R^d, which sampled rules integrate exactly: 0 by default."""
         return 0.0
 
     def of_uniforms(self, u: Floats) -> Floats:
-        """Draws (n, d) of this law away from its atom, from points (n, d) of the open unit cube."""
+        """Draws (n, d) from this law without its atom, from points (n, d) of the open unit cube."""
         return self.transform(ndtri(u))
 
     def net(self, d: int, first: int, last: int) -> Floats:
-        """Points first .. last - 1 of every scrambled Sobol net as draws away from the atom: (R, last - first, d)."""
+        """Points first .. last - 1 of every scrambled Sobol net, as draws without the atom: (R, last - first, d)."""
         return _net(self, d, first, last)
 
     @abstractmethod
@@ -159,7 +162,7 @@ class Gaussian(InputLaw):
         return 0.0 if self.cutoff is None else float(gammaincc(d / 2.0, (self.cutoff / self.scale) ** 2 / 2.0))
 
     def of_uniforms(self, u: Floats) -> Floats:
-        """With a cutoff, |Z|^2 goes through its distribution function and back through that of the ball."""
+        """With a cutoff, map |Z|^2 through its distribution function and the inverse of the truncated one."""
         normals, d = ndtri(u), u.shape[1]
         if self.cutoff is None:
             return self.transform(normals)
@@ -174,7 +177,8 @@ class Gaussian(InputLaw):
         return x
 
     def product_rule(self, d: int, order: int) -> tuple[Floats, Floats]:
-        """Gauss-Hermite, exact to degree 2 order - 1 in each coordinate; with a cutoff, radius times sphere."""
+        """Gauss-Hermite, exact to degree 2 order - 1 in each coordinate; with a cutoff, radial rule times sphere
+        rule."""
         if self.cutoff is None:
             nodes, weights = _gauss_hermite(order)
             return _power(self.scale * nodes, weights / weights.sum(), d)
@@ -190,12 +194,12 @@ class Gaussian(InputLaw):
 
 @dataclass(frozen=True)
 class Uniform(InputLaw):
-    """x uniform on the cube [-scale, scale]^d: invariant under signed permutations, not under other rotations."""
+    """x uniform on the cube [-scale, scale]^d: among orthogonal matrices, only signed permutations preserve it."""
 
     name = "uniform"
 
     def invariant_under(self, matrices: Floats) -> bool:
-        """Only signed permutations do."""
+        """True exactly for signed permutations."""
         sizes = np.abs(matrices)
         return bool(np.abs(sizes - np.rint(sizes)).max(initial=0.0) <= SIGNED_PERMUTATION)
 
@@ -238,7 +242,8 @@ INPUT_LAWS: Mapping[str, Callable[..., InputLaw]] = MappingProxyType(
 
 
 def check_law(law: InputLaw, d: int) -> None:
-    """Refuse what is no law on R^d: draws must be finite rows (n, d), each of its own normals, and its rule a rule."""
+    """MfsymError unless the law's draws are finite rows (n, d), each a function of its normals, and its rule is
+    valid."""
     if not isinstance(law, InputLaw):
         raise MfsymError(f"inputs must be an input law such as Gaussian(1.0), got {law!r:.60} ({type(law).__name__})")
     if type(law) in INPUT_LAWS.values():
@@ -282,7 +287,7 @@ def sphere_rule(d: int, order: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=16)
 def _rule(law: InputLaw, d: int, order: int) -> QuadratureRule:
-    asked = order
+    requested = order
     if order**d > MAX_NODES or not (law.is_product or law.has_products(d)):
         if d > _PRODUCT_DIMENSIONS:
             origin, atom = np.zeros((REPETITIONS, 1, d)), law.atom(d)
@@ -294,7 +299,7 @@ def _rule(law: InputLaw, d: int, order: int) -> QuadratureRule:
     x, weights = law.product_rule(d, order)
     for array in (x, weights):
         array.setflags(write=False)
-    capped = "" if order == asked else f" ({asked} asked for, at most {MAX_NODES} nodes)"
+    capped = "" if order == requested else f" ({requested} asked for, at most {MAX_NODES} nodes)"
     method = f"product rule, {order} nodes per dimension{capped}, {len(x)} in all"
     return QuadratureRule(x, weights, method, order=order)
 
@@ -309,7 +314,7 @@ def _net(law: InputLaw, d: int, first: int, last: int) -> Floats:
 
 
 def _gauss_hermite(order: int) -> tuple[Floats, Floats]:
-    """Nodes and weights for exp(-x^2 / 2); by asymptotic formulas where the plain ones overflow."""
+    """Nodes and weights for exp(-x^2 / 2), from asymptotic formulas for orders at which the standard ones overflow."""
     if order <= _PLAIN_HERMITE:
         nodes, weights = np.polynomial.hermite_e.hermegauss(order)
     else:

@@ -1,6 +1,6 @@
-"""Losses l(yhat, y): values for risks, names for the kernels, and the groups they are invariant under.
+"""Losses l(yhat, y): their values, their codes in kernels, and the groups that leave them invariant.
 
-The theory of Maass Martínez & Fontbona 2024 asks of a loss that it be convex in yhat and invariant,
+The theory of Maass Martínez & Fontbona 2024 requires a loss that is convex in yhat and invariant,
 l(rho_hat_g yhat, rho_hat_g y) = l(yhat, y) (section 2).
 """
 
@@ -11,26 +11,27 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from mfsym.arguments import as_choice
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import CROSS_ENTROPY, LOGISTIC, QUADRATIC
 from mfsym.representations import Representation
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 MATRIX_TOLERANCE = 1e-9
-"""Farthest an entry of a (signed) permutation matrix may be from -1, 0, 1."""
+"""Largest distance of an entry of a (signed) permutation matrix from -1, 0 or 1."""
 
 
 @dataclass(frozen=True)
 class Loss:
     """A convex loss on predictions and targets in R^c.
 
-    name.  code : for the kernels.  values : (yhat (Q, c), y (Q, c)) -> (Q,).
-    targets : what y must be, in words.  admits : whether rows y (Q, c) are that.
+    name.
+    code : its code in the kernels.
+    values : (yhat (Q, c), y (Q, c)) -> (Q,).
+    targets : the requirement on y, in words.
+    admits : whether rows y (Q, c) satisfy it.
     symmetry : the matrices on outputs that leave the loss invariant: "orthogonal", "permutation", "signed permutation".
     """
 
@@ -42,7 +43,7 @@ class Loss:
     symmetry: str
 
     def check(self, rho_y: Representation) -> None:
-        """MfsymError naming the group element under which this loss is not invariant, if there is one."""
+        """MfsymError naming a group element under which this loss is not invariant, if there is one."""
         if self.symmetry == "orthogonal":
             return
         group = rho_y.group
@@ -56,7 +57,7 @@ class Loss:
             )
 
     def check_targets(self, y: Floats) -> None:
-        """MfsymError if some row of y (Q, c) is not a target of this loss."""
+        """MfsymError if some row of y (Q, c) is not a valid target of this loss."""
         if not self.admits(y):
             raise MfsymError(f"targets of the {self.name} loss must be {self.targets}")
 
@@ -115,5 +116,5 @@ over outputs where c > 1 (c independent questions).
 
 
 def get_loss(name: str) -> Loss:
-    """The loss of this name; MfsymError names the known ones."""
+    """The loss of this name; MfsymError lists the known names."""
     return LOSSES[as_choice(name, "loss", LOSSES)]

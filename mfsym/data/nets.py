@@ -1,7 +1,7 @@
-"""Scrambled Sobol points: randomised quasi-Monte Carlo on the cube, whose points lie on no hyperplane.
+"""Scrambled Sobol points: randomised quasi-Monte Carlo on the cube, almost surely off any fixed hyperplane.
 
 Every repetition is an independent random linear scramble of the Sobol sequence with a digital shift (Matousek 1998, J.
-Complexity 14, 527; Owen 2003, ACM TOMACS 13, 363), so that each point is uniform and the spread over repetitions tells
+Complexity 14, 527; Owen 2003, ACM TOMACS 13, 363), so each point is uniform and the spread over repetitions estimates
 the error of their mean. A pure function of (dimension, repetition, index).
 """
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mfsym.streams import bits, stream_key
 
 REPETITIONS = 16
-"""Independent scrambles: enough for a standard error with Student's t of 15 degrees of freedom."""
+"""Independent scrambles; their standard error has Student's t law with 15 degrees of freedom."""
 
 _WORD = 32
 
@@ -21,7 +21,7 @@ _WORD = 32
 def net_points(d: int, first: int, last: int, repetitions: int = REPETITIONS) -> NDArray[np.float64]:
     """Points first .. last - 1 of every scramble, on the open cube (0, 1)^d: (repetitions, last - first, d).
 
-    The first 2^m points of each scramble are a digital net. More repetitions leave the first ones as they are.
+    The first 2^m points of each scramble are a digital net. Increasing ``repetitions`` does not change the first ones.
     """
     from scipy.stats.qmc import Sobol
 
@@ -41,10 +41,10 @@ def net_points(d: int, first: int, last: int, repetitions: int = REPETITIONS) ->
 
 
 def _scrambled(digits: NDArray[np.uint32], draws: NDArray[np.uint32], depth: int) -> NDArray[np.uint32]:
-    """Words (n, d) times a random lower triangular matrix of bits with ones on its diagonal, plus a random word.
+    """Binary words (n, d) times a random unit lower triangular matrix over GF(2), plus a random word.
 
-    draws : (33, d), the columns of the matrix from the first binary digit on, then the shift. Digits after the first
-    ``depth`` are zero in every word.
+    draws : (33, d), the columns of the matrix from the first binary digit on, then the shift. Only the first ``depth``
+    digits of the words are nonzero.
     """
     result = np.repeat(draws[_WORD][None], len(digits), axis=0)
     for place in range(depth):

@@ -1,12 +1,12 @@
-"""A trained network of one's own as a cloud of particles: from the weights of two layers to the law of a uv unit.
+"""Import a trained network as a cloud of particles: from the weights of two layers to particles of a uv unit.
 
-The uv unit reads Phi(x) = (1/N) sum_i v_i s(u_i . x / d) (``units.UVUnit``), frameworks write y = W2 s(W1 x + b1) + b2.
-Both say the same of every x when
+The uv unit computes Phi(x) = (1/N) sum_i v_i s(u_i . x / d) (``units.UVUnit``); frameworks compute y = W2 s(W1 x + b1)
++ b2. The two functions are equal when
 
     u_i = d W1[i, :],  v_i = N W2[:, i],      and with biases  u_i = (d + 1) (W1[i, :], b1[i]) on inputs (x, 1).
 
-An output bias b2 belongs to no unit and is left out. The cloud is one of many with the same function where s is
-homogeneous (relu: (a u, v / a)); a distance to symmetric laws is one of this cloud.
+An output bias b2 belongs to no unit and is omitted. If s is homogeneous, many clouds give the same function (relu: (a
+u, v / a) for a > 0); distances to symmetric laws are those of this particular cloud.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ math : rows u_i (N, d) and v_i (N, c) of a network that is written as the uv uni
 
 
 def cloud_from_layers(w1: ArrayLike, w2: ArrayLike, b1: ArrayLike | None = None, convention: str = "torch") -> Floats:
-    """Particles (N, d + c) of the uv unit with the function of a trained hidden layer; (N, d + 1 + c) with biases.
+    """Particles (N, d + c) of a uv unit with the function of a trained hidden layer; (N, d + 1 + c) with biases.
 
-    w1, w2 : weights into and out of the hidden layer, laid out as ``convention`` says (CONVENTIONS).
-    b1 : (N,) biases of the hidden layer: the weights of a constant input 1, on which the group acts trivially, see
-    ``with_constant_input``.  MfsymError unless the shapes fit and all is finite.
+    w1, w2 : weights into and out of the hidden layer, in the layout ``convention`` (see CONVENTIONS).
+    b1 : (N,) biases of the hidden layer, treated as weights of a constant input 1 on which the group acts trivially;
+    see ``with_constant_input``. MfsymError unless the shapes match and all entries are finite.
 
     >>> cloud_from_layers([[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]])
     array([[ 2.,  4., 10.],
@@ -44,19 +44,19 @@ def cloud_from_layers(w1: ArrayLike, w2: ArrayLike, b1: ArrayLike | None = None,
     first, second = _weights(w1, "W1"), _weights(w2, "W2")
     into, out = _rows(first, second, convention)
     if len(into) != len(out):
-        raise MfsymError(_misfit(first, second, convention))
+        raise MfsymError(_layout_error(first, second, convention))
     n = len(into)
     if b1 is not None:
         biases = as_floats(b1, "b1")
         if biases.shape != (n,) or not np.isfinite(biases).all():
-            raise MfsymError(f"b1 must hold {n} finite biases, one of each hidden unit, got shape {biases.shape}")
+            raise MfsymError(f"b1 must hold {n} finite biases, one per hidden unit, got shape {biases.shape}")
         into = np.hstack([into, biases[:, None]])
     scales = (1.0, 1.0) if convention == "math" else (float(into.shape[1]), float(n))
     return np.hstack([scales[0] * into, scales[1] * out])
 
 
 def clouds_from_blocks(blocks: Sequence[Sequence[ArrayLike]], convention: str = "torch") -> Floats:
-    """Particles (L, N, p) of a trained residual network h <- h + W2 s(W1 h + b1), one layer of L after another.
+    """Particles (L, N, p) of a trained residual network h <- h + W2 s(W1 h + b1) of L layers.
 
     blocks : L pairs (W1, W2) or triples (W1, W2, b1), all with the same shapes, laid out as in ``cloud_from_layers``.
     ``ResNetSGD`` divides each layer by L, so v_i is multiplied by L, except in the convention "math".
@@ -79,7 +79,7 @@ def clouds_from_blocks(blocks: Sequence[Sequence[ArrayLike]], convention: str = 
 
 
 def with_constant_input(unit: Unit) -> UVUnit:
-    """The uv unit on inputs (x, 1): the unit of a cloud with biases. The group moves x and leaves the constant."""
+    """The uv unit on inputs (x, 1): the unit of a cloud with biases. The group acts on x and fixes the constant."""
     return UVUnit(unit.activation, unit.rho_x + unit.rho_x.group.trivial(), unit.rho_y)
 
 
@@ -88,7 +88,7 @@ def _weights(given: ArrayLike, name: str) -> Floats:
     if values.ndim != 2 or not values.size:
         raise MfsymError(f"{name} must be a matrix of weights, got shape {values.shape}")
     if not np.isfinite(values).all():
-        raise MfsymError(f"{name} must be finite, got {int((~np.isfinite(values)).sum())} entries that are not")
+        raise MfsymError(f"{name} must be finite, got {int((~np.isfinite(values)).sum())} entries of NaN or infinity")
     return values
 
 
@@ -97,9 +97,9 @@ def _rows(first: Floats, second: Floats, convention: str) -> tuple[Floats, Float
     return first.T if convention == "keras" else first, second.T if convention == "torch" else second
 
 
-def _misfit(first: Floats, second: Floats, convention: str) -> str:
-    """Why two matrices are no layers of one network, and the conventions in which they would be."""
-    text = f"layers must have one hidden width: {SHAPES[convention]} in the convention {convention!r}, "
+def _layout_error(first: Floats, second: Floats, convention: str) -> str:
+    """Error message for two weight matrices that do not fit together, with the conventions in which they would."""
+    text = f"both layers must have the same hidden width: {SHAPES[convention]} in the convention {convention!r}, "
     text += f"got {first.shape} and {second.shape}"
     fits = [name for name in CONVENTIONS if len({len(rows) for rows in _rows(first, second, name)}) == 1]
     return text + (f"; they fit the convention {' or '.join(map(repr, fits))}" if fits else "")

@@ -1,4 +1,4 @@
-"""Where the data come from: draws for training, and a quadrature for exact expectations."""
+"""Data laws and teachers: random draws for training, and a quadrature for expectations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from mfsym.data.inputs import QUADRATURE_ORDER, Gaussian, InputLaw, QuadratureRu
 from mfsym.errors import MfsymError
 from mfsym.groups import cyclic
 from mfsym.streams import stream_key
+from mfsym.typing import Floats
 from mfsym.units import UNITS, AnyActivation, Unit
-
-Floats = NDArray[np.float64]
 
 INPUT_SCALE = 4.0
 """Standard deviation of the reference inputs: x ~ N(0, 16 I), Maass Martínez & Fontbona 2024, appendix F."""
@@ -33,9 +32,9 @@ _SI_COORDINATES = 0.5 * np.array([[1, 0], [0.5, 1], [-0.5, 0.3], [0, -1], [0.7, 
 class Data(ABC):
     """A law pi of (x, y) on R^d x R^c.
 
-    has_target : whether E[y | x] is known as a function; a finite sample knows y at its own inputs only.
-    classes : number of classes where y names one, else None.
-    inputs : the law of x where that is known, None otherwise; the errors of expectations need it.
+    has_target : whether E[y | x] is known as a function; for a finite sample, y is known only at its inputs.
+    classes : number of classes if y is a class label, else None.
+    inputs : the law of x if known, else None; error estimates of expectations need it.
     """
 
     inputs: InputLaw | None = None
@@ -58,7 +57,7 @@ class Data(ABC):
         """Nodes (Q, d) and weights (Q,), summing to 1, for expectations over x."""
 
     def evaluation(self, order: int = QUADRATURE_ORDER) -> tuple[Floats, Floats, Floats]:
-        """x (Q, d), y (Q, c) and weights (Q,) that stand for pi when a model is judged."""
+        """x (Q, d), y (Q, c) and weights (Q,) that represent pi when a model is evaluated."""
         x, weights = self.quadrature(order)
         return x, self.target(x), weights
 
@@ -66,9 +65,9 @@ class Data(ABC):
 class FunctionData(Data):
     """x from an input law on R^d, y = function(x): a noiseless target.
 
-    inputs : an InputLaw; one of your own gives ``transform`` and ``product_rule``.
-    function : (Q, d) -> (Q, c), finite numbers; a function of each row alone. It may write to what it is given.
-    Both are tried at construction: MfsymError for wrong shapes, or where rows depend on each other.
+    inputs : an InputLaw; a user-defined one implements ``transform`` and ``product_rule``.
+    function : (Q, d) -> (Q, c), finite; each output row depends on its input row only. It may overwrite its argument.
+    Both are checked at construction: MfsymError for wrong shapes, or if rows depend on each other.
     """
 
     inputs: InputLaw
@@ -86,7 +85,7 @@ class FunctionData(Data):
         return f"<{type(self).__name__} {self.name!r}, R^{self.d} -> R^{self.c}, {law} inputs>"
 
     def _state(self, inputs: InputLaw, function: Callable[[Floats], Floats], d: int, c: int, name: str) -> None:
-        """Keep what the law is made of, unchecked."""
+        """Set the attributes, without checks."""
         self.inputs, self.function, self.name = inputs, function, name
         self.d, self.c = as_whole(d, "d", 1), as_whole(c, "c", 1)
 
@@ -98,7 +97,7 @@ class FunctionData(Data):
         return own_rows(self.function, as_floats(x, "x"), self.c, f"the target of {self.name}")
 
     def quadrature(self, order: int = QUADRATURE_ORDER) -> QuadratureRule:
-        """The input law's rule: see ``InputLaw.rule``."""
+        """The rule of the input law: see ``InputLaw.rule``."""
         return self.inputs.rule(self.d, order)
 
 
@@ -106,7 +105,7 @@ class Teacher(FunctionData):
     """x from an input law, N(0, scale^2 I_d) by default, and y = f_*(x) = Phi_teacher(x) of a fixed ensemble.
 
     unit : the Unit of the teacher (and of its students).  particles : (n, p).  scale > 0.
-    inputs : another input law, instead of the Gaussian of this scale.
+    inputs : an input law that replaces the Gaussian of this scale.
     """
 
     def __init__(
@@ -131,11 +130,11 @@ class Teacher(FunctionData):
 
     @property
     def scale(self) -> float:
-        """Size of the inputs."""
+        """Scale of the inputs."""
         return self.inputs.scale
 
     def target(self, x: ArrayLike) -> Floats:
-        """f_*(x): (Q, c) from x (Q, d); a prediction of our own neither keeps nor changes its inputs."""
+        """f_*(x): (Q, c) from x (Q, d). The unit's prediction does not modify x, so no copy is needed."""
         return self.function(as_floats(x, "x"))
 
     def _predict(self, x: Floats) -> Floats:
@@ -153,7 +152,7 @@ def reference_unit(kind: str = "matrix", activation: AnyActivation = "sigmoid") 
 def reference_teacher(name: str, kind: str = "matrix", activation: AnyActivation = "sigmoid") -> Teacher:
     """The reference teachers (Maass Martínez & Fontbona 2024, appendix F) with any unit on R^2 x R^2, p = 4.
 
-    "arbitrary" : 5 particles without symmetry.  "wi" : those and their images under the group (10).
+    "arbitrary" : 5 particles without symmetry.  "wi" : the same particles and their images under the group (10).
     "si" : 5 particles of E^G, given in its orthonormal basis.
     """
     as_choice(name, "teacher", TEACHERS)

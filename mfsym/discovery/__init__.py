@@ -1,4 +1,4 @@
-"""Discovering E^G from data whose symmetry is not known: rules, what they run, how often they are right."""
+"""Discovery of E^G from data with unknown symmetry: rules, the trainings they run, and their success rates."""
 
 from mfsym.discovery.rules import (
     CONTROL,
@@ -8,8 +8,8 @@ from mfsym.discovery.rules import (
     Discovery,
     Step,
     discover,
-    judged,
     paper_oracle_step,
+    with_verdict,
 )
 from mfsym.discovery.searches import Search
 
@@ -22,6 +22,6 @@ __all__ = [
     "Search",
     "Step",
     "discover",
-    "judged",
     "paper_oracle_step",
+    "with_verdict",
 ]

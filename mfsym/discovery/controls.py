@@ -1,7 +1,7 @@
-"""Data with an asymmetric part: what a discovery is tried on before it may call a subspace kept.
+"""Control data with an asymmetric part, which a discovery needs before it can call a subspace kept.
 
-A law that stays in E_j says something about the data only if other data would have moved it out. The control data are
-the same inputs with a generic function added to the target, which no group leaves as it is.
+That a law stays in E_j is evidence about the data only if asymmetric data would have moved it out. The control data
+have the same inputs, and a generic function without symmetry is added to the target.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats
 from mfsym.data.teachers import QUADRATURE_ORDER, Data, FunctionData
 from mfsym.streams import normals, stream_key
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 FEATURES = 8
-"""Ridge functions that the asymmetric part is made of."""
+"""Number of ridge functions in the asymmetric part."""
 
 _DRAWN = 1024
 
 
 def asymmetric(data: Data, share: float) -> Data:
-    """The same data with y + share g(x) for y: g is a generic function of the size of y's own variation.
+    """The same data with y + share g(x) instead of y, for a generic function g scaled to the standard deviation of y.
 
     g(x) : FEATURES ridge functions tanh(w . x / size of x + b) with Gaussian w, b and outputs, the same at every call;
-    (E|g|^2)^(1/2) is the standard deviation of y, its size where y is constant, 1 where y is 0.
+    (E|g|^2)^(1/2) is the standard deviation of y, |y| if y is constant, 1 if y is 0.
     """
     x, y = data.draw(stream_key(0, "data"), 0, _DRAWN)
     variation, size = float(np.mean((y - y.mean(axis=0)) ** 2)), float(np.mean(y**2))
@@ -37,7 +36,7 @@ def asymmetric(data: Data, share: float) -> Data:
         changed, known = copy.copy(data), data.function
         changed.function = lambda points: known(points) + part(points)
         return changed
-    return _Changed(data, part)
+    return _AsymmetricData(data, part)
 
 
 def _generic(x: Floats, c: int, size: float) -> Callable[[Floats], Floats]:
@@ -54,8 +53,8 @@ def _generic(x: Floats, c: int, size: float) -> Callable[[Floats], Floats]:
     return lambda points: factor * raw(points)
 
 
-class _Changed(Data):
-    """Data known by their draws or samples, with a function of x added to y."""
+class _AsymmetricData(Data):
+    """Data with a function of x added to y."""
 
     def __init__(self, data: Data, part: Callable[[Floats], Floats]) -> None:
         self._data, self._part = data, part

@@ -1,6 +1,6 @@
-"""Discoveries of E^G from many seeds: how often a rule finds it. What ``mfsym discover SIM`` writes and prints.
+"""Success rates of discovery over many seeds: the results of ``mfsym discover SIM``.
 
-Maass Martínez & Fontbona 2024, section 4.2, states the heuristic; one seed says little about it.
+Maass Martínez & Fontbona 2024, section 4.2, states the heuristic, which a single seed cannot assess.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ PADDING: dict[str, float | str] = {
     **dict.fromkeys((*NUMBERS, "angle", "mean_share"), float("nan")),
     **{"dimension": -1, "left": 0, "verdict": "", "reason": ""},
 }
-"""What is kept of every step of a discovery, and what stands in the place of steps that were not taken."""
+"""Variables stored for every step of a discovery, and their padding values for steps not taken."""
 
 ANSWERS = ("answer_dimension", "answer_angle", "answer_verdict", "answer_reason", "found", "wrong", "undecided")
-"""What is kept of the end of a discovery."""
+"""Variables stored for the answer of a discovery."""
 
 
 def problem_of_case(case: Case) -> Problem:
@@ -54,14 +54,14 @@ def problem_of_case(case: Case) -> Problem:
     problem = load_problem(case.problem) if case.problem else Problem.of(reference_teacher(REFERENCE))
     if not symmetric_as_stated(problem.data):
         raise MfsymError(
-            f"a study counts how often E^G is found, which the samples of {problem.name} need not have; "
+            f"a study needs data with known symmetry, and the samples of {problem.name} need not be symmetric; "
             "set dataset.symmetrised = true, or discover it without a study"
         )
     return problem.quadratic("discover")
 
 
 def run_seed(offset: int, case: Case) -> Arrays:
-    """One discovery of a case, from its seed plus ``offset``: names of PADDING (step,), of ANSWERS, dimension_fixed."""
+    """One discovery of a case, with its seed plus ``offset``: PADDING variables (step,), ANSWERS, dimension_fixed."""
     problem = problem_of_case(case)
     search = Search(**{**case.search(), "seed": case.seed + offset})
     found = trace(problem.unit, problem.data, case.rule, search)
@@ -79,7 +79,7 @@ def run_seed(offset: int, case: Case) -> Arrays:
 
 
 def run_case(case: Case, seeds: int, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
-    """A case from all its seeds: a Dataset over (replicate, step). The first discovery that fails ends the rest."""
+    """A case with all its seeds: a Dataset over (replicate, step). The first discovery that fails stops the others."""
     import xarray as xr
 
     rows = run_tasks(
@@ -113,7 +113,7 @@ def _padded(values: NDArray[Any], length: int, padding: float | str) -> NDArray[
 
 
 def identity_of(case: Case, seeds: int) -> str:
-    """32 hexadecimal digits of all that the result of a case depends on."""
+    """Digest (32 hexadecimal digits) of everything that determines the result of a case."""
     content = {"rule": case.rule, "seeds": seeds, "problem": problem_of_case(case).digest, **case.search()}
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -121,7 +121,7 @@ def identity_of(case: Case, seeds: int) -> str:
 def run_study(study: DiscoveryStudy, kept: Path | None = None, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
     """All cases of a study: a Dataset over (case, replicate, step).
 
-    kept : a folder where every case is written as it ends, and from which it is read if it is there already.
+    kept : a folder to which each finished case is written, and from which existing cases are read.
     """
     import xarray as xr
 
@@ -163,8 +163,8 @@ def run_study(study: DiscoveryStudy, kept: Path | None = None, *, jobs: int = 1,
 def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """One record per case: rule, dimension_fixed, runs, found, wrong, undecided, rate, angles, dimensions, reasons.
 
-    The reasons are those of the undecided runs, each once; mean_share is the median over runs of the smallest mean
-    share of a step that left, None where none did.
+    The reasons are the distinct ones of the undecided runs. mean_share is the median over runs of the smallest mean
+    share over steps with verdict "left", None if there is no such step.
     """
     records = []
     for name in dataset["case"].values:
@@ -191,7 +191,7 @@ def study_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def study_table(dataset: xr.Dataset) -> str:
-    """The records as rows: how often E^G is found, how often something else, the angles, the least mean share."""
+    """The records as rows: counts of found, wrong and undecided runs, angles, and the smallest mean share."""
     records = study_records(dataset)
     width = max(len(record["case"]) for record in records)
     counted = f"{'found':>7s} {'wrong':>6s} {'undecided':>9s}"

@@ -1,4 +1,4 @@
-"""What a discovery runs: free trainings and population flows that start inside a subspace E_j."""
+"""The runs of a discovery: unconstrained trainings and population flows that start inside a subspace E_j."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.arguments import as_number, as_whole
 from mfsym.data.teachers import Data
@@ -19,32 +18,35 @@ from mfsym.flows import Accuracy, MeanFieldFlow, start_cloud
 from mfsym.flows.quadratures import orders_of
 from mfsym.representations import Subspace
 from mfsym.streams import nested, normals, stream, stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
+PERTURBATION = 1e-8
+"""Size of the asymmetric perturbation that measures how much a flow amplifies rounding."""
 
-SHAKE = 1e-8
-"""Size of the asymmetric part whose effect tells how much a flow enlarges rounding."""
+REFINEMENT = 1.5
+"""Factor on the nodes per input dimension in the flow that measures the quadrature error."""
 
-FINER = 1.5
-"""Times as many nodes per input dimension in the flow that tells how exact the quadrature is."""
-
-WHOLE = {
+MINIMA = {
     **dict.fromkeys(("n", "batch_size", "trainings", "snapshots", "max_steps"), 1),
     **{"replicates": 4, "seed": 0, "replicate": 0},
 }
-"""The whole numbers of a ``Search`` and the least they may be: the robust rule needs 4 replicates for its null."""
+"""The integer fields of a ``Search`` and their minima: the robust rule needs 4 replicates for its null level."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a discovery is run with.
+    """The parameters of a discovery.
 
-    n : particles.  horizon : mean-field time of each step.  alpha, tau, beta, batch_size : of the noisy SGD.
-    delta : threshold of the paper's rule.  trainings, snapshots : over which that averages its residual, 1 and 1 in the
-    paper; snapshots are evenly spaced over the second half of a training, the last at its end.
+    n : number of particles.
+    horizon : mean-field time of each step.
+    alpha, tau, beta, batch_size : of the noisy SGD.
+    delta : threshold of the paper's rule.
+    trainings, snapshots : numbers of trainings and snapshots over which the paper's rule averages its residual, 1 and 1
+    in the paper; snapshots are evenly spaced over the second half of a training, the last at its end.
     replicates : trainings per step of the robust rule, at least 4.
-    max_steps : most subspaces tried; None for p + 1.  start : E_0, {0} if None.
+    max_steps : largest number of subspaces tried; None for p + 1.
+    start : E_0, {0} if None.
     """
 
     n: int = 1000
@@ -63,7 +65,7 @@ class Search:
     replicate: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in WHOLE.items():
+        for name, least in MINIMA.items():
             if name != "max_steps" or self.max_steps is not None:
                 object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
         for name in ("alpha", "horizon"):
@@ -73,9 +75,9 @@ class Search:
 
 
 class Trial:
-    """Free trainings from one start law inside E_j: they share the particles and differ in data and noise.
+    """Unconstrained trainings from one initial law inside E_j: they share the particles and differ in data and noise.
 
-    basis : (p, r) of E_j, its own or one turned a little; the particles have the same coordinates in either.
+    basis : (p, r) basis of E_j, or a slightly rotated one; the particles have the same coordinates in both.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Trial:
 
 
 class _FreeSGD(NoisySGD):
-    """Vanilla noisy SGD in double precision whose noise lies in the span of a basis (p, r) that is not E^G's."""
+    """Vanilla noisy SGD in double precision with noise projected on the span of a basis (p, r), instead of E^G."""
 
     def __init__(self, unit: Unit, data: Data, search: Search, basis: Floats) -> None:
         self._inside = basis
@@ -121,7 +123,7 @@ class _FreeSGD(NoisySGD):
 
 
 class Flow:
-    """The population flow from the start law inside E_j."""
+    """The population flow from the initial law inside E_j."""
 
     def __init__(self, data: Data, unit: Unit, search: Search, subspace: Subspace) -> None:
         self.data, self.unit, self.search, self.subspace = data, unit, search, subspace
@@ -131,10 +133,10 @@ class Flow:
     def end(
         self, data: Data | None = None, start: Floats | None = None, order: int | None = None, tolerance: float = 1e-4
     ) -> Floats:
-        """Particles (N, p) at the horizon, on these data from these particles, or the flow's own.
+        """Particles (N, p) at the horizon; by default for the flow's data and initial particles.
 
-        order : of a product rule, None to refine rules until the force changes by less than ``tolerance``. The
-        attribute of that name then tells the one reached, None where it is a sampled rule.
+        order : order of a product rule, None to refine rules until the force changes by less than ``tolerance``. The
+        attribute ``order`` then holds the order reached, None for a sampled rule.
         """
         accuracy = Accuracy(order=order, force_tolerance=tolerance, rtol=1e-7, atol=1e-12)
         data = self.data if data is None else data
@@ -147,29 +149,30 @@ class Flow:
         return state.z
 
     def errors(self, after: Floats, source: float) -> tuple[float, float]:
-        """Root mean square residuals: what the flow makes of an error ``source``, what a finer quadrature changes.
+        """Root mean square residuals: one due to a relative error ``source``, one due to the quadrature.
 
-        The first is relative, of the data and of the start. It is measured with an error of SHAKE, which a flow
-        enlarges by as much as long as both stay small. Where no finer quadrature is affordable, a coarser one is taken.
+        ``source`` is the relative error of data and start. Its effect is measured with a perturbation of size
+        PERTURBATION and scaled, since the flow is linear in small perturbations. The quadrature is compared with a
+        finer one, or with a coarser one if none is affordable.
         """
-        kick = SHAKE * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
+        kick = PERTURBATION * INIT_SCALE * normals(stream_key(0, "noise"), 0, *self.before.shape)
         order = self.order
-        shaken = self.end(asymmetric(self.data, SHAKE), self.before + kick, order)
-        grown = rms(off(shaken - after, self.subspace)) * source / SHAKE
-        others = self._other_rules(order)
-        return grown, next((change for z in others if (change := rms(off(z - after, self.subspace))) > 0.0), 0.0)
+        shaken = self.end(asymmetric(self.data, PERTURBATION), self.before + kick, order)
+        grown = rms(residual_off(shaken - after, self.subspace)) * source / PERTURBATION
+        changes = (rms(residual_off(z - after, self.subspace)) for z in self._other_rules(order))
+        return grown, next((change for change in changes if change > 0.0), 0.0)
 
     def _other_rules(self, order: int | None) -> Iterator[Floats]:
-        """Ends of the flow by other rules than the one of this order, or than a sampled one: product rules, if any."""
+        """End points of the flow under product rules other than the one of this order, or than a sampled one."""
         if order is not None:
-            yield from (self.end(order=max(1, math.ceil(order * factor))) for factor in (FINER, 1.0 / FINER))
+            yield from (self.end(order=max(1, math.ceil(order * factor))) for factor in (REFINEMENT, 1.0 / REFINEMENT))
         elif products := orders_of(self.data):
             yield from (self.end(order=each) for each in products[:-3:-1])
         else:
             yield self.end(tolerance=1e-2)
 
 
-def off(z: Floats, subspace: Subspace) -> Floats:
+def residual_off(z: Floats, subspace: Subspace) -> Floats:
     """Residuals z - P z of z (..., p)."""
     return z - subspace.project(z)
 

@@ -1,4 +1,4 @@
-"""Discoveries of E^G as Datasets, tables and records: what ``mfsym discover`` writes and prints."""
+"""Discoveries of E^G as Datasets, tables and records, the output of ``mfsym discover``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.data.datasets import SampleData
 from mfsym.data.teachers import Data, Teacher
@@ -16,31 +15,31 @@ from mfsym.discovery.searches import Search
 from mfsym.problems import Problem
 from mfsym.representations import Subspace
 from mfsym.runtime.provenance import attributes
+from mfsym.typing import Floats
 from mfsym.units import Unit
 from mfsym.variables import annotate
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Floats = NDArray[np.float64]
 
 SAMPLED = ("beta", "batch_size", "trainings", "snapshots", "replicates", "replicate")
-"""Parameters of a Search that the oracles, which have no sampling noise, do not use."""
+"""Parameters of a Search that the oracles do not use, since they have no sampling noise."""
 
 FOUND = 1e-2
-"""A discovery succeeds when its subspace has the right dimension and lies within this angle of E^G."""
+"""A discovery succeeds if its subspace has the right dimension and lies within this angle of E^G, in rad."""
 
 
 def trace(
     unit: Unit, data: Data, rule: str = "robust", search: Search | None = None, *, known: bool = True
 ) -> xr.Dataset:
-    """Discover E^G and keep the whole trace as a Dataset.
+    """Discover E^G and return the whole trace as a Dataset.
 
-    known : whether the unit's group is that of the data, so that angles to the true E^G mean something.
+    known : whether the unit's group is that of the data, so that angles to the true E^G are meaningful.
     Returns rmd2_before, rmd2, statistic, threshold, resolution, control, left, verdict, reason, dimension, angle,
     mean_share (step), residual_spectrum (step, param), basis (step, param, direction), particles_before and
-    particles_after (step, particle, param), and where they exist fixed_basis (param, direction) and teacher_particles.
-    The answer is in the attributes ``dimension``, ``angle`` (NaN where E^G is not known), ``settled``, ``verdict``
+    particles_after (step, particle, param) and, if they exist, fixed_basis (param, direction) and teacher_particles.
+    The attributes contain the answer: ``dimension``, ``angle`` (NaN if E^G is not known), ``settled``, ``verdict``
     (found or undecided) and ``reason``.
     """
     search = Search() if search is None else search
@@ -49,7 +48,7 @@ def trace(
 
 
 def symmetric_as_stated(data: Data) -> bool:
-    """Whether the data are known to have the group of their problem: not so for samples that are not symmetrised."""
+    """Whether the data are symmetric under the problem's group; false for samples that are not symmetrised."""
     return not (isinstance(data, SampleData) and data.symmetry is None)
 
 
@@ -93,7 +92,7 @@ def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: 
 
 
 def _config(rule: str, search: Search, problem: Problem) -> dict[str, Any]:
-    """The parameters that a discovery by this rule depends on, and its problem."""
+    """The parameters that determine a discovery by this rule, and its problem."""
     unused = {"start", *(SAMPLED if "oracle" in rule else ())}
     values = {key: value for key, value in asdict(search).items() if key not in unused}
     unit = problem.unit
@@ -103,7 +102,7 @@ def _config(rule: str, search: Search, problem: Problem) -> dict[str, Any]:
 def mean_share(z: Floats, subspace: Subspace) -> float:
     """|mean residual| / (mean square residual)^(1/2) of z (N, p) off a subspace, in [0, 1].
 
-    0 where the residuals cancel, 1 where there are none.
+    0 if the residuals cancel, 1 if there are none.
     """
     residual = z - subspace.project(z)
     size = float(np.sqrt(np.mean(np.sum(residual**2, axis=1))))
@@ -118,9 +117,9 @@ def _padded(basis: Floats) -> Floats:
 
 
 def trace_record(dataset: xr.Dataset) -> dict[str, Any]:
-    """dimension, angle (null where E^G is not known), verdict, reason; dimension, rmd2, threshold, ... of each step.
+    """dimension, angle (null if E^G is not known), verdict, reason; dimension, rmd2, threshold, ... of each step.
 
-    control is null where the rule did not ask the control data.
+    control is null if the rule did not use the control data.
     """
     angle = float(dataset.attrs["angle"])
     return {

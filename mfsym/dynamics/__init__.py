@@ -1,4 +1,4 @@
-"""How the law moves: noisy SGD of one layer or of a residual network, in mean-field time t = k / N."""
+"""Training dynamics: noisy SGD of one layer or of a residual network, in mean-field time t = k / N."""
 
 from mfsym.configurations.names import AUTO, DTYPES
 from mfsym.dynamics.noises import NOISES, Noise

@@ -1,11 +1,11 @@
-"""Residual networks of mean-field layers, trained by noisy SGD under every scheme, applied layer by layer.
+"""Residual networks of mean-field layers, trained by noisy SGD with any scheme applied layer by layer.
 
     h_0 = x,     h_l = h_{l-1} + (1 / (L N)) sum_i sigma(h_{l-1}, z_il),     prediction h_L
 
-With the unit's rho_x = rho_y the network is equivariant where each layer is. Each layer reads its law as the scheme
-does (Maass Martínez & Fontbona 2024, section 2.2, for one layer): Q_G of the layer's map for feature averaging,
-projected particles for the equivariant architecture; data augmentation moves the samples. Particles feel L N times the
-derivative of the risk, so that t = k / N is the time of every layer.
+For a unit with rho_x = rho_y, the network is equivariant if each layer is. The scheme acts on each layer as it does on
+a single one (Maass Martínez & Fontbona 2024, section 2.2): Q_G of the layer's map for feature averaging, projected
+particles for the equivariant architecture, transformed samples for data augmentation. The force on particles is L N
+times the derivative of the risk, so t = k / N is the time of every layer.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.data.teachers import Data
-from mfsym.dynamics.precision import has_left
+from mfsym.dynamics.precision import has_drifted
 from mfsym.dynamics.sgd import NoisySGD
 from mfsym.dynamics.states import State
 from mfsym.engines.contract import StepParameters
@@ -28,16 +28,15 @@ from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
 from mfsym.schemes import AnyScheme, Scheme
 from mfsym.streams import layer_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
-
-LOOK = 64
-"""Steps between two looks at the layers' distance to E^G, where it ought to be that of rounding."""
+CHECK_INTERVAL = 64
+"""Steps between two checks for drift out of E^G, in runs that should stay in it."""
 
 
 def init_layers(unit: Unit, init: str, depth: int, n: int, seed: int, replicate: int = 0) -> Floats:
-    """Start particles (L, N, p): independent layers, each from the start law "wi" or "si" of ``init_particles``."""
+    """Initial particles (L, N, p): independent layers, each from the law "wi" or "si" of ``init_particles``."""
     if init not in ("wi", "si"):
         raise MfsymError(f"init must be wi or si, got {init!r}")
     depth, n = as_whole(depth, "depth", 1), as_whole(n, "n", 1)
@@ -45,7 +44,7 @@ def init_layers(unit: Unit, init: str, depth: int, n: int, seed: int, replicate:
 
 
 def predict(scheme: Scheme, x: ArrayLike, z: ArrayLike) -> Floats:
-    """The network's prediction (Q, c) at x (Q, d), its layers z (L, N, p) read as the scheme does; float64."""
+    """The prediction (Q, c) at x (Q, d) of the network with layers z (L, N, p) under the scheme; float64."""
     layers, h = as_floats(z, "particles"), as_floats(x, "x")
     for layer in layers:
         h = h + scheme.read(h, layer) / len(layers)
@@ -90,7 +89,7 @@ class ResNetSGD(NoisySGD):
         network_of(unit)
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
-        """The state at time 0: particles z (L, N, p), projected where the scheme lives in E^G."""
+        """The state at time 0: particles z (L, N, p), projected if the scheme works in E^G."""
         start = as_floats(z, "particles")
         if start.ndim != 3 or start.shape[0] != self.depth or start.shape[1] < 1 or start.shape[2] != self.unit.p:
             raise MfsymError(f"particles must be an array ({self.depth}, N, {self.unit.p}), got shape {start.shape}")
@@ -107,9 +106,9 @@ class ResNetSGD(NoisySGD):
             if not finite:
                 ended = replace(state, z=layers.particles(), step=reached, drifted_step=left)
                 return replace(ended, status="diverged", diverged_step=reached)
-            if left is None and state.watched and (reached % LOOK == 0 or reached == state.step + n):
+            if left is None and state.watched and (reached % CHECK_INTERVAL == 0 or reached == state.step + n):
                 seen = layers.particles().reshape(-1, self.unit.p)
-                left = reached if has_left(seen, self.unit.fixed_subspace) else None
+                left = reached if has_drifted(seen, self.unit.fixed_subspace) else None
         status = "ok" if left is None else "drifted"
         return replace(state, z=layers.particles(), step=state.step + n, status=status, drifted_step=left)
 

@@ -1,4 +1,4 @@
-"""How the law moves: noisy SGD in mean-field time t = k / N.
+"""Noisy SGD on an ensemble, in mean-field time t = k / N.
 
 theta_i <- theta_i - (alpha s(t) / N) [ grad_i + 2 tau theta_i ] + sqrt(2 alpha s(t) beta / N) xi_i
 (Maass Martínez & Fontbona 2024, section 2.1), with grad_i the scheme's stochastic gradient and s a step schedule.
@@ -18,20 +18,20 @@ from mfsym.configurations.names import AUTO, DTYPES
 from mfsym.data.losses import Loss, get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import NOISES, Noise, noise_name
-from mfsym.dynamics.precision import has_left, starts_in
+from mfsym.dynamics.precision import has_drifted, starts_in
 from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
-from mfsym.engines.contract import without_dust
+from mfsym.engines.contract import with_exact_zeros
 from mfsym.errors import MfsymError
 from mfsym.schemes import AnyScheme, Scheme, get_scheme
 from mfsym.streams import stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
 Schedule = Callable[[Floats], Floats]
 
 CHUNK_SAMPLES = 1 << 14
-"""Samples prepared at once: bounds memory, changes no result."""
+"""Samples prepared at once: bounds memory and never changes results."""
 
 
 class NoisySGD:
@@ -101,7 +101,7 @@ class NoisySGD:
         return f"<{type(self).__name__} {self.scheme.name!r}, {rates}, on {self.data!r}>"
 
     def init(self, z: ArrayLike, seed: int = 0, replicate: int = 0) -> State:
-        """The state at time 0: particles z (N, p), projected where the scheme lives in E^G; in float64 for "auto"."""
+        """The state at time 0: particles z (N, p), projected if the scheme works in E^G; in float64 for "auto"."""
         seed, replicate = as_whole(seed, "seed"), as_whole(replicate, "replicate")
         start = as_floats(z, "particles")
         if start.ndim != 2 or start.shape[0] < 1 or start.shape[1] != self.unit.p:
@@ -114,14 +114,14 @@ class NoisySGD:
         return replace(state, watched=state.projected and self._keeps_fixed(state))
 
     def step(self, state: State, n: int = 1) -> State:
-        """The state n steps later; a diverged state stays where it diverged.
+        """The state n steps later; a diverged state is returned unchanged.
 
-        A run that began in E^G under a scheme that preserves it is looked at on the way and at the end: see State.
+        A run that starts in E^G under a scheme that preserves it is checked for drift: see State.
         """
         n = as_whole(n, "n")
         if state.status == "diverged" or n <= 0:
             return state
-        if self._undecided(state):
+        if self._may_rerun(state):
             single = self._advance(_in_single(state), n)
             return single if single.drifted_step is None else self._advance(state, n)
         return self._advance(state, n)
@@ -132,7 +132,7 @@ class NoisySGD:
         After a divergence every later time yields the diverged state.
         """
         moments = as_times(times)
-        if not self._undecided(start):
+        if not self._may_rerun(start):
             return self._flow(start, moments)
         if not start.watched:
             return self._flow(_in_single(start), moments)
@@ -142,7 +142,7 @@ class NoisySGD:
         return self._flow(start, moments) if drifted else iter(states)
 
     def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
-        """``flow`` in the precision of the start."""
+        """``flow`` in the precision of the start state."""
         state = start
         for time in times:
             target = round(time * start.z.shape[-2])
@@ -152,8 +152,8 @@ class NoisySGD:
                 state = self._advance(state, target - state.step)
             yield state
 
-    def _undecided(self, state: State) -> bool:
-        """Whether this state begins a run of precision "auto" that single precision can hold."""
+    def _may_rerun(self, state: State) -> bool:
+        """Whether this state begins a run of precision "auto" whose particles fit in single precision."""
         begins = self.auto and state.step == 0 and state.z.dtype == np.float64
         return begins and bool(np.abs(state.z).max() <= np.finfo(np.float32).max)
 
@@ -172,32 +172,32 @@ class NoisySGD:
                 return replace(ended, status="diverged", diverged_step=reached)
             if state.watched and left is None:
                 before, seen = seen, engine.particles()
-                if has_left(seen, self.unit.fixed_subspace):
-                    left = first + self._leaves_at(before, batches, parameters)
+                if has_drifted(seen, self.unit.fixed_subspace):
+                    left = first + self._drift_step(before, batches, parameters)
         status = "ok" if left is None else "drifted"
         return replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
 
     def _loaded(self, z: NDArray[np.floating]) -> Engine:
-        """An engine with these particles, of their precision."""
+        """An engine loaded with these particles, in their precision."""
         engine = CpuEngine(self.unit, z.dtype, self.threads)
         engine.load(z)
         return engine
 
-    def _leaves_at(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
-        """After how many of these steps, from particles z on, a run that is off E^G at their end has left it."""
+    def _drift_step(self, z: NDArray[np.floating], batches: LiftedBatches, parameters: StepParameters) -> int:
+        """The number of steps after which a run from z leaves E^G, given that it is off E^G after all of them."""
         engine, count = self._loaded(z), len(batches.x)
         for k in range(count - 1):
             one = slice(k, k + 1)
             told = parameters._replace(rates=parameters.rates[one], step=parameters.step + k)
             engine.advance(batches.at(k), told)
-            if has_left(engine.particles(), self.unit.fixed_subspace):
+            if has_drifted(engine.particles(), self.unit.fixed_subspace):
                 return k + 1
         return count
 
     def batches(self, state: State, first_step: int, steps: int, scheme: Scheme | None = None) -> LiftedBatches:
-        """The batches of the steps from first_step on, as the scheme presents them.
+        """The batches of the steps from first_step on, lifted by the scheme.
 
-        scheme : another one, instead of the dynamics' own.
+        scheme : replaces the scheme of the dynamics.
         """
         batch, (d, c) = self.batch_size, self.scheme.widths
         count = steps * batch
@@ -214,14 +214,14 @@ class NoisySGD:
         return chosen.lift(x.reshape(steps, batch, d), y.reshape(steps, batch, c), haar, first_step)
 
     def step_parameters(self, state: State, first_step: int, steps: int) -> StepParameters:
-        """What the steps from first_step on need beside their batches, in float64."""
+        """The parameters of the steps from first_step on, in float64."""
         projector = np.zeros((0, 0)) if self.projector is None else self.projector
         with np.errstate(over="ignore", invalid="ignore"):
             return StepParameters(
                 self.rates(first_step, steps, state.z.shape[-2]),
                 np.array([2.0 * self.tau]),
-                without_dust(projector),
-                without_dust(self.noise_map(state)),
+                with_exact_zeros(projector),
+                with_exact_zeros(self.noise_map(state)),
                 stream_key(state.seed, "noise", state.replicate),
                 first_step,
                 self.loss.code,

@@ -1,6 +1,6 @@
-"""What every dynamics has: ``init`` makes a state of a start, ``flow`` yields the states at the times asked for.
+"""The interface of every dynamics: ``init`` makes the initial state, ``flow`` yields states at the requested times.
 
-A state is the law at one mean-field time and all that is needed to go on from there exactly.
+A state is the law at one mean-field time, with all that is needed to continue exactly from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mfsym.typing import Floats
 
 @runtime_checkable
 class LawState(Protocol):
-    """The law at one time: particles of equal weight and how the run fared so far."""
+    """The law at one time: particles of equal weight and the status of the run."""
 
     @property
     def z(self) -> NDArray[np.floating]:
@@ -29,7 +29,7 @@ class LawState(Protocol):
 
     @property
     def status(self) -> str:
-        """ "ok", or why the run cannot be trusted from here on."""
+        """ "ok", or why the state cannot be trusted."""
 
 
 S = TypeVar("S", bound=LawState)
@@ -37,24 +37,24 @@ S = TypeVar("S", bound=LawState)
 
 @runtime_checkable
 class Dynamics(Protocol[S]):
-    """How a law moves: ``for state in dynamics.flow(dynamics.init(start), times)``."""
+    """The dynamics of a law: ``for state in dynamics.flow(dynamics.init(start), times)``."""
 
     def init(self, start: Any, /) -> S:
         """The state at time 0 from particles (N, p); MfsymError for anything else."""
 
     def flow(self, start: S, times: Iterable[float]) -> Iterator[S]:
-        """The states at increasing times; MfsymError for times that go back."""
+        """The states at increasing times; MfsymError for decreasing times."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that is needed to go on exactly: particles, the number of steps done, and the names of the streams.
+    """All that is needed to continue exactly: particles, the number of steps done, and the keys of the streams.
 
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
-    status : "ok"; "diverged" since ``diverged_step`` steps were done; or "drifted": since ``drifted_step`` steps the
-    particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``).
-    projected : whether the start lies in E^G, so that noise is projected on it where the dynamics does not say.
-    watched : whether the run ought to stay in E^G: it began there, under a scheme and noise that preserve it.
+    status : "ok"; "diverged" after ``diverged_step`` steps; or "drifted": after ``drifted_step`` steps, accumulated
+    rounding has driven the particles out of E^G, which the scheme preserves (``precision.DRIFT_LIMIT``).
+    projected : whether the start lies in E^G; by default, noise is then projected on it.
+    watched : whether the run should stay in E^G: it began there, under a scheme and noise that preserve it.
     """
 
     z: NDArray[np.floating]
@@ -84,9 +84,10 @@ class FlowState:
 
     z : (N, p) particles of equal weight.  time : t.  energy : F = R + tau E|z|^2 of the scheme.
     dissipated : integral of alpha s E|D_z dF/dmu|^2 from 0 to t (without noise; NaN with it).
-    force_error : relative change of the gradient at the next finer quadrature of the data.  order : of the quadrature.
-    time_error : largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise.
-    twins : clouds of these steps and of those twice as long, at both ends of the interval of the grid that holds t.
+    force_error : relative change of the gradient at the next finer quadrature of the data.
+    order : order of the quadrature.
+    time_error : largest relative change of E|z|^2 and F at the last halving of the steps; NaN without noise.
+    twins : clouds with these steps and with steps twice as long, at both ends of the grid interval that contains t.
     """
 
     z: Floats
@@ -100,5 +101,5 @@ class FlowState:
 
     @property
     def status(self) -> str:
-        """ "ok": a flow that cannot go on raises."""
+        """Always "ok": a flow that fails raises an error."""
         return "ok"

@@ -1,4 +1,4 @@
-"""What moves particles: the contract of an engine, and the compiled one."""
+"""Engines, which advance particles: the contract of an engine, and the compiled engine."""
 
 from mfsym.engines.contract import Engine, LiftedBatches, StepParameters
 from mfsym.engines.cpu import CpuEngine

@@ -1,6 +1,7 @@
-"""The contract between dynamics and an engine: what an engine is told, and what it hands back.
+"""The contract between dynamics and an engine: inputs and outputs of an engine.
 
-Dynamics prepare lifted batches and step parameters and know no kernel; an engine moves particles and knows no group.
+Dynamics prepare lifted batches and step parameters and never call a kernel. An engine advances particles and never
+uses a group.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.kernels.steps import StepParameters
+from mfsym.typing import Floats
 
 __all__ = ["Engine", "LiftedBatches", "StepParameters"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LiftedBatches:
-    """What an engine sees of S batches: it knows no group.
+    """S batches in the form that an engine takes: arrays only, no group.
 
     x : (S, B', K, d).  y : (S, B', c).  rho_y : (K, c, c).  node_weights : (K,), sample_weights : (B',), sums 1.
     The prediction is sum_k node_weights_k rho_y_k^T Phi(x_bk). Where the nodes differ from step to step, as with a
@@ -47,30 +47,30 @@ class LiftedBatches:
 
 
 class Engine(Protocol):
-    """What moves the particles of one run, step by step.
+    """Advances the particles of one run, step by step.
 
-    finite : whether the particles are finite; once they are not, the engine moves them no more.
+    finite : whether the particles are finite; once they are not, the engine stops advancing them.
     """
 
     finite: bool
 
     def load(self, z: NDArray[np.floating]) -> None:
-        """Take particles z (N, p)."""
+        """Set the particles z (N, p)."""
 
     def advance(self, batches: LiftedBatches, parameters: StepParameters) -> int:
-        """Make the S steps of the batches; how many were made until the state stopped being finite, else S."""
+        """Make the S steps of the batches; returns the steps done until the state stopped being finite, or S."""
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
 
 
-def without_dust(matrix: Floats, dust: float = 1e-14) -> Floats:
-    """The matrix with entries below ``dust`` set to zero: kernels skip zeros, and these are zeros that were rounded."""
-    return np.where(np.abs(matrix) < dust, 0.0, matrix)
+def with_exact_zeros(matrix: Floats, threshold: float = 1e-14) -> Floats:
+    """The matrix with entries below ``threshold`` set to zero: they are rounding errors, and kernels skip zeros."""
+    return np.where(np.abs(matrix) < threshold, 0.0, matrix)
 
 
 def in_precision(parameters: StepParameters, dtype: Any) -> StepParameters:
-    """Step parameters with every array of numbers in the precision of a run; what is too large for it becomes inf."""
+    """Step parameters with every array converted to the precision of a run; overflow gives inf."""
     with np.errstate(over="ignore"):
         rates, penalty, projector, noise_map = (part.astype(dtype) for part in parameters[:4])
     return parameters._replace(rates=rates, penalty=penalty, projector=projector, noise_map=noise_map)

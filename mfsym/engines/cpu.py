@@ -1,4 +1,4 @@
-"""The compiled engine: particles in blocks, several threads, one machine."""
+"""The compiled engine: blocked particles and threads on one machine."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from mfsym.units.shallow import ShallowUnit
 class Loop(NamedTuple):
     """The compiled time loop of a kind of unit.
 
-    plan : (n, samples, bytes of a number) -> the shape of a run.
-    workspace : (shape, c, samples, noise dimension, dtype, threads) -> its scratch.
-    advance : (shape, blocked particles, batches, parameters, workspace, number of the thread) -> steps done.
+    plan : (n, samples, bytes per number) -> the shape of a run.
+    workspace : (shape, c, samples, noise dimension, dtype, threads) -> its scratch memory.
+    advance : (shape, blocked particles, batches, parameters, workspace, index of the thread) -> steps done.
     """
 
     plan: Callable[..., Any]
@@ -62,9 +62,11 @@ def _(unit: UserUnit) -> Loop:
 
 
 class CpuEngine:
-    """One ensemble on the processor; keeps the contract of ``Engine``.
+    """One ensemble on the CPU; implements ``Engine``.
 
-    unit : what a particle is.  dtype : precision of the run.  threads : that share the blocks; they change no bit.
+    unit : the Unit of the particles.
+    dtype : precision of the run.
+    threads : number of threads; it never changes results.
     """
 
     def __init__(self, unit: Unit, dtype: Any, threads: int = 1) -> None:
@@ -75,7 +77,7 @@ class CpuEngine:
         self._plan: tuple[Any, Workspace] | None = None
 
     def load(self, z: NDArray[np.floating]) -> None:
-        """Take particles z (N, p)."""
+        """Set the particles z (N, p)."""
         n, p = z.shape
         blocks, self._lanes = block_shape(n, p)
         self._n, self._blocked = n, np.empty(blocks * p * self._lanes, self.dtype)
@@ -83,14 +85,14 @@ class CpuEngine:
         self.finite = bool(np.isfinite(self._blocked).all())
 
     def advance(self, batches: LiftedBatches, parameters: StepParameters) -> int:
-        """Make the S steps of the batches; how many were made until the state stopped being finite, else S."""
-        packed, told = self._packed(batches), in_precision(parameters, self.dtype)
+        """Make the S steps of the batches; returns the steps done until the state stopped being finite, or S."""
+        packed, converted = self._packed(batches), in_precision(parameters, self.dtype)
         if self._plan is None:
-            self._plan = self._planned(packed.x.shape[1], told.noise_map.shape[1])
+            self._plan = self._planned(packed.x.shape[1], converted.noise_map.shape[1])
         shape, work = self._plan
 
         def part(thread: int) -> int:
-            return self.loop.advance(shape, self._blocked, packed, told, work, thread)
+            return self.loop.advance(shape, self._blocked, packed, converted, work, thread)
 
         with np.errstate(over="ignore", invalid="ignore"):
             done = run_threads(work.forces.shape[0], part)
@@ -109,7 +111,7 @@ class CpuEngine:
         return shape, self.loop.workspace(shape, self.unit.c, samples, noise_dimension, self.dtype, threads)
 
     def _packed(self, batches: LiftedBatches) -> Batches:
-        """The batches as kernels take them: samples in one row, filled up to a multiple of four."""
+        """The batches in the kernels' layout: samples in one row, padded to a multiple of four."""
         steps, d = batches.x.shape[0], batches.x.shape[3]
         flat = batches.x.reshape(steps, -1, d)
         count = -(-flat.shape[1] // SAMPLES_AT_A_TIME) * SAMPLES_AT_A_TIME

@@ -1,4 +1,4 @@
-"""The layers of a residual network on the processor: compiled passes, one layer at a time."""
+"""The layers of a residual network on the CPU: compiled passes, one layer at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mfsym.engines.contract import StepParameters, in_precision
 from mfsym.errors import MfsymError
 from mfsym.kernels import deep, steps
 from mfsym.kernels.units import SAMPLES_AT_A_TIME, pack, unpack
+from mfsym.typing import Floats
 from mfsym.units import MatrixUnit, MLPUnit, Unit, UVUnit
-
-Floats = NDArray[np.float64]
 
 
 class CpuLayers:
-    """The ensembles of a network's layers, all of one unit: matrix, uv or mlp.
+    """The ensembles of a network's layers, which share one unit: matrix, uv or mlp.
 
-    samples : most inputs of a layer in one pass.  noise_dimension : normals that a particle draws in a step.
-    input_scale : the factor by which the inputs of a layer enter (1 / d for uv units).
+    samples : largest number of inputs of a layer in one pass.
+    noise_dimension : normals drawn per particle and step.
+    input_scale : the factor that multiplies the inputs of a layer (1 / d for uv units).
     """
 
     def __init__(self, unit: Unit, z: NDArray[np.floating], samples: int, noise_dimension: int) -> None:
@@ -53,16 +53,17 @@ class CpuLayers:
         return np.asarray(work.phi.sum(axis=0, dtype=np.float64)[: len(x)] / shape.n)
 
     def backward(self, layer: int, r: Floats, parameters: StepParameters) -> tuple[bool, Floats]:
-        """Move one layer by the pullback of r (M, c); whether it is finite, and the pullback (M, d) to its inputs."""
+        """Advance one layer by the pullback of r (M, c); whether it stays finite, and the pullback (M, d) to its
+        inputs."""
         shape, work, z = self._shape, self._work, self._layers[layer]
-        told, finite = in_precision(parameters, self._dtype), True
+        converted, finite = in_precision(parameters, self._dtype), True
         work.r[: len(r)] = r
         extents = work.extents[0]
-        steps.map_extents(told, extents)
+        steps.map_extents(converted, extents)
         self._slopes[:] = 0.0
         for block in range(shape.blocks):
             deep.deep_force(shape, block, z, self._inputs[layer], work.r, work, 0, self._slopes, self._lanes(block))
-            finite &= bool(steps.update_block(shape, block, z, told, extents, 0, work, 0))
+            finite &= bool(steps.update_block(shape, block, z, converted, extents, 0, work, 0))
         return finite, self._slopes[: len(r)].astype(np.float64) * (self.input_scale / shape.n)
 
     def _lanes(self, block: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The mean-field limit: population gradients, the flow they drive, and the clouds it starts from."""
+"""The mean-field limit: population gradients, the mean-field flow, and its initial clouds."""
 
 from mfsym.dynamics.states import FlowState
 from mfsym.flows.limit_laws import Limit, cloud_of, flow_of, limit_of, refined_limit, time_attributes

@@ -1,4 +1,4 @@
-"""The limit law of a cell at several times, with an estimate of its error."""
+"""The mean-field limit law of a cell at several times, with error estimates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.configurations.cells import Cell
 from mfsym.data.teachers import Data
@@ -17,21 +16,20 @@ from mfsym.errors import MfsymError
 from mfsym.flows.mean_field import Accuracy, MeanFieldFlow
 from mfsym.flows.starts import StartCloud, start_cloud
 from mfsym.transport import second_moment, w2
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
-
 LARGEST = 8192
-"""Most particles that refinement to a tolerance uses."""
+"""Largest number of particles that refinement to a tolerance uses."""
 
 
 PATHS, SMALLER = 4, 8
-"""Clouds that tell how numbers scatter with the noise, and how many times smaller they are."""
+"""Number of small clouds that estimate the scatter due to noise, and the factor by which they are smaller."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The limit law of one scheme at several times, by two clouds: the coarse one tells the error of the fine one.
+    """The limit law of one scheme at several times, from two clouds whose difference estimates the error.
 
     states, coarse : FlowStates at ``times``, with N and about N / 2 particles.  accuracy : of them.
     own : objects used instead of what the cell names.
@@ -49,7 +47,7 @@ class Limit:
 
     @property
     def time_error(self) -> float:
-        """Largest relative change of E|z|^2 and F when the steps were halved last; NaN without noise."""
+        """Largest relative change of E|z|^2 and F at the last halving of the steps; NaN without noise."""
         return self.states[-1].time_error
 
     @property
@@ -66,13 +64,13 @@ class Limit:
         return self._between_steps(lambda z, twin: w2(z, twin).value)
 
     def errors_w2(self) -> Floats:
-        """(T,) estimated W2 errors: that of the particles and, with noise, that of the time step."""
+        """(T,) estimated W2 errors from the number of particles and, with noise, from the time step."""
         return self.errors_particles() + np.nan_to_num(self.errors_time())
 
     def errors_risk(self, risk: Callable[[Floats], float]) -> Floats:
-        """(T,) estimated errors of a function of the cloud, from the same two sources and, with noise, its scatter.
+        """(T,) estimated errors of a functional of the cloud, from the same two sources and, with noise, its scatter.
 
-        The scatter is the standard deviation over ``paths``, at the rate N^{-1/2}.
+        The scatter is the standard deviation over ``paths``, scaled to N particles at the rate N^{-1/2}.
         """
         fine, coarse, *rest = (
             np.array([risk(state.z) for state in states]) for states in (self.states, self.coarse, *self.paths)
@@ -84,7 +82,7 @@ class Limit:
         return between + np.nan_to_num(self._between_steps(lambda z, twin: abs(risk(z) - risk(twin))))
 
     def _between_steps(self, measure: Callable[[Floats, Floats], float]) -> Floats:
-        """(T,) the larger measure of the twins around each time, each pair measured once."""
+        """(T,) the larger measure of the two pairs of ``twins`` around each time; each pair is measured once."""
         if np.isnan(self.time_error):
             return np.full(len(self.states), np.nan)
         known: dict[int, float] = {}
@@ -95,7 +93,7 @@ class Limit:
 
 
 def time_attributes(states: Sequence[FlowState], accuracy: Accuracy) -> dict[str, float]:
-    """What a Dataset says of the steps of a flow with noise: time_error, and its time_tolerance; nothing without."""
+    """Dataset attributes time_error and time_tolerance of a flow with noise; empty without noise."""
     errors = [state.time_error for state in states if not np.isnan(state.time_error)]
     return {"time_error": max(errors), "time_tolerance": accuracy.time_tolerance} if errors else {}
 
@@ -146,7 +144,7 @@ def refined_limit(
         if 2 * n > LARGEST if doubles else limit.time_error > accuracy.time_tolerance:
             raise MfsymError(
                 f"the law's relative W2 error must reach {tolerance:g}, got {reached:.1e} with {n} particles, of which "
-                f"{steps.max():.1e} is due to the time step; allow a larger tolerance, or more halvings"
+                f"{steps.max():.1e} comes from the time step; use a larger tolerance, or more halvings"
             )
         if doubles:
             n, coarse = 2 * n, fine

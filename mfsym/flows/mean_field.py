@@ -1,16 +1,16 @@
-"""How the limit law moves: the mean-field flow, and the McKean-Vlasov equation where there is noise.
+"""The dynamics of the limit law: the mean-field flow or, with noise, the McKean-Vlasov equation.
 
     dZ = -alpha s(t) D_z dF/dmu(Z) dt + sqrt(2 alpha s(t) beta) P dB,     mu = law of Z
 
-(Maass Martínez & Fontbona 2024, equations (1) and (4).) Particles of equal weight stand for the law. Without noise:
-embedded Runge-Kutta in mean-field time, and F(0) - F(t) = integral of alpha s E|D_z dF/dmu|^2 is carried along as a
-check. With noise: the splitting of ``mfsym.flows.splitting``, with noise that is antithetic and closed under the
-symmetry of the start cloud.
+(Maass Martínez & Fontbona 2024, equations (1) and (4).) Particles of equal weight represent the law. Without noise:
+embedded Runge-Kutta in mean-field time; the identity F(0) - F(t) = integral of alpha s E|D_z dF/dmu|^2 is integrated
+along as a check. With noise: the splitting of ``mfsym.flows.splitting``, with noise that is antithetic and closed under
+the symmetry of the start cloud.
 
-The time step with noise has an error of its own. The flow is computed twice on the same Brownian path, the second time
-with half the step, and halved again until E|z|^2 and F differ by less than ``time_tolerance`` of their size at every
-end of an interval of the grid. What the last halving changed is the stated error: larger than what is left wherever
-halving reduces it. It includes what the noise of finitely many particles adds, of order h / N^(1/2).
+With noise, the time step adds an error. The flow is computed twice on the same Brownian path, the second time with half
+the step, and the step is halved until E|z|^2 and F change by less than ``time_tolerance`` of their size at every end of
+an interval of the grid. The change at the last halving is the stated error; it exceeds the remaining error wherever
+halving reduces it. It includes the fluctuations of finitely many particles, of order h / N^(1/2).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
@@ -34,27 +34,26 @@ from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
 from mfsym.flows.paths import BrownianPath
 from mfsym.flows.populations import Population
-from mfsym.flows.splitting import Grid, Walk, course
+from mfsym.flows.splitting import Grid, Stepper, solve_on_grid
 from mfsym.flows.starts import StartCloud
 from mfsym.schemes import AnyScheme
 from mfsym.streams import normals, stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
-
 MAX_LEVEL = 16
-"""Most halvings of the noisy step, before the first computation and after it."""
+"""Largest number of halvings of the noisy step, before the first computation and after it."""
 
 DRIFT_SHARE = 1e-3
-"""Share of ``time_tolerance`` that the drift between two kicks may spend: its relative tolerance is not below it."""
+"""Share of ``time_tolerance`` for the drift between two kicks: its relative tolerance is at least this share."""
 
 POWER_ITERATIONS = 12
-"""Gradient differences that estimate how stiff the flow is."""
+"""Power iterations, each one gradient difference, that estimate the stiffness of the flow."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How exactly a flow is computed.
+    """Numerical accuracy of a flow.
 
     order : of the data's quadrature, or None to refine it until the gradient changes by less than ``force_tolerance``
     (relative to its size at the start), at the start and at every time that is asked for (with noise: at the ends of
@@ -62,9 +61,10 @@ class Accuracy:
     method : a name in INTEGRATORS, None for DOP853 without noise and RK45 with it.  rtol, atol : of its error control.
     max_step : its largest step, and its first.
     time_tolerance : with noise, the steps are halved until E|z|^2 and F change by less than this share of their size.
-    halvings : how many times at most after the first; a flow that needs more says so by its ``time_error``.
-    noise_step : length of the intervals of the noisy grid, rounded down to a power of two of at most 1; None to follow
-    the stiffness of the drift.  level : the first steps are 2^-level of an interval.
+    halvings : largest number of halvings after the first; if they do not suffice, ``time_error`` exceeds the tolerance.
+    noise_step : length of the intervals of the noisy grid, rounded down to a power of two of at most 1; None to adapt
+    to the stiffness of the drift.
+    level : the first steps are 2^-level of an interval.
     """
 
     order: int | None = None
@@ -97,7 +97,7 @@ class Accuracy:
 
 
 class MeanFieldFlow:
-    """The N -> infinity limit of ``NoisySGD``: same names, no samples and no batch.
+    """The N -> infinity limit of ``NoisySGD``, with the same parameter names but no samples and no batches.
 
     unit, scheme, data, alpha, tau, beta, schedule, noise, projected_noise : as there.
     accuracy : of quadrature and time.  seed, replicate : of the noise.
@@ -140,7 +140,7 @@ class MeanFieldFlow:
         self.evaluations = 0
 
     def init(self, start: StartCloud | ArrayLike) -> FlowState:
-        """The state at time 0 from a StartCloud or particles (N, p), projected where the scheme lives in E^G."""
+        """The state at time 0 from a StartCloud or particles (N, p), projected if the scheme works in E^G."""
         cloud = start if isinstance(start, StartCloud) else None
         z = as_floats(cloud.z if cloud is not None else start, "particles")
         p = self.population.unit.p
@@ -158,9 +158,9 @@ class MeanFieldFlow:
         return FlowState(z, 0.0, energy, dissipated, error, self.population.order)
 
     def flow(self, start: FlowState, times: Iterable[float]) -> Iterator[FlowState]:
-        """The states at increasing times. Raises MfsymError when the integrator cannot go on.
+        """The states at increasing times. Raises MfsymError if the integrator fails.
 
-        With noise all times are computed together, on a grid that the last of them closes.
+        With noise all times are computed together, on a grid that ends at the last of them.
         """
         if self.beta > 0:
             yield from self._noisy(start, list(as_times(times)))
@@ -171,7 +171,7 @@ class MeanFieldFlow:
             yield state
 
     def _reach(self, state: FlowState, time: float) -> FlowState:
-        """The state at ``time``; done again with a finer quadrature while that changes the gradient there."""
+        """The state at ``time``; repeated with a finer quadrature as long as that changes the gradient there."""
         _check_order(state.time, time)
         if time == state.time:
             return state
@@ -182,7 +182,7 @@ class MeanFieldFlow:
                 return replace(after, force_error=error, order=self.population.order)
 
     def resolve(self, z: Floats) -> tuple[float, bool]:
-        """Relative error of the gradient at z, and whether the quadrature of the data became finer for it."""
+        """Relative error of the gradient at z, and whether the quadrature of the data was refined."""
         order = self.population.order
         error = self.population.resolve(z, self.accuracy.force_tolerance, self.scale)
         return error, self.population.order != order
@@ -198,7 +198,7 @@ class MeanFieldFlow:
         return float(np.einsum("np,np->", z, z)) / len(z), self._slope(z)[1]
 
     def curvature(self, z: Floats) -> float:
-        """Largest |D_z^2 dF/dmu| at z, about: by power iteration on differences of the gradient."""
+        """Estimate of the largest |D_z^2 dF/dmu| at z, by power iteration on gradient differences."""
         here, _ = self._slope(z)
         turn, found = normals(stream_key(0, "init"), 0, *z.shape), 0.0
         for _ in range(POWER_ITERATIONS):
@@ -227,7 +227,7 @@ class MeanFieldFlow:
         return replace(state, z=z, time=time, energy=self._slope(z)[1], dissipated=float(end[-1]))
 
     def drift(self, z: Floats, begin: float, end: float, first: float | None) -> tuple[Floats, float]:
-        """The particles at ``end`` without noise, and a first step to try next; ``first`` is the one to try here."""
+        """The particles at ``end`` without noise, and a first step for the next call; first : the first step here."""
         accuracy = self.accuracy
 
         def velocity(t: float, y: Floats) -> Floats:
@@ -247,7 +247,7 @@ class MeanFieldFlow:
         first: float | None,
         options: dict[str, Any],
     ) -> tuple[Floats, Floats]:
-        """The steps that scipy's solve_ivp took, and what it found at the end."""
+        """The step sizes of scipy's solve_ivp, and its final values."""
         from scipy.integrate import solve_ivp
 
         longest = np.inf if self.accuracy.max_step is None else self.accuracy.max_step
@@ -255,7 +255,7 @@ class MeanFieldFlow:
         with np.errstate(over="ignore", invalid="ignore"):
             found = solve_ivp(velocity, (begin, end), y, first_step=first, max_step=longest, **options)
         if not found.success:
-            raise MfsymError(f"the flow cannot go on from t = {found.t[-1]:g}: {found.message} Try a smaller alpha")
+            raise MfsymError(f"the integrator failed at t = {found.t[-1]:g}: {found.message} Try a smaller alpha")
         return np.diff(found.t), found.y[:, -1]
 
     def _noisy(self, start: FlowState, times: list[float]) -> Iterator[FlowState]:
@@ -272,22 +272,22 @@ class MeanFieldFlow:
         path = BrownianPath(self.key, -(-(n // len(self.closure)) // 2), p)
         grid = Grid(self, start.time, accuracy.noise_step, accuracy.time_tolerance)
         parts = [2 ** (accuracy.level + k) for k in range(accuracy.halvings + 2)]
-        fine, error = course(self, path, grid, start.z, times, parts[0]), math.inf
+        fine, error = solve_on_grid(self, path, grid, start.z, times, parts[0]), math.inf
         for count in parts[1:]:
             if not error <= accuracy.time_tolerance:
-                coarse, fine = fine, course(self, path, grid, start.z, times, count)
+                coarse, fine = fine, solve_on_grid(self, path, grid, start.z, times, count)
                 error = fine.error(coarse)
-        branches, order = Walk(self, path), self.population.order
-        for time, (k, pause) in zip(times, fine.asked, strict=True):
-            z = branches.branch(pause, time)
+        branches, order = Stepper(self, path), self.population.order
+        for time, (k, point) in zip(times, fine.requested, strict=True):
+            z = branches.branch(point, time)
             twins = tuple((fine.clouds[end], coarse.clouds[end]) for end in (k, k + 1))
             state = FlowState(z, time, self.size(z)[1], start.dissipated, fine.forces[k], order)
             yield replace(state, time_error=error, twins=twins)
 
-    def spread(self, increment: Floats, count: int) -> Floats:
+    def particle_noise(self, increment: Floats, count: int) -> Floats:
         """Noise (count, p) of all particles from an increment (rows, p) of the path.
 
-        Within the base particles the second half has the opposite noise of the first; images have the images of it.
+        The second half of the base particles gets the negative of the first half's noise; images get its images.
         """
         base = count // len(self.closure)
         noise = np.concatenate([increment, -increment])[:base]

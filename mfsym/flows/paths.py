@@ -1,7 +1,7 @@
-"""Brownian paths that are functions of time: the same path whatever steps are taken along it.
+"""Brownian paths as functions of time: the path does not depend on the time steps.
 
-Levy's construction: the increment over a unit of time is drawn, and every half of an interval by a bridge. Each draw
-belongs to its interval (``mfsym.streams``), so W(t) - W(s) does not depend on which other times were asked for.
+Levy's construction: the increment over a unit of time is drawn, then intervals are halved by Brownian bridges. Each
+draw is a function of its interval (``mfsym.streams``), so W(t) - W(s) does not depend on the other evaluation times.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.streams import normals
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 DEPTH = 31
-"""Halvings of a unit of time that are drawn; within an interval of 2^-31 the path is its increment times a root."""
+"""Halvings of a unit of time. Within an interval of 2^-31, W is the increment times the root of the share elapsed."""
 
 
 class BrownianPath:
     """Independent Brownian motions W (rows, p) on [0, infinity).
 
-    key : of the stream that draws them.  Asking for fewer rows gives the first of the same motions.
+    key : key of their random stream. Fewer rows give a prefix of the same motions.
 
     >>> from mfsym.streams import stream_key
     >>> path = BrownianPath(stream_key(0, "noise"), 3, 2)
@@ -60,7 +59,7 @@ class BrownianPath:
         return self._units[1]
 
     def _split(self, unit: int, depth: int, index: int, whole: Floats) -> tuple[Floats, Floats]:
-        """The increments over the two halves of interval ``index`` of the 2^depth parts of a unit; the last is kept."""
+        """The increments over both halves of interval ``index`` of the 2^depth parts of a unit; caches the last."""
         kept = self._halves.get(depth)
         if kept is not None and kept[0] == index:
             return kept[1]

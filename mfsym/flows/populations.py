@@ -1,4 +1,4 @@
-"""The population risk of a scheme and its gradient on every particle, by a quadrature of the data."""
+"""The population risk of a scheme and its gradient on every particle, by quadrature over the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats, as_number
 from mfsym.data.expectations import inflation, partner
@@ -17,22 +17,20 @@ from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
 from mfsym.kernels.units import MATRIX, UV
 from mfsym.schemes import AnyScheme, get_scheme
 from mfsym.streams import stream_key
+from mfsym.typing import Floats
 from mfsym.units import Unit
 
-Floats = NDArray[np.float64]
-
-
 COMPILED = (MATRIX, UV)
-"""Codes of the units whose population gradient is compiled; others go through their own sigma and pullback."""
+"""Codes of the units with a compiled population gradient; other units use their sigma and pullback."""
 
 NODES_AT_A_TIME = 256
-"""Nodes that the plain gradient holds at once."""
+"""Nodes that the NumPy gradient processes at once."""
 
 CHECK_LOGARITHM = 12
-"""Two nets of 2^m points confirm what product rules agree on."""
+"""Two nets of 2^m points confirm a gradient on which product rules agree."""
 
 SURE, DOUBT = 5.0, 3.0
-"""A difference of SURE errors of a net is none; a product rule that did not converge is doubted by DOUBT."""
+"""Differences below SURE errors of a net are insignificant; DOUBT multiplies the error of unconverged product rules."""
 
 
 class Population:
@@ -71,11 +69,11 @@ class Population:
         return self.rule.order
 
     def gradient(self, z: ArrayLike) -> tuple[Floats, float]:
-        """The gradient (N, p) on particles z (N, p), penalty and projector included, and F."""
+        """The gradient (N, p) on particles z (N, p), including penalty and projector, and F."""
         return self._gradient(z, self._nodes)
 
     def field(self, points: ArrayLike, z: ArrayLike) -> Floats:
-        """The gradient (M, p) that a particle would feel at each of points (M, p), the law being that of z (N, p)."""
+        """The gradient (M, p) at points (M, p), for the law of particles z (N, p)."""
         places = as_floats(points, "points")
         nodes = self._lifted(self.rule, compiled=False)
         slope, _ = plain_gradient(self.unit, as_floats(z, "particles"), nodes, places)
@@ -86,10 +84,10 @@ class Population:
     def resolve(self, z: ArrayLike, tolerance: float, scale: float | None = None) -> float:
         """Refine the quadrature until the gradient at z changes by less than ``tolerance`` times its size.
 
-        scale : the size to compare with; by default the largest entry of the gradient at z.
-        Returns the relative error of the gradient: the last change of product rules; for sampled rules, and where no
-        finer rule is affordable or the order was given, the difference from another net or a coarser order; 0 for a
-        finite sample, which is its own law; NaN where nothing can check the rule.
+        scale : the reference size; by default the largest entry of the gradient at z.
+        Returns the relative error of the gradient. For product rules it is the change at the last refinement. For
+        sampled rules, or if no finer rule is affordable or the order is given, it is the difference from another net or
+        a coarser order. It is 0 for a finite sample, which defines the law, and NaN if nothing can check the rule.
         """
         here, _ = self.gradient(z)
         for rule in self._finer:
@@ -119,7 +117,7 @@ class Population:
         return self.unit.rho_x.matrices if plain and self.unit.rho_x.group.order is not None else None
 
     def _sample(self, rule: Rule) -> None:
-        """Use a sampled rule, checked by another net; a product rule in use before is kept for ``_choose``."""
+        """Use a sampled rule, checked by another net; keep the current product rule for ``_choose``."""
         if self.rule.kind == "product":
             self._product = (self.rule, self._nodes, self._check, self._factor)
         other = sampled(self.data, rule.order.bit_length() - 1, 1, self._matrices)
@@ -127,7 +125,7 @@ class Population:
         self._check, self._factor = self._lifted(other), 1.0
 
     def _choose(self, z: ArrayLike, scale: float | None) -> None:
-        """Go back to the finest product rule where its error is smaller than that of the largest sampled one."""
+        """Return to the finest product rule if its error is smaller than that of the largest sampled one."""
         assert self._product is not None
         (rule, nodes, check, factor), self._product = self._product, None
         if check is None:
@@ -139,7 +137,7 @@ class Population:
             self.rule, self._nodes, self._check, self._factor = rule, nodes, check, factor
 
     def _confirm(self, z: ArrayLike, gradient: Floats, change: float, scale: float | None) -> bool:
-        """Whether two small nets do not contradict a gradient that product rules agree on; asked once for each rule."""
+        """Whether two small nets are consistent with a gradient on which product rules agree; once per rule."""
         if not self._confirmed and self.data.inputs is not None:
             one, two = (
                 self._gradient(z, self._lifted(sampled(self.data, CHECK_LOGARITHM, k, self._matrices)))[0]
@@ -151,7 +149,7 @@ class Population:
         return True
 
     def _error(self, z: ArrayLike, here: Floats, scale: float | None) -> float:
-        """Relative difference of the gradient from that of the rule that checks the one in use."""
+        """Relative difference between the gradients of the current rule and of the rule that checks it."""
         if self.rule.kind == "sample":
             return 0.0
         if self._check is None and self._given:
@@ -187,15 +185,15 @@ class Population:
 
 
 def _relative(difference: Floats, gradient: Floats, scale: float | None) -> float:
-    """Largest entry of a difference over the scale, or over the largest of the gradient."""
+    """Largest entry of a difference, divided by the scale or by the largest entry of the gradient."""
     size = float(np.abs(gradient).max()) if scale is None else scale
     return float(np.abs(difference).max()) / max(size, 1e-300)
 
 
 def plain_gradient(unit: Unit, z: Floats, nodes: LiftedNodes, points: Floats | None = None) -> tuple[Floats, float]:
-    """As ``population_gradient`` for any unit, in plain NumPy; nodes.x : (B K, d), neither padded nor scaled.
+    """``population_gradient`` for any unit, in plain NumPy; nodes.x : (B K, d), neither padded nor scaled.
 
-    points : (M, p) where the gradient is wanted, the particles z themselves if None.
+    points : (M, p) at which the gradient is evaluated; the particles z if None.
     """
     places = z if points is None else points
     copies = len(nodes.node_weights)

@@ -1,7 +1,7 @@
-"""Expectations over the data without sampling noise: a sequence of rules, each finer than the one before.
+"""Deterministic expectations over the data: a sequence of successively finer rules.
 
-Product rules in few dimensions, scrambled Sobol nets of the data's own input law after them and in many dimensions, the
-whole sample for a finite data set (then the sequence has one member).
+In low dimension, product rules followed by scrambled Sobol nets of the data's input law; in high dimension, nets only.
+For a finite data set, the whole sample is the only rule.
 """
 
 from __future__ import annotations
@@ -10,42 +10,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.arguments import as_whole
 from mfsym.data.inputs import MAX_NODES
 from mfsym.data.nets import net_points
 from mfsym.data.teachers import Data
 from mfsym.errors import MfsymError
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 ORDERS = (20, 30, 44, 64, 92, 132, 188, 268, 382, 544)
-"""Nodes per dimension of the successive product rules; even, so that no node lies on the kink of relu."""
+"""Nodes per dimension of successive product rules; even, so that no node lies on the kink of relu."""
 
 LOW_ORDERS = (8, 11, 16)
-"""The same on R^4."""
+"""Nodes per dimension of successive product rules on R^4."""
 
 SAMPLE_LOGARITHMS = tuple(range(10, 18))
-"""Sampled rules have 2^m nodes for these m, up to the last but one where product rules come first: the budget."""
+"""Sampled rules have 2^m nodes for these m, without the last one if product rules come first."""
 
 CLOSED = 8
-"""Largest group that sampled rules are closed under: the images of a point tell less than as many other points."""
+"""Largest group under which sampled rules are closed: images of a point carry less information than new points."""
 
 TENSOR_LIMIT = 2_000_000
-"""Largest product rule of a given order that is formed, before nodes of negligible weight are dropped."""
+"""Largest product rule of given order, before nodes of negligible weight are dropped."""
 
 NEGLIGIBLE = 1e-19
-"""Nodes of smaller weight are dropped: all of them together weigh less than rounding."""
+"""Nodes of smaller weight are dropped: their total weight is below rounding."""
 
 
 @dataclass(frozen=True)
 class Rule:
     """Nodes x (Q, d), targets y (Q, c) and weights (Q,) summing to 1.
 
-    order : nodes per dimension of a product rule, number of nodes otherwise (2^m as asked for, if sampled).
-    kind : "product", "sampled" (a scrambled net), "sample" (a finite data set, which is its own law) or "own" (of data
-    that bring their own quadrature).
+    order : nodes per dimension of a product rule, otherwise the number of nodes (the requested 2^m, if sampled).
+    kind : "product", "sampled" (a scrambled net), "sample" (a finite data set, which defines the law) or "own" (the
+    data's built-in quadrature).
     """
 
     x: Floats
@@ -59,11 +57,11 @@ class Rule:
 
 
 def rules(data: Data, order: int | None = None, matrices: Floats | None = None) -> Iterator[Rule]:
-    """Successively finer rules for a data law; only the product rule of this order if one is given.
+    """Successively finer rules for a data law; only the product rule of order ``order`` if it is given.
 
-    matrices : of a finite group on R^d that sampled rules are closed under, as ``sampled`` says.
-    A finite data set has one rule, its training samples; otherwise the last rule is the finest that is affordable.
-    Raises MfsymError for an order that takes more than TENSOR_LIMIT nodes.
+    matrices : matrices of a finite group on R^d under which sampled rules are closed, see ``sampled``. A finite data
+    set has one rule, its training samples; otherwise the last rule is the finest affordable one. Raises MfsymError for
+    an order that needs more than TENSOR_LIMIT nodes.
     """
     if not getattr(data, "has_target", True):
         x, y = data.x, data.y  # type: ignore[attr-defined]
@@ -71,7 +69,7 @@ def rules(data: Data, order: int | None = None, matrices: Floats | None = None) 
     elif order is not None:
         yield product(data, as_whole(order, "order", 1))
     elif data.inputs is None:
-        yield from _own_rules(data)
+        yield from _built_in_rules(data)
     else:
         for each in orders_of(data):
             yield product(data, each)
@@ -80,7 +78,7 @@ def rules(data: Data, order: int | None = None, matrices: Floats | None = None) 
 
 
 def orders_of(data: Data) -> tuple[int, ...]:
-    """Orders of the product rules that are tried for a data law."""
+    """Orders of the product rules used for a data law."""
     law = data.inputs
     if law is None or data.d > 4 or not (law.is_product or law.has_products(data.d)):
         return ()
@@ -88,7 +86,7 @@ def orders_of(data: Data) -> tuple[int, ...]:
 
 
 def product(data: Data, order: int) -> Rule:
-    """The product rule of exactly this order; the data's own quadrature where it brings one."""
+    """The product rule of exactly this order, or the data's built-in quadrature if it has one."""
     if data.inputs is None:
         x, weights = data.quadrature(order)
         return _rule(data, x, weights, order, "own")
@@ -104,8 +102,8 @@ def product(data: Data, order: int) -> Rule:
 def sampled(data: Data, logarithm: int, repetition: int = 0, matrices: Floats | None = None) -> Rule:
     """2^logarithm points of one scrambled net as draws of the data's input law.
 
-    matrices : (K, d, d), a finite group. Where it leaves the input law as it is and has at most CLOSED elements, the
-    points are about 2^logarithm / K of a net with all their images: a symmetric problem stays symmetric to rounding.
+    matrices : (K, d, d), a finite group. If the input law is invariant under it and K <= CLOSED, the points are about
+    2^logarithm / K points of a net and all their images: a symmetric problem stays symmetric to rounding.
     """
     assert data.inputs is not None
     closed = matrices is not None and len(matrices) <= CLOSED and data.inputs.invariant_under(matrices)
@@ -120,7 +118,7 @@ def sampled(data: Data, logarithm: int, repetition: int = 0, matrices: Floats | 
     return Rule(x, data.target(x), weights, 1 << logarithm, "sampled")
 
 
-def _own_rules(data: Data) -> Iterator[Rule]:
+def _built_in_rules(data: Data) -> Iterator[Rule]:
     before: Floats | None = None
     for order in ORDERS:
         x, weights = data.quadrature(order)
@@ -139,8 +137,8 @@ def _rule(data: Data, x: Floats, weights: Floats, order: int, kind: str) -> Rule
 def sobol_normals(count: int, d: int) -> Floats:
     """The first ``count`` points of the Sobol sequence in d dimensions, as standard normals (count, d).
 
-    Every coordinate of the 2^m points that hold them is moved to the middle of its interval of length 2^-m, so the
-    points are deterministic, none lies at 0, and each coordinate alone is balanced.
+    Each coordinate of the enclosing 2^m points is moved to the midpoint of its interval of length 2^-m, so the points
+    are deterministic, none lies at 0, and each coordinate is balanced.
     """
     from scipy.special import ndtri
     from scipy.stats import qmc

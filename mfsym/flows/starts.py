@@ -1,7 +1,7 @@
-"""Particle quadratures of the start laws: quasi-Monte-Carlo Gaussian clouds with the symmetry of their law.
+"""Particle quadratures of the initial laws: quasi-Monte-Carlo Gaussian clouds with the symmetry of their law.
 
-A cloud that is closed under G stays closed under G along the flow of an invariant functional, so the law it stands for
-is weakly invariant exactly and not only on average.
+A cloud closed under G stays closed under G along the flow of an invariant functional, so its law is exactly weakly
+invariant, not only on average.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.arguments import as_choice, as_whole
 from mfsym.ensembles import INIT_SCALE
 from mfsym.flows.quadratures import sobol_normals
 from mfsym.representations import Subspace
+from mfsym.typing import Floats
 from mfsym.units import Unit
-
-Floats = NDArray[np.float64]
 
 START_LAWS = ("wi", "si", "zero")
 """N(0, I / 16); its projection on E^G; every particle at 0."""
 
 ANGLES = 16
-"""Elements of a continuous group under which a weakly invariant cloud is closed, where it has such a uniform rule."""
+"""Order of the subgroup of a continuous group under which a weakly invariant cloud is closed, if there is one."""
 
 
 @dataclass(frozen=True)
 class StartCloud:
-    """Particles z (N, p) of equal weight, made of ``base`` particles and their images.
+    """Particles z (N, p) of equal weight: ``base`` particles and their images.
 
     matrices : (K, p, p) with z[k base + i] = matrices[k] z[i], N = K base.
     """
@@ -38,14 +36,14 @@ class StartCloud:
 
     @property
     def base(self) -> int:
-        """Particles of which the others are images."""
+        """Number of particles of which the others are images."""
         return len(self.z) // len(self.matrices)
 
 
 def start_cloud(unit: Unit, init: str, n: int, subspace: Subspace | None = None) -> StartCloud:
-    """A quasi-Monte-Carlo cloud of about n particles of the start law.
+    """A quasi-Monte-Carlo cloud of about n particles of the initial law.
 
-    "wi" : the Gaussian N(0, I / 16), closed under G: n is rounded up to a multiple of the closure.
+    "wi" : the Gaussian N(0, I / 16), closed under G; n is rounded up to a multiple of the number of images.
     "si" : its projection on E^G (or on ``subspace``), a Gaussian there.  "zero" : every particle at 0.
     """
     as_choice(init, "init", START_LAWS)
@@ -62,7 +60,7 @@ def start_cloud(unit: Unit, init: str, n: int, subspace: Subspace | None = None)
 
 
 def _closure(unit: Unit, n: int) -> Floats:
-    """The matrices (K, p, p) of a finite subgroup, the identity first: all of a finite group, if not too large."""
+    """The matrices (K, p, p) of a finite subgroup, the identity first: the whole group if finite and not too large."""
     group = unit.action.group
     if group.order is None and group.dimension != 1:
         return np.eye(unit.p)[None]

@@ -1,4 +1,4 @@
-"""Compact groups: given by generators, with an exact Haar measure and a quadrature."""
+"""Compact groups given by generators, with exact Haar sampling and quadrature."""
 
 from mfsym.groups.base import Elements, Group, Quadrature
 from mfsym.groups.catalogue import cyclic, dihedral, from_generators, signed_permutations, symmetric, trivial

@@ -1,7 +1,8 @@
-"""How exactly the generators of a group are known, and what a closure may be believed of.
+"""Accuracy of the generators of a group, and whether they determine the group they generate.
 
-Matrices arrive rounded: typed to eight decimals, kept in single precision, or computed to the last bit. What they say
-of a group depends on it. A rotation by a five-thousandth of a turn to three decimals is any of a thousand groups.
+Users give rounded matrices: to eight decimals, in single precision, or correct to the last bit. The rounding limits
+which group they can identify. A rotation by 1/5000 of a turn, given to three decimals, fits a thousand different
+groups.
 """
 
 from __future__ import annotations
@@ -10,32 +11,30 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.representations.orthogonality import decimals, orthogonality_defects
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 ROUNDING = 1e-14
-"""Entries that miss an identity by no more than this were computed to the last bits."""
+"""Matrices that satisfy an identity to within this are accurate to the last bits."""
 
 EXACT = 5e-13
-"""Distance |M - M'| in Frobenius norm below which matrices known to the last bits are the same."""
+"""Frobenius distance below which two matrices accurate to the last bits are equal."""
 
-_ACCIDENTS = 2e-3
+_CHANCE_LIMIT = 2e-3
 
 
 def nearest_orthogonal(matrices: Floats) -> Floats:
-    """The orthogonal matrices (..., q, q) nearest to ``matrices``, for any that are nonsingular."""
+    """The orthogonal matrices (..., q, q) nearest to ``matrices``, which must be nonsingular."""
     left, _, right = np.linalg.svd(matrices)
     return np.asarray(left @ right)
 
 
 def accuracy_of(matrix: Floats) -> float:
-    """How far (Frobenius norm) the matrix meant may lie from an orthogonal matrix (k, k) that was handed over.
+    """Bound on the Frobenius distance between a given orthogonal matrix (k, k) and the one its author meant.
 
-    EXACT for one that is orthogonal to the last bits. Else half a unit of its last decimal in every entry, or 10 times
-    its distance from orthogonality where the entries have all digits.
+    EXACT if the matrix is orthogonal to the last bits. Otherwise half a unit in the last decimal of every entry, or 10
+    times the distance from orthogonality if the entries have full precision.
     """
     defect = float(orthogonality_defects(matrix[None])[0])
     if defect <= ROUNDING:
@@ -47,22 +46,25 @@ def accuracy_of(matrix: Floats) -> float:
 
 
 def rounding_of(length: int) -> float:
-    """Largest error of a product of so many matrices in their last bits that counts as rounding."""
+    """Largest error that rounding may explain in a product of ``length`` matrices accurate to the last bits."""
     return ROUNDING * max(1.0, length / 100.0)
 
 
 def smallest_gap(limit: int) -> float:
-    """Smallest distance |g - I| (Frobenius norm) of a g other than I in any group of up to ``limit`` matrices."""
+    """Smallest Frobenius distance |g - I| over all g != I in all groups of at most ``limit`` matrices."""
     return float(2.0 * np.sqrt(2.0) * np.sin(np.pi / max(2, limit)))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a finite group found from generators that are known to some accuracy.
+    """Evidence that generators of limited accuracy generate the finite group that was found.
 
-    length : letters of the longest word.  accuracy : of the generators as given.  moved : farthest that one of them
-    is from the group found.  gap : smallest distance of two elements, of this group and of any other up to the limit.
-    All distances in Frobenius norm.
+    length : letters in the longest word.
+    accuracy : of the given generators.
+    moved : largest distance from a given generator to the group found.
+    gap : smallest distance between two elements, of this group and of any other up to the limit.
+
+    All distances are Frobenius norms.
     """
 
     length: int
@@ -72,17 +74,17 @@ class Evidence:
 
     @property
     def holds(self) -> bool:
-        """Whether no other group up to the limit has generators that close, and few infinite ones do.
+        """Whether no other group up to the limit, and only few infinite groups, have generators this close.
 
-        Two groups whose generators differ by e have words that differ by e a letter. A relation w l = w' of one, a
-        product of at most 2 length + 1 letters, then holds in the other to less than its gap, so exactly: each is a
-        quotient of the other. Of rotations by any angle, a share of about length^2 accuracy / 10 is as near as this to
-        one by a fraction of a turn.
+        If the generators of two groups differ by e, their words differ by at most e per letter. A relation w l = w' of
+        one group, a product of at most 2 length + 1 letters, then holds in the other to within less than its gap, hence
+        exactly, so each group is a quotient of the other. Among rotations by an arbitrary angle, a fraction of about
+        length^2 accuracy / 10 is this close to a rational fraction of a turn.
         """
         certain = (2 * self.length + 1) * (self.accuracy + self.moved) < self.gap
-        return certain and self.length**2 * self.accuracy <= _ACCIDENTS and self.moved <= 2.0 * self.accuracy
+        return certain and self.length**2 * self.accuracy <= _CHANCE_LIMIT and self.moved <= 2.0 * self.accuracy
 
     def decimals_needed(self, size: int) -> int:
-        """Decimals of k x k matrices, k = ``size``, with which the evidence would hold."""
-        wanted = min(self.gap / (4 * self.length + 2), _ACCIDENTS / max(1, self.length) ** 2) / 2.0
+        """Decimals to which k x k generators, k = ``size``, must be given for the evidence to hold."""
+        wanted = min(self.gap / (4 * self.length + 2), _CHANCE_LIMIT / max(1, self.length) ** 2) / 2.0
         return max(9, math.ceil(-math.log10(2.0 * wanted / size)))

@@ -1,8 +1,8 @@
-"""What every compact group is here: generators, a Haar measure, a quadrature, and its natural representations.
+"""The interface of every compact group: generators, Haar measure, quadrature and natural representations.
 
-A group comes with a faithful orthogonal *defining* representation on R^k. Elements travel in batches whose kind is the
-group's own business: indices (n,) for a finite group, defining matrices (n, k, k) for a continuous one. Everything
-else (representations, units, schemes) only hands batches back to the group that made them.
+A group comes with a faithful orthogonal *defining* representation on R^k. Elements are passed in batches: indices (n,)
+for a finite group, defining matrices (n, k, k) for a continuous one. Other code (representations, units, schemes)
+treats batches as opaque and passes them back to the group.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mfsym.representations.harmonics import wigner
 from mfsym.typing import Elements, Floats
 
 MEMBERSHIP_TOLERANCE = 1e-8
-"""Largest distance of a caller's matrix from the group or Lie algebra it must belong to."""
+"""Largest distance allowed between a caller's matrix and the group or Lie algebra it must belong to."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Quadrature:
     """A rule for the Haar integral: integral of f over G ~ sum_k weights_k f(elements_k).
 
     elements : batch of K elements.  weights : (K,), positive, summing to 1.
-    exact : the rule is the integral itself (all of a finite group).
-    degree : largest degree of polynomials in the entries of the defining matrix integrated exactly; None if exact.
+    exact : whether the rule is the integral itself (a sum over a finite group).
+    degree : polynomials in the entries of the defining matrix are integrated exactly up to this degree; None if exact.
     """
 
     elements: Elements
@@ -49,11 +49,14 @@ class Group(ABC):
 
     name : str.  order : number of elements, None if infinite.  dimension : of the Lie algebra, 0 if finite.
     degree : k, the size of the defining matrices.  generators : batch of discrete generators.
-    generator_names : one short word each.  generator_defining : (m, k, k) their defining matrices.
+    generator_names : one short name each.
+    generator_defining : (m, k, k) their defining matrices.
     algebra : (a, k, k) basis of the Lie algebra, antisymmetric matrices; a = 0 if finite.
-    factors : of a direct product, else empty.  planes : circles whose charges name its representations on a plane.
+    factors : of a direct product, else empty.
+    planes : number of circle factors, which is the number of charges of a representation on the plane.
     has_harmonics : whether its irreducible representations are those on the spherical harmonics of R^3.
-    Together, exp of the algebra and the generators generate the group (topologically).
+
+    The generators and exp of the algebra together generate the group (topologically).
     """
 
     name: str
@@ -75,7 +78,7 @@ class Group(ABC):
     @property
     @abstractmethod
     def identity(self) -> Elements:
-        """The neutral element (one element, not a batch)."""
+        """The identity element (one element, not a batch)."""
 
     @abstractmethod
     def multiply(self, a: Elements, b: Elements) -> Elements:
@@ -103,11 +106,12 @@ class Group(ABC):
 
     @abstractmethod
     def find(self, matrices: Floats) -> Elements:
-        """The batch whose defining matrices are ``matrices`` (n, k, k); MfsymError if one is not in the group."""
+        """The elements with defining matrices ``matrices`` (n, k, k); MfsymError if one is not in the group."""
 
     @abstractmethod
     def evaluator(self, generators: Floats, algebra: Floats) -> Any:
-        """A callable: batch -> (n, q, q), the homomorphism taking generators and algebra to the given matrices."""
+        """The homomorphism that maps generators and algebra to the given matrices, as a callable: batch -> (n, q,
+        q)."""
 
     def algebra_coordinates(self, matrices: ArrayLike) -> Floats:
         """Coordinates (n, a) of Lie algebra elements (n, k, k) in the basis; MfsymError if one is not in its span."""
@@ -116,13 +120,13 @@ class Group(ABC):
         coordinates = flat @ np.linalg.pinv(basis)
         error = float(np.abs(coordinates @ basis - flat).max(initial=0.0))
         if error > MEMBERSHIP_TOLERANCE:
-            raise MfsymError(f"matrices must lie in the Lie algebra of {self.name}: they miss it by {error:.1e}")
+            raise MfsymError(f"matrices must lie in the Lie algebra of {self.name}: their distance is {error:.1e}")
         return np.asarray(coordinates)
 
     def natural(self, name: str) -> Floats | None:
         """Generator matrices (m, q, q) of the natural representation "permutation" or "sign", None if there is none.
 
-        The sign is the determinant of the defining matrix unless the group says otherwise.
+        By default the sign is the determinant of the defining matrix.
         """
         return np.linalg.det(self.generator_defining).round()[:, None, None] if name == "sign" else None
 
@@ -146,12 +150,12 @@ class Group(ABC):
     ) -> Representation:
         """The orthogonal representation with these generator matrices (m, q, q) and Lie algebra matrices (a, q, q).
 
-        Refused with MfsymError naming the element if a matrix is not orthogonal or products are not respected.
+        MfsymError naming the element if a matrix is not orthogonal or products are not preserved.
         """
         return from_matrices(self, generators, algebra, name=name)
 
     def trivial(self, n: int = 1) -> Representation:
-        """The representation on R^n that moves nothing."""
+        """The trivial representation on R^n: every element acts as the identity."""
         return natural.trivial(self, n)
 
     def vector(self) -> Representation:
@@ -159,7 +163,7 @@ class Group(ABC):
         return natural.vector(self)
 
     def permutation(self) -> Representation:
-        """The natural permutation representation: C_n shifts, D_n moves n corners, S_n permutes n coordinates."""
+        """The natural permutation representation: C_n shifts n points, D_n permutes n corners, S_n n coordinates."""
         return natural.permutation(self)
 
     def sign(self) -> Representation:
@@ -167,11 +171,11 @@ class Group(ABC):
         return natural.sign(self)
 
     def regular(self) -> Representation:
-        """The regular representation of a finite group: g moves e_h to e_{g h}, in the order of enumeration."""
+        """The regular representation of a finite group: g maps e_h to e_{g h}, in the order of enumeration."""
         return natural.regular(self)
 
     def charge(self, *charges: int) -> Representation:
-        """The plane turned by sum_j m_j angle_j: irreducible representations of SO(2), O(2) and U(1)^k."""
+        """Rotation of the plane by sum_j m_j angle_j: irreducible representations of SO(2), O(2) and U(1)^k."""
         return natural.charge(self, *charges)
 
     def count(self, elements: Elements) -> int:

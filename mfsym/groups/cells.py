@@ -1,8 +1,8 @@
-"""Partitions of a compact group into cells around the nodes of its quadrature, and rules to judge by.
+"""Partitions of a compact group into cells around quadrature nodes, and quadratures for evaluation.
 
-A rule's nodes stand for the cells around them: cells of Haar measure equal to the weights, which fill the group. What
-is constant on cells is then known on the whole group, not on the nodes alone. Rules to judge by have other and more
-nodes than those of training, because whatever was averaged over a rule looks symmetric on its nodes.
+Each node of a quadrature represents a cell around it. The cells partition the group, and their Haar measures equal the
+weights. A function constant on cells is thus known on the whole group, not just at the nodes. Evaluation rules use more
+nodes than training does, and different ones, because a model averaged over a rule looks symmetric at its nodes.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Group, Quadrature
+from mfsym.groups.base import Group, Quadrature
 from mfsym.groups.continuous import Orthogonal, Torus
 from mfsym.groups.finite import FiniteGroup
 from mfsym.groups.products import ProductGroup
 from mfsym.groups.rotations import equispaced, planar
 from mfsym.representations.arrays import check_numbers
 from mfsym.streams import stream_key
+from mfsym.typing import Elements, Floats
 
 JUDGING_STEPS = (1, 3)
-"""How many degrees the rules to judge by are above the default: 17 and 19 nodes on the circle, 16 in training."""
+"""Degrees of the two evaluation rules above the default: 17 and 19 nodes on the circle, against 16 in training."""
 
 JUDGING_DRAWS = 256
-"""Haar draws of a rule to judge by, on a group that has no quadrature."""
+"""Haar draws in an evaluation rule, for a group without a quadrature."""
 
 JUDGING_SEED = 1_618_033
-"""Seed of the elements that move rules to judge by: none that training uses by default."""
+"""Seed of the elements that translate the evaluation rules; training does not use it by default."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """A partition of a group into K cells, each with S nodes inside.
+    """A partition of a group into K cells with S nodes in each.
 
     elements : batch (K, S) of elements.  weights : (K,), the Haar measures of the cells.
-    inner : (S,), weights of the nodes inside each cell, sum 1; Gauss-Legendre in the coordinates of the cell.
+    inner : (S,), weights of the nodes within each cell, summing to 1; Gauss-Legendre in the coordinates of the cell.
     """
 
     elements: Elements
@@ -46,15 +47,15 @@ class Cells:
 
 
 def has_rule(group: Group) -> bool:
-    """Whether the group, or every factor of it, has a quadrature: all but SO(n) and O(n) with n > 3."""
+    """Whether the group, or each of its factors, has a quadrature: all groups except SO(n) and O(n) with n > 3."""
     return not any(isinstance(part, Orthogonal) and part.degree > 3 for part in group.factors or (group,))
 
 
 @singledispatch
 def cells_of(group: Group, degree: int, inside: int) -> Cells:
-    """The cells around the nodes of the group's quadrature of a degree, with ``inside`` nodes in each direction.
+    """The cells around the nodes of the group's quadrature of the given degree, with ``inside`` nodes per direction.
 
-    Raises MfsymError for a group that has no quadrature. A finite group's cells are its elements.
+    The cells of a finite group are its elements. Raises MfsymError for a group that has no quadrature.
     """
     raise MfsymError(f"{group.name} has no quadrature, and no cells")
 
@@ -78,7 +79,7 @@ def _(group: Torus, degree: int, inside: int) -> Cells:
 def _(group: Orthogonal, degree: int, inside: int) -> Cells:
     if not has_rule(group):
         raise MfsymError(f"{group.name} has no quadrature, and no cells")
-    elements, weights, inner = _turned(degree, inside) if group.degree == 2 else _rotated(degree, inside)
+    elements, weights, inner = _circle_cells(degree, inside) if group.degree == 2 else _rotation_cells(degree, inside)
     cosets = [elements, *(generator @ elements for generator in group.generators)]
     return Cells(np.concatenate(cosets), np.tile(weights, len(cosets)) / len(cosets), inner)
 
@@ -96,10 +97,10 @@ def _(group: ProductGroup, degree: int, inside: int) -> Cells:
 
 
 def judging_rule(group: Group, number: int = 0) -> Quadrature:
-    """A rule for the Haar integral other than that of training: all of a finite group.
+    """A rule for the Haar integral that training does not use; the full sum for a finite group.
 
-    number : 0 or 1, two rules with no node in common. Their degrees are above the default, and each is moved by an
-    element of its own, a fixed Haar draw; a group without a quadrature gets JUDGING_DRAWS Haar draws.
+    number : 0 or 1, two rules with no common node. Their degrees exceed the default, and each is translated by a
+    different fixed Haar draw. A group without a quadrature gets JUDGING_DRAWS Haar draws.
     """
     if isinstance(group, FiniteGroup):
         return group.quadrature()
@@ -115,7 +116,7 @@ def judging_rule(group: Group, number: int = 0) -> Quadrature:
 
 
 def _gauss(inside: int) -> tuple[Floats, Floats]:
-    """Gauss-Legendre nodes on [-1/2, 1/2] and their weights, sum 1."""
+    """Gauss-Legendre nodes on [-1/2, 1/2], with weights summing to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(inside)
     return nodes / 2.0, weights / 2.0
 
@@ -133,7 +134,7 @@ def _grid(rules: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return nodes, weights
 
 
-def _turned(degree: int, inside: int) -> tuple[Floats, Floats, Floats]:
+def _circle_cells(degree: int, inside: int) -> tuple[Floats, Floats, Floats]:
     """Arcs of the circle: rotations (K, S, 2, 2), weights (K,), inner weights (S,)."""
     offsets, inner = _gauss(inside)
     count = degree + 1
@@ -141,11 +142,11 @@ def _turned(degree: int, inside: int) -> tuple[Floats, Floats, Floats]:
     return planar(angles), np.full(count, 1.0 / count), inner
 
 
-def _rotated(degree: int, inside: int) -> tuple[Floats, Floats, Floats]:
+def _rotation_cells(degree: int, inside: int) -> tuple[Floats, Floats, Floats]:
     """Boxes in Euler angles, Rz(a) Ry(b) Rz(c): the Haar measure is da d(cos b) dc / (8 pi^2).
 
-    The Gauss nodes of cos b lie one in each of the intervals whose lengths are their weights (Szego, Orthogonal
-    Polynomials, section 3.41).
+    Split the range of cos b into consecutive intervals whose lengths are the Gauss weights: each contains exactly one
+    Gauss node (Szego, Orthogonal Polynomials, section 3.41).
     """
     count, (offsets, inner) = degree + 1, _gauss(inside)
     heights = np.polynomial.legendre.leggauss(degree // 2 + 1)[1]

@@ -1,7 +1,7 @@
-"""The closure of orthogonal matrices under products, element by element, within a tolerance.
+"""The closure of orthogonal matrices under multiplication, within a tolerance.
 
-Elements are told apart by distance, never by a grid that could cut one element in two. That the result is a group is
-then checked on the indices alone.
+Elements are distinguished by their distance, not by rounding to a grid, which could split one element in two. The check
+that the result is a group uses indices only.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.streams import normals, stream_key
+from mfsym.typing import Floats
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
 
-_CELL = 32.0
-"""Side of a cell, in tolerances."""
+_CELL_SIDE = 32.0
+"""Side of a hash cell, in units of the tolerance."""
 
 
 class Finder:
-    """Matrices (k, k) found again within a tolerance in Frobenius norm.
+    """Spatial hash of matrices (k, k): looks them up within a tolerance in Frobenius norm.
 
-    Two projections on fixed unit vectors put each matrix into a square cell; the cells that the tolerance reaches are
-    all searched.
+    Projections onto two fixed unit vectors assign each matrix to a square cell. A search visits every cell within the
+    tolerance.
     """
 
     def __init__(self, size: int, tolerance: float) -> None:
         self.tolerance = tolerance
         directions = normals(stream_key(0, "haar"), 0, 2, size * size)
-        self._axes = directions / (np.linalg.norm(directions, axis=1, keepdims=True) * _CELL * tolerance)
+        self._axes = directions / (np.linalg.norm(directions, axis=1, keepdims=True) * _CELL_SIDE * tolerance)
         self._cells: dict[tuple[int, int], list[int]] = {}
         self.rows: list[Floats] = []
 
     def places(self, rows: Floats) -> list[list[float]]:
-        """Where rows (n, k^2) lie, in units of cells."""
+        """Projections of rows (n, k^2), in units of the cell size."""
         places: list[list[float]] = (rows @ self._axes.T).tolist()
         return places
 
     def search(self, row: Floats, place: list[float]) -> int:
-        """The number of the nearest matrix within the tolerance, -1 if there is none."""
+        """Index of the nearest matrix within the tolerance, -1 if there is none."""
         x, y = place
-        reach = 1.0 / _CELL
+        reach = 1.0 / _CELL_SIDE
         left, right, low, high = floor(x - reach), floor(x + reach), floor(y - reach), floor(y + reach)
         cells = self._cells
         near = cells.get((left, low), ())
@@ -60,7 +60,7 @@ class Finder:
         return best
 
     def add(self, row: Floats, place: list[float]) -> int:
-        """The number under which the matrix is found from now on."""
+        """Store the matrix; returns its index."""
         self._cells.setdefault((floor(place[0]), floor(place[1])), []).append(len(self.rows))
         self.rows.append(row)
         return len(self.rows) - 1
@@ -68,10 +68,10 @@ class Finder:
 
 @dataclass(frozen=True)
 class Closure:
-    """Elements 0 (the identity) to n - 1 in the order of their words, breadth first.
+    """Elements 0 (the identity) to n - 1, in breadth-first order of their words.
 
-    right : (m, n), index of element . generator.  Element i is that of ``parents[i]`` times generator ``letters[i]``.
-    levels : first index of every word length, and n at the end.
+    right : (m, n), index of element . generator. Element i is element ``parents[i]`` times generator ``letters[i]``.
+    levels : first index of every word length, followed by n.
     """
 
     right: Integers
@@ -86,12 +86,12 @@ class Closure:
 
     @property
     def length(self) -> int:
-        """Letters of the longest word."""
+        """Number of letters in the longest word."""
         return len(self.levels) - 2
 
     @property
     def spans(self) -> list[slice]:
-        """The elements of each word length from 1 on."""
+        """The elements of word length 1, 2, ..., as slices."""
         return [slice(int(a), int(b)) for a, b in zip(self.levels[1:-1], self.levels[2:], strict=True)]
 
     @cached_property
@@ -106,9 +106,9 @@ class Closure:
     def is_group(self) -> bool:
         """Whether the products are those of a group of n elements.
 
-        The right moves must be permutations; they reach every element from the identity. The left moves must be
-        permutations and commute with them. A transitive group of permutations whose centraliser is transitive has
-        exactly one element for each point, and its table is a latin square with identity and inverses.
+        Right multiplications must be permutations; they reach every element from the identity. Left multiplications
+        must be permutations that commute with them. A transitive permutation group whose centraliser is transitive acts
+        regularly, so its multiplication table is that of a group.
         """
         everyone = np.arange(self.order)
         if not all(np.array_equal(np.sort(row), everyone) for row in (*self.right, *self.left)):
@@ -140,9 +140,9 @@ class Closure:
 
 
 def close(generators: Floats, tolerance: float, limit: int) -> tuple[Closure, Floats] | None:
-    """The closure of matrices (m, k, k) under right multiplication, and its matrices; None if it passes ``limit``.
+    """The closure of matrices (m, k, k) under right multiplication, and its matrices; None if it exceeds ``limit``.
 
-    tolerance : products that are this near (Frobenius norm) to an element are that element.
+    tolerance : a product within this Frobenius distance of an element is identified with it.
     """
     count, size = generators.shape[0], generators.shape[-1]
     finder = Finder(size, tolerance)

@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from mfsym.arguments import as_whole
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Quadrature
+from mfsym.groups.base import Quadrature
 from mfsym.groups.matrix_groups import LieGroup
 from mfsym.groups.rotations import (
     equispaced,
@@ -23,6 +23,7 @@ from mfsym.groups.rotations import (
 )
 from mfsym.representations.arrays import check_numbers
 from mfsym.streams import uniforms
+from mfsym.typing import Elements, Floats
 
 _CIRCLE_DEGREE = 15
 _MANY_CIRCLES_DEGREE = 5
@@ -33,7 +34,7 @@ _COIN_COLUMN = 4
 class Orthogonal(LieGroup):
     """O(n), or its subgroup SO(n) if ``special``.
 
-    The Lie algebra basis turns axis i towards axis j, for i < j; about x, y, z for n = 3. O(n) has one more
+    The Lie algebra basis rotates axis i towards axis j, for i < j; about x, y, z for n = 3. O(n) has an additional
     generator s: the inversion -I for odd n, the reflection of the last axis for even n.
     """
 
@@ -72,7 +73,7 @@ class Orthogonal(LieGroup):
         return draws
 
     def quadrature(self, order: int | None = None) -> Quadrature:
-        """Equispaced angles (n = 2), the product rule (n = 3), on both components of O(n); MfsymError for n > 3."""
+        """Equispaced angles (n = 2) or the product rule (n = 3), on both components of O(n); MfsymError for n > 3."""
         if self.degree > 3:
             raise MfsymError(
                 f"{self.name} has no quadrature, only Haar sampling: use the scheme da-sampled, or haar(key, step, n)"
@@ -90,7 +91,7 @@ class Orthogonal(LieGroup):
         return Quadrature(np.concatenate(cosets), np.tile(weights, len(cosets)) / len(cosets), False, degree)
 
     def element_name(self, element: Elements) -> str:
-        """Angle and, for n = 3, axis; after the generator s for an improper element."""
+        """The angle and, for n = 3, the axis; preceded by the generator s for an improper element."""
         if self.degree > 3:
             return super().element_name(element)
         component, coordinates = self.factorise(np.asarray(element)[None])
@@ -183,7 +184,7 @@ def _rank(name: str, n: int) -> int:
 
 
 def _degree(order: int | None, default: int) -> int:
-    """The degree a quadrature is asked for."""
+    """The requested degree of a quadrature, or its default."""
     return default if order is None else as_whole(order, "order", 0)
 
 

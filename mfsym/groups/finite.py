@@ -1,4 +1,4 @@
-"""Finite groups: every element enumerated from the generators, as an index and as a word."""
+"""Finite groups: every element, enumerated from the generators, is an index and a word."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from numpy.typing import ArrayLike, NDArray
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
 from mfsym.groups.accuracy import rounding_of
-from mfsym.groups.base import Elements, Floats, Group, Quadrature
+from mfsym.groups.base import Group, Quadrature
 from mfsym.groups.closure import Finder
 from mfsym.groups.enumeration import enumerate_group, finder_of
 from mfsym.groups.snapping import relation_defect, snap
 from mfsym.representations.orthogonality import ORTHOGONAL_TOLERANCE
 from mfsym.streams import uniforms
+from mfsym.typing import Elements, Floats
 
 MAX_ORDER = 50_000
-"""Most elements of a finite group, where nothing else is said."""
+"""Default limit on the number of elements of a finite group."""
 
 MAX_TABLE = 1 << 25
-"""Most numbers (order q^2) in the table of a representation: 256 MB."""
+"""Largest number of entries (order q^2) in the table of a representation: 256 MB."""
 
 
 class FiniteGroup(Group):
     """A finite group of orthogonal matrices, given by generators and enumerated breadth first.
 
-    matrices : (m, k, k) generators.  natural : makers of the generator matrices of natural representations, by name.
+    matrices : (m, k, k) generators.
+    natural : functions that return the generator matrices of a natural representation, by its name.
     Element i is the word ``words[i]`` in the generators (0 is the identity, the empty word); ``matrices[i]`` is its
-    defining matrix. Generators known to a few digits are replaced by those of the exact group near them.
-    MfsymError if they are not orthogonal, pass ``max_order`` elements, or are known too badly to tell which group they
-    generate: see ``mfsym.groups.enumeration``.
+    defining matrix. Generators given to a few digits are replaced by those of the exact group near them.
+    MfsymError if they are not orthogonal, generate more than ``max_order`` elements, or are too inaccurate to determine
+    a group: see ``mfsym.groups.enumeration``.
     """
 
     order: int
@@ -65,7 +67,7 @@ class FiniteGroup(Group):
 
     @cached_property
     def _finder(self) -> Finder:
-        """All elements, to be found by their matrices."""
+        """Lookup of elements by their matrices."""
         return finder_of(self.matrices)
 
     @property
@@ -85,17 +87,19 @@ class FiniteGroup(Group):
         return np.asarray(self.multiply(everyone[:, None], everyone[None, :]))
 
     def multiply(self, a: Elements, b: Elements) -> Elements:
-        """Products a_i b_i: the letters of a moved in front of b, from the last to the first."""
+        """Products a_i b_i: multiply b from the left by the letters of a, last letter first."""
         a, b = np.broadcast_arrays(self._checked(a), self._checked(b))
-        return self._walked(a, b, self.closure.left)
+        return self._apply_words(a, b, self.closure.left)
 
     def inverse(self, a: Elements) -> Elements:
-        """Inverses: the inverses of the letters of a, from the last to the first, put behind each other."""
+        """Inverses: multiply the identity by the inverse letters of a, last letter first."""
         a = self._checked(a)
-        return self._walked(a, np.zeros_like(a), np.argsort(self.closure.right, axis=1))
+        return self._apply_words(a, np.zeros_like(a), np.argsort(self.closure.right, axis=1))
 
-    def _walked(self, words: NDArray[np.intp], start: NDArray[np.intp], moves: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Elements moved letter by letter along words, last letter first; moves (m, order) of every letter."""
+    def _apply_words(
+        self, words: NDArray[np.intp], start: NDArray[np.intp], moves: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Apply the letters of each word to a starting element, last letter first; moves : (m, order)."""
         result, rest = np.array(start), np.array(words)
         active = rest > 0
         while active.any():
@@ -106,7 +110,7 @@ class FiniteGroup(Group):
         return result
 
     def element_name(self, element: Elements) -> str:
-        """The element's word, runs as powers: "e", "r^2 s"."""
+        """The element's word, with repeated letters as powers: "e", "r^2 s"."""
         word = self.closure.word(int(self._checked(element)))
         runs = [(self.generator_names[k], len(list(run))) for k, run in groupby(word)]
         return " ".join(letter if power == 1 else f"{letter}^{power}" for letter, power in runs) or "e"
@@ -116,7 +120,7 @@ class FiniteGroup(Group):
         return np.asarray((uniforms(key, step, n, 1)[:, 0] * self.order).astype(np.intp))
 
     def quadrature(self, order: int | None = None) -> Quadrature:
-        """All of the group with equal weights, in the order of enumeration (identity first): the integral itself."""
+        """All elements with equal weights, in the order of enumeration (identity first): exact."""
         if order is not None:
             as_whole(order, "order", 0)
         return Quadrature(np.arange(self.order), np.full(self.order, 1.0 / self.order), exact=True)
@@ -138,7 +142,7 @@ class FiniteGroup(Group):
         return np.array(flat, dtype=np.intp).reshape(matrices.shape[:-2])
 
     def has_natural(self, name: str) -> bool:
-        """Whether a natural representation of this name was stated."""
+        """Whether the group has a natural representation of this name."""
         return name in self._natural
 
     def natural(self, name: str) -> Floats | None:
@@ -146,9 +150,9 @@ class FiniteGroup(Group):
         return self._natural[name]() if name in self._natural else super().natural(name)
 
     def evaluator(self, generators: Floats, algebra: Floats) -> MultiplicationTable:
-        """The table of all products of generator matrices (m, q, q), made exact where they are known to some digits.
+        """The matrices of all elements from generator matrices (m, q, q); rounded generators are made exact.
 
-        MfsymError naming the element if they do not respect the group's relations.
+        MfsymError naming the element if the generators do not satisfy the group's relations.
         """
         size, closure = generators.shape[-1], self.closure
         if self.order * size**2 > MAX_TABLE:
@@ -164,8 +168,8 @@ class FiniteGroup(Group):
             if not near or not np.abs(moved - generators).max() <= ORTHOGONAL_TOLERANCE:
                 name = self.generator_names[letter]
                 raise MfsymError(
-                    f"matrices must respect the relations of {self.name}: max|rho(g) rho({name}) - rho(g {name})| = "
-                    f"{error:.1e} for g = {self.element_name(np.array(worst))}; give one matrix a generator, in the "
+                    f"matrices must satisfy the relations of {self.name}: max|rho(g) rho({name}) - rho(g {name})| = "
+                    f"{error:.1e} for g = {self.element_name(np.array(worst))}; give one matrix per generator, in the "
                     f"order {', '.join(self.generator_names)}"
                 )
             table = snapped

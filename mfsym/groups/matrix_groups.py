@@ -1,4 +1,4 @@
-"""Groups whose elements travel as matrices, and homomorphisms from their generators and Lie algebras."""
+"""Groups whose elements are stored as matrices, and homomorphisms defined on generators and Lie algebra."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
-from mfsym.groups.base import MEMBERSHIP_TOLERANCE, Elements, Floats, Group
+from mfsym.groups.base import MEMBERSHIP_TOLERANCE, Group
 from mfsym.groups.rotations import exponentials
 from mfsym.streams import stream_key
+from mfsym.typing import Elements, Floats
 
 _CHECKS = 24
 
@@ -53,7 +54,9 @@ class MatrixGroup(Group):
         given = self.defining(matrices)
         misses = self.distance(given.reshape(-1, self.degree, self.degree))
         if misses.size and not misses.max() <= MEMBERSHIP_TOLERANCE:
-            raise MfsymError(f"matrix {int(misses.argmax())} misses {self.name} by {misses.max():.1e}")
+            raise MfsymError(
+                f"matrix {int(misses.argmax())} must lie in {self.name}: its distance is {misses.max():.1e}"
+            )
         return given
 
     def element_name(self, element: Elements) -> str:
@@ -62,17 +65,17 @@ class MatrixGroup(Group):
 
     @abstractmethod
     def distance(self, matrices: Floats) -> Floats:
-        """How far (n,) each of the matrices (n, k, k) is from the group, in the largest entry."""
+        """Distance (n,) from each matrix (n, k, k) to the group, in the maximum norm."""
 
 
 class LieGroup(MatrixGroup):
     """A MatrixGroup whose elements factorise: generators[component - 1] . exp(sum_a coordinates_a algebra_a).
 
-    Component 0 has no generator in front.
+    Component 0 is the connected component of the identity: it has no generator.
     """
 
     def evaluator(self, generators: Floats, algebra: Floats) -> Callable[[Elements], Floats]:
-        """rho(g) by factorising g; MfsymError naming the element if products are not respected."""
+        """rho(g) by factorising g; MfsymError naming the element if products are not preserved."""
         return checked_homomorphism(self, Exponential(self, generators, algebra))
 
     @abstractmethod
@@ -97,13 +100,13 @@ class Exponential:
 
 
 def checked_homomorphism(group: Group, candidate: Callable[[Elements], Floats]) -> Callable[[Elements], Floats]:
-    """``candidate`` itself, once it respected products on fixed Haar draws; MfsymError naming the element otherwise."""
+    """``candidate``, if it preserves products on fixed Haar draws; otherwise MfsymError naming the element."""
     a, b = (group.haar(stream_key(0, "haar"), step, _CHECKS) for step in (0, 1))
     error = np.abs(candidate(a) @ candidate(b) - candidate(group.multiply(a, b))).max(axis=(1, 2), initial=0.0)
     worst = int(np.argmax(error))
     if not error[worst] <= MEMBERSHIP_TOLERANCE:
         raise MfsymError(
-            f"matrices must respect the products of {group.name}: max|rho(g) rho(h) - rho(g h)| = {error[worst]:.1e} "
+            f"matrices must preserve the products of {group.name}: max|rho(g) rho(h) - rho(g h)| = {error[worst]:.1e} "
             f"for g = {group.element_name(a[worst])}; check the Lie algebra matrices and their scale"
         )
     return candidate

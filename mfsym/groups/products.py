@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from mfsym.errors import MfsymError
-from mfsym.groups.base import Elements, Floats, Group, Quadrature
+from mfsym.groups.base import Group, Quadrature
 from mfsym.groups.finite import MAX_ORDER, FiniteGroup
 from mfsym.groups.matrix_groups import MatrixGroup, checked_homomorphism
 from mfsym.representations.arrays import check_numbers
+from mfsym.typing import Elements, Floats
 
 _STEP_BITS = 56
-"""Factor i draws at step + i 2^56: factors share a key and never a block of it, below 2^56 steps."""
+"""Factor i draws at step + i 2^56: below 2^56 steps, factors share a key but never a random block."""
 
 
 def product(*groups: Group) -> Group:
     """The direct product, acting on the direct sum of the factors' defining spaces, factor after factor.
 
-    A representation of a factor becomes one of the product with ``rep.inflate(product, index)``. Finite if every factor
-    is; its elements are then indices of its own enumeration.
+    A representation of a factor becomes one of the product with ``rep.inflate(product, index)``. The product is finite
+    if every factor is; its elements are then indices in the enumeration of the product.
     """
     factors = tuple(factor for group in groups for factor in (getattr(group, "factors", ()) or (group,)))
     if not factors:
@@ -38,7 +39,7 @@ def product(*groups: Group) -> Group:
     order = prod(factor.order for factor in finite)
     if order > MAX_ORDER:
         raise MfsymError(f"{_name(factors)} has {order} elements, more than {MAX_ORDER}; take smaller factors")
-    generators = _spread([factor.generator_defining for factor in finite], np.eye)
+    generators = _embedded([factor.generator_defining for factor in finite], np.eye)
     known = all(factor.has_natural("permutation") for factor in finite)
     natural = {"permutation": partial(_permutations, factors)} if known else {}
     made = FiniteGroup(generators, _name(factors), generator_names=_names(factors), natural=natural)
@@ -50,8 +51,8 @@ class ProductGroup(MatrixGroup):
     """A direct product with a continuous factor; elements are block diagonal defining matrices (n, k, k)."""
 
     def __init__(self, factors: tuple[Group, ...]) -> None:
-        generators = _spread([factor.generator_defining for factor in factors], np.eye)
-        algebra = _spread([factor.algebra for factor in factors], lambda n: np.zeros((n, n)))
+        generators = _embedded([factor.generator_defining for factor in factors], np.eye)
+        algebra = _embedded([factor.algebra for factor in factors], lambda n: np.zeros((n, n)))
         super().__init__(_name(factors), algebra, generators, _names(factors))
         self.factors = factors
         self._edges = np.cumsum([0, *(factor.degree for factor in factors)])
@@ -78,7 +79,7 @@ class ProductGroup(MatrixGroup):
         return self.product_rule([factor.quadrature(order) for factor in self.factors])
 
     def product_rule(self, rules: list[Quadrature]) -> Quadrature:
-        """The product of a rule for each factor; its degree is the smallest of theirs."""
+        """The product of one rule per factor; its degree is the smallest of their degrees."""
         check_numbers(prod(map(len, rules)), self.degree, f"the quadrature of {self.name}")
         grid = np.meshgrid(*(np.arange(len(rule)) for rule in rules), indexing="ij")
         picks = [axis.ravel() for axis in grid]
@@ -108,7 +109,7 @@ class ProductGroup(MatrixGroup):
         return checked_homomorphism(self, FactorProduct(self, parts))
 
     def assemble(self, blocks: list[Floats]) -> Floats:
-        """Elements (..., k, k) of their diagonal blocks, one for each factor."""
+        """Elements (..., k, k) from their diagonal blocks, one per factor."""
         result = np.zeros((*blocks[0].shape[:-2], self.degree, self.degree))
         for block, (a, b) in zip(blocks, pairwise(self._edges), strict=True):
             result[..., a:b, a:b] = block
@@ -129,11 +130,11 @@ class FactorProduct:
 def _permutations(factors: tuple[Group, ...]) -> Floats:
     """Generator matrices of the sum of the factors' natural permutation representations."""
     known = [factor.natural("permutation") for factor in factors]
-    return _spread([matrices for matrices in known if matrices is not None], np.eye)
+    return _embedded([matrices for matrices in known if matrices is not None], np.eye)
 
 
-def _spread(parts: list[Floats], filler: Callable[[int], Floats]) -> Floats:
-    """Block diagonal matrices: every matrix of every factor, with ``filler`` in the other factors' blocks."""
+def _embedded(parts: list[Floats], filler: Callable[[int], Floats]) -> Floats:
+    """Block diagonal matrices, one per matrix of each factor, with ``filler`` in the blocks of the other factors."""
     sizes = [part.shape[-1] for part in parts]
     check_numbers(sum(map(len, parts)), sum(sizes), "a product of groups")
     matrices = [
@@ -149,7 +150,7 @@ def _name(factors: tuple[Group, ...]) -> str:
 
 
 def _names(factors: tuple[Group, ...]) -> tuple[str, ...]:
-    """Generator names of a product: the factors' own, numbered by factor where two factors share one."""
+    """Generator names of a product: the factors' names, numbered by factor where two factors share one."""
     names = [(i, name) for i, factor in enumerate(factors) for name in factor.generator_names]
     plain = [name for _, name in names]
     return tuple(f"{name}{i + 1}" if plain.count(name) > 1 else name for i, name in names)

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg import schur
 
 from mfsym.streams import normals, uniforms
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 
 def planar(angles: Floats) -> Floats:
@@ -18,7 +17,7 @@ def planar(angles: Floats) -> Floats:
 
 
 def equispaced(nodes: int) -> Floats:
-    """Angles (nodes,) of the rule that integrates trigonometric degree < nodes exactly over the circle."""
+    """Equispaced angles (nodes,): exact on the circle for trigonometric polynomials of degree below ``nodes``."""
     return 2.0 * np.pi * np.arange(nodes) / nodes
 
 
@@ -68,7 +67,7 @@ def logarithms(rotations: Floats) -> Floats:
 
 
 def _logarithm(rotation: Floats) -> Floats:
-    """One logarithm by the real Schur form: planar blocks, and the eigenvalues -1 in pairs."""
+    """Logarithm from the real Schur form: planar blocks, with the eigenvalues -1 taken in pairs."""
     form, frame = schur(rotation, output="real")
     size, tangent = rotation.shape[0], np.zeros_like(rotation)
     flipped, i = [], 0
@@ -90,7 +89,8 @@ def rotation_rule(degree: int) -> tuple[Floats, Floats]:
     """Rotations (K, 3, 3) and weights (K,): the product rule on SO(3), exact for polynomials of this degree.
 
     Rz(a) Ry(b) Rz(c), a and c equispaced, cos b at Gauss-Legendre nodes. Exact for every Wigner function of degree
-    l <= ``degree``: the angles kill all but D_00 = P_l(cos b). K = (degree + 1)^2 ceil((degree + 1) / 2).
+    l <= ``degree``: the sums over a and c annihilate all but D_00 = P_l(cos b). K = (degree + 1)^2 ceil((degree + 1) /
+    2).
     """
     angles = equispaced(degree + 1)
     cosines, heights = np.polynomial.legendre.leggauss(degree // 2 + 1)

@@ -1,26 +1,24 @@
-"""The exact homomorphism of a finite group that lies near matrices which are one up to rounding."""
+"""Restore the exact homomorphism of a finite group from matrices that are one up to rounding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.groups.accuracy import nearest_orthogonal, rounding_of
 from mfsym.groups.closure import Closure
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 PART = 1 << 22
-"""Numbers of a table that are worked on at once (32 MiB)."""
+"""Number of table entries processed at once (32 MiB)."""
 
 _ROUNDS = 8
 _SHIFTS = 16
 
 
 def relation_defect(closure: Closure, table: Floats, generators: Floats) -> tuple[float, int, int]:
-    """The largest |rho(g) rho(s) - rho(g s)| of a table (n, q, q) over elements g and generators s, and its g and s."""
+    """The largest |rho(g) rho(s) - rho(g s)| over elements g and generators s of a table (n, q, q), its g and its s."""
     worst = (0.0, 0, 0)
     for part in parts(table):
         for k, generator in enumerate(generators):
@@ -32,11 +30,11 @@ def relation_defect(closure: Closure, table: Floats, generators: Floats) -> tupl
 
 
 def snap(closure: Closure, table: Floats, generators: Floats) -> tuple[Floats, Floats]:
-    """A table (n, q, q) and generators (m, q, q) near the given ones that respect all products to the last bits.
+    """A table (n, q, q) and generators (m, q, q) near the given ones that preserve all products to the last bits.
 
     Each generator becomes the orthogonal matrix nearest to the mean of rho(s h) rho(h)^T over the group, which squares
-    the error (Grove, Karcher & Ruh, Math. Ann. 211 (1974), 7-21), until it is at rounding. Words of many letters add up
-    rounding: the same mean over a few elements then makes every element good on its own.
+    the error (Grove, Karcher & Ruh, Math. Ann. 211 (1974), 7-21), and this repeats until only rounding remains.
+    Rounding accumulates along long words, so a final mean over a few elements corrects each element separately.
     """
     enough, defect, least = rounding_of(closure.length), np.inf, np.inf
     for _ in range(_ROUNDS):
@@ -53,7 +51,7 @@ def snap(closure: Closure, table: Floats, generators: Floats) -> tuple[Floats, F
 
 
 def parts(table: Floats) -> Iterator[slice]:
-    """Slices of the rows of a table (n, q, q) of at most PART numbers each."""
+    """Slices of the rows of a table (n, q, q) with at most PART entries each."""
     step = max(1, PART // max(1, table[0].size))
     return (slice(start, min(start + step, len(table))) for start in range(0, len(table), step))
 

@@ -1,4 +1,4 @@
-"""Measures of a trained ensemble: how far its law is from symmetric, and how well its model predicts."""
+"""Measures of a trained ensemble: the distance of its law from symmetric laws, and the accuracy of its model."""
 
 from mfsym.metrics.laws import (
     Interval,

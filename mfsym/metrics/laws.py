@@ -1,4 +1,4 @@
-"""How far a law on parameters is from symmetric: distances to strongly and to weakly invariant laws.
+"""Distances from a law on parameters to the strongly and to the weakly invariant laws.
 
 Maass Martínez & Fontbona 2024, sections 2.3 and 4 (RMD to the projected and to the symmetrised law).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.ensembles import symmetrised
@@ -16,12 +16,11 @@ from mfsym.metrics.orbit_laws import Estimated, symmetrised_w2, wi_bounds
 from mfsym.representations import Representation, Subspace
 from mfsym.transport import W2Result, distance_to_wi, rmd2_from, w2
 from mfsym.transport.images import check_images
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 
 class Interval(NamedTuple):
-    """A certified interval [lower, upper]; the ends are equal where the value is known exactly."""
+    """A certified interval [lower, upper]; the ends are equal if the value is known exactly."""
 
     lower: float
     upper: float
@@ -32,7 +31,7 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
 
     z : (N, p) particles.  subspace : E^G.  In units of |z|^2; 0 iff the law is strongly invariant.
 
-    >>> distance2_to_si([[1.0, 0.0]], Subspace([[1.0], [1.0]]))
+    >>> round(distance2_to_si([[1.0, 0.0]], Subspace([[1.0], [1.0]])), 12)
     0.5
     """
     particles = as_floats(z, "particles")
@@ -42,7 +41,8 @@ def distance2_to_si(z: ArrayLike, subspace: Subspace) -> float:
 def rmd2_si(z: ArrayLike, subspace: Subspace, zero: float = 0.0) -> float:
     """RMD^2 between the law of z (N, p) and its projection on E^G, in [0, 1]; no transport solve is needed.
 
-    zero : second moment up to which a cloud is zero to rounding and its RMD^2 is 0, see ``precision.rounding_floor``.
+    zero : second moment below which a cloud is zero up to rounding and its RMD^2 is 0; see
+    ``precision.rounding_floor``.
     """
     particles = as_floats(z, "particles")
     return rmd2_from(distance2_to_si(particles, subspace), particles, subspace.project(particles), zero)
@@ -68,9 +68,10 @@ def rmd2_symmetrised_estimate(z: ArrayLike, action: Representation, zero: float 
 
 
 def w2_symmetrised(z: ArrayLike, action: Representation) -> tuple[W2Result, Floats]:
-    """Squared W2 between the law of z (N, p) and its symmetrised law under a finite group, and the atoms of that.
+    """Squared W2 between the law of z (N, p) and its symmetrised law under a finite group, and the latter's atoms.
 
-    TransportFailed where the rounding of far atoms' images to float64 may change more than 1e-6 of the value.
+    TransportFailed if float64 rounding of the images of distant atoms may change the value by more than a relative
+    1e-6.
     """
     particles = as_floats(z, "particles")
     other = symmetrised(particles, action)
@@ -81,9 +82,9 @@ def w2_symmetrised(z: ArrayLike, action: Representation) -> tuple[W2Result, Floa
 def distance_wi(z: ArrayLike, action: Representation, rounds: int = 3) -> Interval:
     """W2 distance (not squared) from the law of z (N, p) to the weakly invariant laws.
 
-    Exact for a group of two elements: half the distance to the image. Otherwise certified bounds, for finite groups
-    from couplings with all images and from a free-support barycentre of them (``rounds`` of its fixed-point iteration,
-    see ``transport.distance_to_wi``), for infinite ones as ``orbit_laws.wi_bounds`` says.
+    Exact for a group of two elements: half the distance to the image. Otherwise certified bounds: for finite groups
+    from couplings with all images and from their free-support barycentre (``rounds`` fixed-point iterations, see
+    ``transport.distance_to_wi``), for infinite ones from ``orbit_laws.wi_bounds``.
     """
     particles = as_floats(z, "particles")
     group = action.group

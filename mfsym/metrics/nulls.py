@@ -1,9 +1,10 @@
-"""Null levels: the distance to the weakly invariant laws that sampling alone gives.
+"""Null levels: the distance to the weakly invariant laws that is due to sampling alone.
 
-N independent particles of a law that is exactly invariant still lie at a distance from their symmetrised law. Moving
-each particle by its own Haar element, z_i -> M_{g_i} z_i, changes nothing in distribution under that hypothesis, so
-that the distances of moved clouds are a sample of what the observed one is drawn from: an exact randomisation test
-(Lehmann & Romano 2005, Testing Statistical Hypotheses, section 15.2), whatever the law of the orbits.
+The empirical law of N independent particles drawn from an invariant law still has a positive distance from its
+symmetrisation. Under this null hypothesis, transforming each particle by an independent Haar element, z_i -> M_{g_i}
+z_i, does not change the distribution of the cloud. The distances of transformed clouds are thus a sample from the null
+distribution of the observed distance: an exact randomisation test (Lehmann & Romano 2005, Testing Statistical
+Hypotheses, section 15.2), for any law of the orbits.
 """
 
 from __future__ import annotations
@@ -21,35 +22,36 @@ from mfsym.representations import Representation
 from mfsym.streams import stream_key
 from mfsym.transport import second_moment, w2
 from mfsym.transport.atoms import as_atoms
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 DRAWS = 200
-"""Moved clouds behind a null level."""
+"""Number of transformed clouds for a null level."""
 
 BAND = 0.95
-"""Probability of the band under the null, the rest half below and half above."""
+"""Probability of the band under the null hypothesis; the rest is split equally between the two sides."""
 
 LEVEL = 0.05
-"""p-values at most this speak of asymmetry beyond sampling."""
+"""p-values up to this level indicate asymmetry beyond sampling."""
 
 TIED = 1e-12
-"""RMD^2 that differ by less than this are equal: rounding, as where every particle is fixed by the group."""
+"""Values of RMD^2 that differ by less than this are ties, as when the group fixes all particles up to rounding."""
 
 NULL_MEASURES = ("null_symmetrised", "null_symmetrised_lower", "null_symmetrised_upper", "p_value_symmetrised")
-"""What a training says of the null level of its rmd2_symmetrised: level, band, p-value."""
+"""Variables for the null level of rmd2_symmetrised: level, band, p-value."""
 
 _AT_ONCE = 256
 
 NULL_LAWS = ("symmetrised", "wi")
-"""Laws whose distance has a null level. That to the SI laws does not change when particles are moved."""
+"""Target laws that have a null level. The distance to the SI laws is unchanged when particles are transformed."""
 
 
 @dataclass(frozen=True)
 class NullLevel:
-    """An observed squared RMD among those of clouds whose particles were moved by independent Haar elements.
+    """An observed squared RMD, and those of clouds whose particles were transformed by independent Haar elements.
 
-    statistic : in words, what is compared.  observed : its value.  values : (draws,), the same of the moved clouds.
+    statistic : its name, in words.
+    observed : its value.
+    values : (draws,), its values on the transformed clouds.
     """
 
     statistic: str
@@ -58,17 +60,17 @@ class NullLevel:
 
     @property
     def level(self) -> float:
-        """Median of the moved clouds: the distance that sampling alone gives."""
+        """Median over the transformed clouds: the distance due to sampling alone."""
         return float(np.median(self.values))
 
     @property
     def lower(self) -> float:
-        """Lower end of the band that clouds of an invariant law fall into with probability BAND (draws >= 39)."""
+        """Lower end of the band that contains clouds from an invariant law with probability BAND (draws >= 39)."""
         return float(np.sort(self.values)[self._outside - 1])
 
     @property
     def upper(self) -> float:
-        """Upper end of that band."""
+        """Upper end of the band."""
         return float(np.sort(self.values)[-self._outside])
 
     @property
@@ -78,7 +80,7 @@ class NullLevel:
 
     @property
     def p_value(self) -> float:
-        """(1 + number of moved clouds at least as far) / (1 + draws), ties counted as at least as far.
+        """(1 + number of transformed clouds at least as far) / (1 + draws); ties count as at least as far.
 
         P(p <= a) <= a for every a if the particles are independent draws of a weakly invariant law.
         """
@@ -86,11 +88,11 @@ class NullLevel:
 
     @property
     def within_sampling(self) -> bool:
-        """Whether sampling alone may explain the distance: p > LEVEL."""
+        """Whether sampling alone can explain the distance: p > LEVEL."""
         return self.p_value > LEVEL
 
     def record(self) -> dict[str, float | int | str | bool]:
-        """What ``mfsym distance --null`` adds to its JSON."""
+        """The fields that ``mfsym distance --null`` adds to its JSON."""
         return {
             "null_statistic": self.statistic,
             "null_observed": self.observed,
@@ -120,12 +122,13 @@ def null_level(
     seed: int = 0,
     replicate: int = 0,
 ) -> NullLevel:
-    """The null level of the distance of particles z (N, p) to a weakly invariant law, and its p-value.
+    """The null level of the distance from particles z (N, p) to a weakly invariant law, and its p-value.
 
     action : M, of a finite or infinite group.  to : "symmetrised", RMD^2 to the symmetrised law; or "wi", RMD^2 of the
-    lower bound (1 / 2K) sum_g W2^2(mu, M_g # mu) on the squared distance to the WI laws, which is that distance itself
-    for K = 2 elements; for infinite groups again the symmetrised law.  draws : moved clouds, one distance each.
-    seed, replicate : name the stream of the Haar elements.
+    lower bound (1 / 2K) sum_g W2^2(mu, M_g # mu) on the squared distance to the WI laws, which equals that distance for
+    K = 2 elements; for infinite groups "wi" also uses the symmetrised law.
+    draws : number of transformed clouds, one distance each.
+    seed, replicate : identify the stream of the Haar elements.
 
     >>> from mfsym.groups import cyclic
     >>> null_level([[1.0, 0.0], [0.0, 1.0]], cyclic(2).permutation(), draws=19).p_value
@@ -143,13 +146,13 @@ def null_level(
 def null_measures(
     z: ArrayLike, action: Representation, *, draws: int, seed: int = 0, replicate: int = 0
 ) -> dict[str, float]:
-    """The null level of rmd2_symmetrised by the names of the data dictionary."""
+    """The null level of rmd2_symmetrised, under the variable names of NULL_MEASURES."""
     found = null_level(z, action, draws=draws, seed=seed, replicate=replicate)
     return dict(zip(NULL_MEASURES, (found.level, found.lower, found.upper, found.p_value), strict=True))
 
 
 def moved(z: Floats, action: Representation, key: NDArray[np.uint32], draw: int) -> Floats:
-    """Particles (N, p), each moved by a Haar element of its own: a function of the key and the number of the draw."""
+    """Particles (N, p), each transformed by an independent Haar element: a function of the key and the draw index."""
     elements = action.group.haar(key, draw, len(z))
     result = np.empty_like(z)
     if action.group.order is None:
@@ -165,7 +168,7 @@ def moved(z: Floats, action: Representation, key: NDArray[np.uint32], draw: int)
 
 def _statistic(to: str, action: Representation) -> tuple[str, Callable[[Floats, Representation], float]]:
     if to not in NULL_LAWS:
-        why = "; the distance to the SI laws does not change when particles are moved" if to == "si" else ""
+        why = "; the distance to the SI laws is unchanged when particles are transformed" if to == "si" else ""
         raise MfsymError(f"a null level needs to = {' or '.join(NULL_LAWS)}, got {to!r}{why}")
     order = action.group.order
     if to == "symmetrised" or order is None:
@@ -174,7 +177,7 @@ def _statistic(to: str, action: Representation) -> tuple[str, Callable[[Floats, 
 
 
 def _to_wi(z: Floats, action: Representation) -> float:
-    """RMD^2 of (1 / 2K) sum_g W2^2(mu, M_g # mu); g and its inverse have equal terms, so one of the two is solved."""
+    """RMD^2 of (1 / 2K) sum_g W2^2(mu, M_g # mu). The terms of g and g^-1 are equal, so only one is solved."""
     group, total = action.group, 0.0
     elements = action.quadrature.elements
     for element, inverse in zip(elements, group.inverse(elements), strict=True):

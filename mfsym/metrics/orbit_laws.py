@@ -1,7 +1,7 @@
-"""Distances from a cloud to the laws that an infinite group leaves invariant: bounds, and estimates with their error.
+"""Distances from a cloud to the laws invariant under an infinite group: bounds, and estimates with errors.
 
-The symmetrised law mu^G = integral of M_g # mu dHaar(g) of a cloud mu is no cloud when the group is infinite, and a
-cloud that replaces it must not be taken from one rule: clouds that are closed under the rule would be at distance 0.
+For an infinite group, the symmetrised law mu^G = integral of M_g # mu dHaar(g) of a cloud mu is not discrete. A single
+quadrature must not replace the integral: a cloud closed under the rule would be at distance 0.
 """
 
 from __future__ import annotations
@@ -10,45 +10,43 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfsym.ensembles import symmetrised
-from mfsym.groups import Elements, Group
+from mfsym.groups import Group
 from mfsym.groups.cells import JUDGING_SEED, cells_of, has_rule
 from mfsym.representations import Representation
 from mfsym.streams import stream_key
 from mfsym.transport import W2Result, second_moment, w2
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Elements, Floats
 
 ATOMS, NODES = 1 << 13, 128
-"""Most atoms and most nodes of a discrete stand-in for mu^G: transport from few atoms to very many is slow."""
+"""Largest numbers of atoms and of nodes in a discretisation of mu^G: transport from few atoms to very many is slow."""
 
 LEAST = 3
-"""Nodes in each direction that a rule always has."""
+"""Fewest nodes of a rule in each direction."""
 
 LEAST_CELLS = {1: 17, 2: 7, 3: 5}
-"""Cells in each direction that an upper bound always has, by the dimension of the group; LEAST beyond."""
+"""Fewest cells in each direction for an upper bound, by the dimension of the group; LEAST in higher dimensions."""
 
 PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
-"""Nodes of a rule in each direction: prime, so that clouds closed under another cyclic group see them all as new."""
+"""Nodes of a rule in each direction: prime, so that no node fixes a cloud closed under another cyclic group."""
 
 DRAWS = 64
-"""Haar draws that stand for a group without a quadrature."""
+"""Haar draws for a group without a quadrature."""
 
 PHASES, INSIDE = 2, 4
-"""Nodes in each direction of a cell: those to which a circle's rule is moved, and those that average a matrix."""
+"""Gauss nodes per direction of a cell: for the translates of a circle's rule, and for the averages of matrices."""
 
 
 class Estimated(NamedTuple):
-    """A number and the error of the quadrature over the group behind it; 0 where the group is finite."""
+    """A value and the error of its quadrature over the group, which is 0 for a finite group."""
 
     value: float
     error: float
 
 
 class Bounds(NamedTuple):
-    """lower <= a distance <= upper, not squared."""
+    """Bounds lower <= distance <= upper, not squared."""
 
     lower: float
     upper: float
@@ -57,9 +55,10 @@ class Bounds(NamedTuple):
 def symmetrised_w2(z: Floats, action: Representation) -> Estimated:
     """Squared W2 from the law of z (N, p) to its symmetrised law, in units of |z|^2.
 
-    Infinite groups: the mean of W2^2 over copies of one rule, which the group moves; over all of them it can only
-    exceed the truth, because W2^2 is convex. Here two, by Gauss's rule over the cells of a circle or by Haar draws.
-    The error is how far the same with half the nodes is from it, or its standard error over Haar draws if that is more.
+    Infinite groups: the mean of W2^2 over translates of one rule by group elements. The mean over all translates is an
+    upper bound, because W2^2 is convex. Two translates are used, at Gauss nodes of the cells of a circle or at Haar
+    draws. The error is the difference from the value with half the nodes, or the standard error over Haar draws if that
+    is larger.
     """
     group = action.group
     if group.order is not None:
@@ -70,14 +69,14 @@ def symmetrised_w2(z: Floats, action: Representation) -> Estimated:
 
 
 def wi_bounds(z: Floats, action: Representation) -> Bounds:
-    """Bounds on the W2 distance from the law of z (N, p) to the laws that an infinite group leaves invariant.
+    """Bounds on the W2 distance from the law of z (N, p) to the laws invariant under an infinite group.
 
-    Lower: every invariant law nu couples with M_g # mu as well as with mu. For any g and m, gluing m optimal couplings
-    gives distance^2 >= (1 / m^2) sum_{a<m} (m - a) W2^2(mu, M_g^a # mu), and distance >= W2(mu, M_g # mu) / 2. No
-    quadrature is in it.
-    Upper: the distance to a law that is invariant, the orbits of N atoms with all of the group; a coupling is made of
-    cells that fill the group, and the atoms are the best for it. At most the distance to the SI laws, which is all
-    there is where the group has no quadrature. Both hold for every cloud.
+    Lower: every invariant law nu is as close to M_g # mu as to mu. For any g and m, gluing m optimal couplings gives
+    distance^2 >= (1 / m^2) sum_{a<m} (m - a) W2^2(mu, M_g^a # mu), and distance >= W2(mu, M_g # mu) / 2. This bound
+    uses no quadrature.
+    Upper: the distance to an invariant law supported on the orbits of N atoms, under a coupling built from cells that
+    partition the group, with atoms optimal for that coupling. It is at most the distance to the SI laws, which is the
+    bound used for a group without a quadrature. Both bounds hold for every cloud.
     """
     strong = float(np.sqrt(np.mean(np.sum((z - action.fixed_subspace().project(z)) ** 2, axis=1))))
     upper = min(strong, _cell_bound(z, action)) if has_rule(action.group) else strong
@@ -85,10 +84,10 @@ def wi_bounds(z: Floats, action: Representation) -> Bounds:
 
 
 def _cell_bound(z: Floats, action: Representation) -> float:
-    """The distance to an invariant law of N orbits under the coupling made of one plan and cells.
+    """The distance to an invariant law of N orbits, under a coupling built from one plan and a partition into cells.
 
-    With A_k the mean of M_g over cell k, atoms A_k z_i are coupled with the z_j by an optimal plan, and so is every
-    M_g z_i, g in cell k. Given that coupling the best atoms are c_i = mean of M_g^T z_j, at E|z|^2 - E|c|^2.
+    Let A_k be the mean of M_g over cell k. An optimal plan couples the atoms A_k z_i with the z_j, and hence every M_g
+    z_i with g in cell k. For this coupling the optimal atoms are c_i = mean of M_g^T z_j, with cost E|z|^2 - E|c|^2.
     """
     group, least = action.group, LEAST_CELLS.get(action.group.dimension, LEAST)
     cells = cells_of(group, _degree(group, len(z), least=least), INSIDE)
@@ -104,7 +103,7 @@ def _cell_bound(z: Floats, action: Representation) -> float:
 
 
 def _chain_bound(z: Floats, action: Representation) -> float:
-    """The lower bound of ``wi_bounds`` from powers of one Haar draw, or of two where the group has more directions."""
+    """The lower bound of ``wi_bounds``, from powers of one Haar draw, or of two for groups of dimension above 1."""
     chains, length = (1, 6) if action.group.dimension == 1 else (2, 4)
     best = 0.0
     for matrix in action(_moves(action.group, 0, chains)):
@@ -119,9 +118,9 @@ def _chain_bound(z: Floats, action: Representation) -> float:
 
 
 def _mean_over_copies(z: Floats, action: Representation, degree: int, count: int) -> Estimated:
-    """Mean of W2^2 from z to the law symmetrised by moved copies of a rule, with its standard error if moved at random.
+    """Mean of W2^2 from z to its symmetrisation by translates of a rule; with a standard error for random translates.
 
-    count : Haar draws, instead of a rule of this degree, on a group without one.
+    count : number of Haar draws that replace the rule for a group without a quadrature.
     """
     group = action.group
     if not has_rule(group):
@@ -156,7 +155,7 @@ def _moves(group: Group, step: int, count: int) -> Elements:
 
 
 def _degree(group: Group, n: int, share: int = 1, least: int = LEAST) -> int:
-    """The degree of the rule for a cloud of n atoms, or of one with a ``share``-th of its nodes in each direction."""
+    """The degree of the rule for a cloud of n atoms; with ``share`` s, of one with 1 / s of its nodes per direction."""
     if not has_rule(group):
         return 1
     room = min(ATOMS / n, NODES)

@@ -1,6 +1,6 @@
-"""How well a model predicts, and how far it is from equivariant: expectations over x with their errors.
+"""Risks and equivariance errors of a model: expectations over x with error estimates.
 
-Maass Martínez & Fontbona 2024, section 2; ``mfsym.data.expectations`` says where the errors come from.
+Maass Martínez & Fontbona 2024, section 2; see ``mfsym.data.expectations`` for the error estimates.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from mfsym.data.teachers import Data
 from mfsym.schemes import Orbit, Scheme
 from mfsym.streams import stream_key
 from mfsym.transport import second_moment
-
-Floats = NDArray[np.float64]
+from mfsym.typing import Floats
 
 LEAST_BUDGET = 1 << 13
-"""Nodes of quasi-Monte Carlo that averages over a large orbit may always use; BUDGET is divided by the orbit."""
+"""Smallest quasi-Monte Carlo budget for averages over orbits, which otherwise is BUDGET divided by the orbit size."""
 
 MOST_ROWS = 1 << 16
-"""Inputs whose predictions are kept while one model is judged."""
+"""Inputs whose predictions are cached while one model is evaluated."""
 
 _IDENTITY = 1e-9
 _UNKNOWN = Estimate(float("nan"), float("nan"))
@@ -34,19 +33,20 @@ _UNKNOWN = Estimate(float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A scheme's model on a data law: everything about predictions, each number with its error.
+    """All measures of a scheme's predictions on a data law, each with its error.
 
-    risk : E loss(model(x), y), of the scheme's own model; for the quadratic loss E|model(x) - y|^2.
-    risk_bare : the same of the bare prediction Phi.
+    risk : E loss(model(x), y) of the scheme's model; for the quadratic loss E|model(x) - y|^2.
+    risk_bare : the same for the bare prediction Phi.
     l2_symmetrisation : |model - Q_G model|.  l2_target : |model - f_*|.  l2_symmetrised_target : |model - Q_G f_*|.
-    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).  equivariance_error_group :
-    how far two rules for the integral over an infinite group differ there, 0 for a finite one; integrals over g are by
-    rules with other nodes than training's (``Scheme.judges``).
-    accuracy : share of x whose class is predicted, for classes only.  accuracy_moved : the same on rho_g x, averaged
-    over the nodes of the group other than the identity.
-    All norms are those of L^2(x), not squared. NaN where a number has no meaning: f_* of a finite sample, no classes.
-    NAME_error : the error of NAME as an integral over x (``mfsym.data.expectations``); that over g is not in it. 0 on a
-    finite sample, which is its own law.  method : how the risk was integrated, in words.
+    equivariance_error : (integral over g of |rho_hat_g^-1 model(rho_g .) - model|^2)^(1/2).
+    equivariance_error_group : the difference between two rules for that integral over an infinite group, 0 for a finite
+    one. Integrals over g use rules whose nodes differ from those of training (``Scheme.judges``).
+    accuracy : share of x whose class is predicted correctly, for classification only.
+    accuracy_moved : the same on rho_g x, averaged over the nodes of the group other than the identity.
+    All norms are those of L^2(x), not squared. NaN if a measure is undefined: f_* of a finite sample, no classes.
+    NAME_error : the error of NAME as an integral over x (``mfsym.data.expectations``), without the error of the
+    integral over g. 0 on a finite sample, which defines the law.
+    method : how the risk was integrated, in words.
     """
 
     risk: float
@@ -70,10 +70,10 @@ class Evaluation:
 def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic") -> Evaluation:
     """The Evaluation of particles z (N, p) trained by a scheme on a data law.
 
-    order : nodes per dimension of a product rule, instead of the rules that ``mfsym.data.expectations`` chooses.
+    order : nodes per dimension of a product rule; by default ``mfsym.data.expectations`` chooses the rule.
     """
-    scheme, data, z = _remembering(scheme), copy(data), as_floats(z, "particles")
-    data.target = _Remembered(data.target)  # type: ignore[method-assign, assignment]
+    scheme, data, z = _with_cached_predictions(scheme), copy(data), as_floats(z, "particles")
+    data.target = _Cached(data.target)  # type: ignore[method-assign, assignment]
     losses, squares = integrands(scheme, data, z, loss)
     own, copies = expect(data, losses, order), sum(len(orbit.weights) for orbit in scheme.judges)
     rest = expect(data, squares, order, budget=max(LEAST_BUDGET, BUDGET // copies))
@@ -106,27 +106,27 @@ def risks(
 
     Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
     """
-    found = expect(data, _losses(_remembering(scheme), as_floats(z, "particles"), loss), order)
+    found = expect(data, _losses(_with_cached_predictions(scheme), as_floats(z, "particles"), loss), order)
     model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
 
 
 def integrands(scheme: Scheme, data: Data, z: ArrayLike, loss: str = "quadratic") -> tuple[Integrands, Integrands]:
-    """What ``evaluate`` integrates over the data: losses, then squares of distances, (Q, m) each.
+    """The integrands of ``evaluate``: losses, then squared distances, (Q, m) each.
 
     Losses of the scheme's model and of Phi, and |model - y|^2; then |model - Q_G model|^2, the squared equivariance
-    error and, where f_* is known, |model - Q_G f_*|^2.
+    error and, if f_* is known, |model - Q_G f_*|^2.
     """
     return _losses(scheme, z, loss), _symmetries(scheme, data, z)
 
 
 def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
-    """What a scheme minimises, its population risk plus tau E|z|^2, and the two of ``risks``, by one rule.
+    """The objective of a scheme, population risk plus tau E|z|^2, and the two values of ``risks``, by the same rule.
 
-    The population risk is that of the scheme's model on the data as it presents them: for data augmentation on their
-    orbits. Particles z (N, p); the quadratic loss.
+    The population risk is taken over the data as the scheme presents them: for data augmentation, over their orbits.
+    Particles z (N, p); quadratic loss.
     """
-    scheme, z = _remembering(scheme), as_floats(z, "particles")
+    scheme, z = _with_cached_predictions(scheme), as_floats(z, "particles")
     own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
 
     def columns(x: Floats, y: Floats) -> Columns:
@@ -139,7 +139,7 @@ def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Est
 
 
 def _presented(scheme: Scheme, z: ArrayLike) -> Callable[[Floats, Floats], Floats]:
-    """(Q,): the squared error of the model that trains, averaged over what the scheme makes of each sample."""
+    """(Q,): the squared error of the training model, averaged over the samples that the scheme makes of each one."""
     particles, unit = scheme.particles(z), scheme.unit
 
     def squares(x: Floats, y: Floats) -> Floats:
@@ -166,9 +166,9 @@ def _losses(scheme: Scheme, z: ArrayLike, loss: str) -> Integrands:
 
 
 def _symmetries(scheme: Scheme, data: Data, z: ArrayLike) -> Integrands:
-    """Squares |model - Q_G model|^2, over the orbit, |model - Q_G f_*|^2; then shares of classes, where there are.
+    """Squares: |model - Q_G model|^2, the equivariance error, |model - Q_G f_*|^2; then accuracies for class labels.
 
-    Last come the squares over the orbit by each of ``scheme.judges``, whose mean is the second column.
+    The last columns are the squared equivariance error by each rule of ``scheme.judges``; column two is their mean.
     """
     orbit, *others = scheme.judges
 
@@ -207,8 +207,8 @@ def _root(found: Expectation, k: int) -> Estimate:
     return Estimate(root, error / max(root + np.sqrt(square + error), 1e-300), found.method)
 
 
-class _Remembered:
-    """A function of inputs x (Q, d) that keeps what it found, for the first MOST_ROWS inputs."""
+class _Cached:
+    """A cached function of inputs x (Q, d), for the first MOST_ROWS inputs."""
 
     def __init__(self, function: Callable[..., Floats]) -> None:
         self._function, self._rows, self._known = function, 0, dict[tuple[bytes, ...], Floats]()
@@ -224,16 +224,16 @@ class _Remembered:
         return found
 
 
-def _remembering(scheme: Scheme) -> Scheme:
-    """The same scheme on a unit that keeps its predictions: an orbit asks for the same ones several times."""
+def _with_cached_predictions(scheme: Scheme) -> Scheme:
+    """The same scheme on a unit that caches its predictions: an orbit needs the same ones several times."""
     same, unit = copy(scheme), copy(scheme.unit)
-    unit.predict = _Remembered(unit.predict)  # type: ignore[method-assign, assignment]
+    unit.predict = _Cached(unit.predict)  # type: ignore[method-assign, assignment]
     same.unit = unit
     return same
 
 
 def accuracy(prediction: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
-    """Share of the weights (Q,) where prediction (Q, c) names the class of y (Q, c): largest entry, or sign if c = 1.
+    """Weighted share of samples whose predicted class is that of y: the largest entry of c, or the sign if c = 1.
 
     >>> accuracy([[0.1, 0.7], [0.9, 0.2]], [[0.0, 1.0], [0.0, 1.0]], [0.5, 0.5])
     0.5
@@ -249,7 +249,7 @@ def _classes(values: Floats) -> NDArray[np.intp]:
 
 
 def _moved_shares(orbit: Orbit, table: Floats, y: Floats) -> Floats:
-    """(Q,): share of the nodes k other than the identity where the class of rho_hat_k y is named at rho_k x.
+    """(Q,): share of nodes k other than the identity for which the class at rho_k x is that of rho_hat_k y.
 
     table : (K, Q, c), rho_hat_k^T model(rho_k x).
     """

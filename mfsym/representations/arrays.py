@@ -8,15 +8,15 @@ from mfsym.errors import MfsymError
 from mfsym.typing import Floats
 
 MAX_NUMBERS = 1 << 27
-"""Most numbers in one array of matrices: 1 GiB."""
+"""Largest number of entries in one array of matrices: 1 GiB."""
 
 
 def check_numbers(count: int, size: int, what: str) -> None:
-    """MfsymError if ``count`` matrices of size x size, which ``what`` needs, are more than MAX_NUMBERS numbers."""
+    """MfsymError if ``what`` needs ``count`` matrices of size x size with more than MAX_NUMBERS entries in all."""
     if count * size**2 > MAX_NUMBERS:
         raise MfsymError(
             f"{what} needs {count} matrices of {size} x {size}, {count * size**2 / 2**27:.3g} GiB; "
-            "at most 1 GiB of matrices is made at once"
+            "an array of matrices may take at most 1 GiB"
         )
 
 
@@ -42,7 +42,7 @@ def direct_sum(a: Floats, b: Floats) -> Floats:
 
 
 def copied(a: Floats, count: int) -> Floats:
-    """Block diagonal matrices (..., count p, count p) of ``count`` times the same block (..., p, p)."""
+    """Block diagonal matrices (..., count p, count p): ``count`` copies of one block (..., p, p)."""
     p = a.shape[-1]
     result = np.zeros((*a.shape[:-2], count * p, count * p))
     for start in range(0, count * p, p):
@@ -58,5 +58,5 @@ def kronecker(a: Floats, b: Floats) -> Floats:
 
 
 def eyes(matrices: Floats) -> Floats:
-    """Identities of the shape of ``matrices``."""
+    """Identity matrices, in an array shaped like ``matrices``."""
     return np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)

@@ -25,12 +25,12 @@ ANTISYMMETRY_TOLERANCE = 1e-8
 """Largest |A + A^T| accepted from a caller's Lie algebra matrices."""
 
 ACT_NUMBERS = 1 << 25
-"""Most numbers in the matrices that move vectors at once: 256 MB."""
+"""Largest number of matrix entries that ``act`` holds at once: 256 MB."""
 
 INVARIANCE_TOLERANCE = 1e-8
-"""Farthest a unit vector of an invariant subspace may leave it."""
+"""Largest distance between an invariant subspace and the image of a unit vector in it."""
 
-_SPELT = 8
+_LONGEST_SUM = 8
 
 
 class Representation:
@@ -39,8 +39,8 @@ class Representation:
     ``rep(elements)`` gives matrices (n, dim, dim). ``generator_matrices`` (m, dim, dim) and ``algebra_matrices``
     (a, dim, dim) are its values on the group's generators and the derivative's values on its Lie algebra basis.
     ``a + b`` is the direct sum, ``2 * a`` copies, ``a * b`` the tensor product (row-major), ``a.dual`` the dual,
-    ``hom(a, b)`` the action on matrices. Made by the methods of a group, or by ``from_matrices``; those
-    validate what they are given.
+    ``hom(a, b)`` the action on matrices. Build one with the methods of a group or with ``from_matrices``, which
+    validate their arguments.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Representation:
     def __call__(self, elements: Elements) -> Floats:
         """Matrices (n, dim, dim) of a batch of group elements; (dim, dim) of a single one.
 
-        MfsymError if they are more than 1 GiB.
+        MfsymError if they take more than 1 GiB.
         """
         check_numbers(self.group.count(elements), self.dim, f"{self.name[:60]} of {self.group.name}")
         return self._evaluate(elements)
@@ -68,8 +68,8 @@ class Representation:
     def act(self, elements: Elements, x: ArrayLike) -> Floats:
         """rho(g_i) x_i for a batch of n elements and rows x (n, dim): (n, dim).
 
-        Matrices are made ACT_NUMBERS at a time, so that memory does not grow with n; on large spaces those of a finite
-        group once for each element that occurs.
+        At most ACT_NUMBERS matrix entries are held at a time, so memory does not grow with n. On large spaces, a finite
+        group's matrix is computed once for each distinct element.
         """
         rows = as_floats(x, "x")
         step = max(1, ACT_NUMBERS // max(1, self.dim) ** 2)
@@ -117,7 +117,7 @@ class Representation:
         """``count`` copies: the direct sum of this representation with itself."""
         copies = as_whole(count, "the number of copies", 1)
         check_room(self.group, copies * self.dim, f"{copies} copies")
-        text = " + ".join([self.name] * copies) if copies <= _SPELT else f"{copies} * {_bracketed(self.name)}"
+        text = " + ".join([self.name] * copies) if copies <= _LONGEST_SUM else f"{copies} * {_bracketed(self.name)}"
         return Representation(
             self.group,
             copied(self.generator_matrices, copies),
@@ -196,7 +196,7 @@ class Representation:
     def subrepresentation(self, basis: ArrayLike, name: str | None = None) -> Representation:
         """The action on an invariant subspace, in the coordinates of an orthonormal basis (dim, r) of it.
 
-        MfsymError naming the element that moves the subspace, if one does.
+        MfsymError naming an element that does not preserve the subspace, if there is one.
         """
         frame = as_floats(basis, "basis")
         if frame.ndim != 2 or frame.shape[0] != self.dim:
@@ -243,7 +243,7 @@ def from_matrices(
 ) -> Representation:
     """The representation with given matrices (m, q, q) on the generators and (a, q, q) on the Lie algebra.
 
-    Matrices of a finite group that are known to a few digits are replaced by those of the homomorphism near them.
+    For a finite group, matrices given to a few digits are replaced by those of the nearby exact homomorphism.
     MfsymError naming the element when the matrices are not orthogonal (antisymmetric on the algebra) or do not respect
     the group's products.
     """
@@ -254,7 +254,7 @@ def from_matrices(
     given = given if given.size else np.zeros((0, size, size))
     derived = derived if derived.size else np.zeros((0, size, size))
     _check_shape(given, count, size, f"one matrix for each generator of {group.name}")
-    _check_shape(derived, group.dimension, size, f"one matrix for each of the Lie algebra's basis of {group.name}")
+    _check_shape(derived, group.dimension, size, f"one matrix for each Lie algebra basis element of {group.name}")
     check_room(group, size, name)
     check_orthogonal(given, [f"generator {letter}" for letter in group.generator_names])
     tilt = float(np.abs(derived + np.swapaxes(derived, -1, -2)).max(initial=0.0))
@@ -301,15 +301,17 @@ def _bracketed(name: str) -> str:
 
 
 def check_room(group: Group, dim: int, what: str) -> None:
-    """MfsymError if the matrices of the generators and of the Lie algebra's basis on R^dim would not fit."""
+    """MfsymError if the matrices of the generators and of the Lie algebra basis on R^dim would not fit in memory."""
     check_numbers(len(group.generator_names) + group.dimension, dim, f"{what[:60]} of {group.name} on R^{dim}")
 
 
 def _same_group(a: Representation, b: Representation) -> None:
     if not isinstance(b, Representation):
-        raise MfsymError(f"a representation is needed, got {b!r:.60}; copies are written 2 * rep")
+        raise MfsymError(f"expected a representation, got {b!r:.60}; write copies as 2 * rep")
     if a.group != b.group:
-        raise MfsymError(f"representations must be of one group, got {a.group.name} and {b.group.name}; restrict one")
+        raise MfsymError(
+            f"representations must be of the same group, got {a.group.name} and {b.group.name}; restrict one"
+        )
 
 
 def _check_shape(matrices: Floats, count: int, size: int, what: str) -> None:

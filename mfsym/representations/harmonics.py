@@ -1,4 +1,4 @@
-"""Irreducible representations of SO(3) and O(3), from the highest weight down."""
+"""Irreducible representations of SO(3) and O(3), built from the highest weight."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ def wigner(group: Group, degree: int, parity: int | None = None) -> Representati
     the lowering operator (Hall, Lie Groups, Lie Algebras, and Representations, 2nd ed., section 4.6).
     """
     if not group.has_harmonics:
-        raise MfsymError(
-            f"irreps by degree are for SO(3) and O(3), got {group.name}; give matrices to .representation()"
-        )
+        raise MfsymError(f"irrep(degree) needs SO(3) or O(3), got {group.name}; give matrices to .representation()")
     degree = as_whole(degree, "degree")
     if not 0 <= degree <= MAX_DEGREE:
         raise MfsymError(f"degree must be between 0 and {MAX_DEGREE}, got {degree}")
     natural = (-1) ** degree
     parity = None if parity is None else as_whole(parity, "parity")
     if parity not in (None, 1, -1) or (parity is not None and not group.generator_names):
-        raise MfsymError(f"parity must be 1 or -1, for O(3) only, got {parity} for {group.name}")
+        raise MfsymError(f"parity must be 1 or -1 and applies to O(3) only, got {parity} for {group.name}")
     twist = 1 if parity is None else parity * natural
     basis = harmonic_basis(degree)
     algebra = np.array([basis.T @ _tensor_derivative(a, degree) @ basis for a in group.algebra])

@@ -1,4 +1,4 @@
-"""Representations every group of a kind has: trivial, vector, permutation, sign, regular, charges."""
+"""The natural representations of a group: trivial, vector, permutation, sign, regular, charges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def trivial(group: Group, n: int = 1) -> Representation:
-    """The representation on R^n by the identity."""
+    """The trivial representation on R^n: every element acts as the identity."""
     n = as_whole(n, "n of trivial", 1)
     check_room(group, n, "the trivial representation")
     generators = np.broadcast_to(np.eye(n), (len(group.generator_names), n, n))
@@ -49,10 +49,10 @@ def sign(group: Group) -> Representation:
 
 
 def regular(group: Group) -> Representation:
-    """The regular representation on R^order: g moves e_h to e_(g h). Finite groups only."""
+    """The regular representation on R^order: g maps e_h to e_(g h). Finite groups only."""
     order = group.order
     if order is None:
-        raise MfsymError(f"only finite groups have a regular representation of finite dimension, got {group.name}")
+        raise MfsymError(f"the regular representation needs a finite group, got {group.name}")
     check_room(group, order, "the regular representation")
     evaluate = partial(_evaluate_regular, group, order)
     algebra = np.zeros((0, order, order))
@@ -60,12 +60,12 @@ def regular(group: Group) -> Representation:
 
 
 def charge(group: Group, *charges: int) -> Representation:
-    """The plane turned by sum_j m_j angle_j, for SO(2), O(2) (one charge) or U(1)^k (k charges); s acts as diag(1, -1).
+    """Rotation of the plane by sum_j m_j angle_j, for SO(2), O(2) (one charge) or U(1)^k (k charges).
 
-    Irreducible over the reals unless every charge is 0.
+    The reflection s of O(2) acts as diag(1, -1). Irreducible over the reals unless every charge is 0.
     """
     if not group.planes:
-        raise MfsymError(f"charges belong to SO(2), O(2) and U(1)^k, got {group.name}")
+        raise MfsymError(f"charge(...) needs SO(2), O(2) or U(1)^k, got {group.name}")
     if len(charges) != group.planes:
         raise MfsymError(f"{group.name} needs {group.planes} charges, got {len(charges)}")
     whole = [as_whole(m, "a charge") for m in charges]

@@ -1,4 +1,4 @@
-"""Whether matrices that a caller hands over are orthogonal, and to how many decimals they are written."""
+"""Check that a caller's matrices are orthogonal, and detect to how many decimals they were rounded."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ ORTHOGONAL_TOLERANCE = 1e-8
 """Largest |M M^T - I| accepted from a caller's matrices."""
 
 
-_ALMOST = 1e-3
+_ROUNDED_DEFECT = 1e-3
 _MOST_DECIMALS = 12
 _SINGLE_DECIMALS = 7
 
 
 def check_orthogonal(matrices: Floats, names: Sequence[str]) -> None:
-    """MfsymError naming the first of ``matrices`` (m, q, q) that is not orthogonal, and whether digits are missing."""
+    """MfsymError naming the first of ``matrices`` (m, q, q) that is not orthogonal, and whether it lacks digits."""
     for matrix, error, name in zip(matrices, orthogonality_defects(matrices), names, strict=True):
         if not error <= ORTHOGONAL_TOLERANCE:
             if not np.isfinite(matrix).all():
-                raise MfsymError(f"the entries of M must be finite, got others in {name}")
+                raise MfsymError(f"the entries of M must be finite, got NaN or infinity in {name}")
             advice = "; rescale it, or change the basis"
-            if error <= _ALMOST:
+            if error <= _ROUNDED_DEFECT:
                 enough = math.ceil(-math.log10(ORTHOGONAL_TOLERANCE / matrix.shape[-1]))
-                advice = f", above {ORTHOGONAL_TOLERANCE:.0e}{_written(matrix)}; "
+                advice = f", above {ORTHOGONAL_TOLERANCE:.0e}{_rounding_note(matrix)}; "
                 advice += f"give its entries to {enough} decimals or more"
             raise MfsymError(f"M must be orthogonal: max|M M^T - I| = {error:.1e} for {name}{advice}")
 
@@ -40,7 +40,7 @@ def orthogonality_defects(matrices: Floats) -> Floats:
 
 
 def decimals(matrix: Floats) -> int | None:
-    """Decimals that all entries are written to; 7 for single precision, None for 13 and more.
+    """Number of decimals to which all entries are rounded; 7 for single precision, None for 13 or more.
 
     >>> decimals(np.array([[0.25, -1.125]]))
     3
@@ -53,6 +53,6 @@ def decimals(matrix: Floats) -> int | None:
     return _SINGLE_DECIMALS if single else None
 
 
-def _written(matrix: Floats) -> str:
+def _rounding_note(matrix: Floats) -> str:
     count = decimals(matrix)
-    return "" if count is None else f", as entries of {count} decimals leave it"
+    return "" if count is None else f", because its entries have only {count} decimals"

@@ -11,26 +11,27 @@ from scipy.sparse.csgraph import connected_components
 
 from mfsym.arguments import as_floats, as_whole
 from mfsym.errors import MfsymError
+from mfsym.typing import Floats
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 NULL_TOLERANCE = 1e-9
 """Singular values below this, relative to the largest (at least 1), count as zero."""
 
 GAP_TOLERANCE = 1e-6
-"""Relative singular values between NULL_TOLERANCE and this are neither zero nor not: the caller is told."""
+"""Relative singular values between NULL_TOLERANCE and this are ambiguous: ``null_space`` raises an error."""
 
 _PIVOT_TIE = 1e-9
 _DENSE = 256
-_DUST = 1e-14
+_ZERO_ENTRY = 1e-14
 
 
 class Subspace:
     """A linear subspace of R^p, from any matrix (p, m) whose columns span it.
 
-    The basis depends on the subspace alone: Gram-Schmidt on the columns of the orthogonal projector, each time the
-    column with the largest remainder (the first of equals), signed so that its first nonzero entry is positive.
+    The basis depends only on the subspace. It comes from Gram-Schmidt on the columns of the orthogonal projector: at
+    each step the column with the largest remainder (the first, if tied), signed so that its first nonzero entry is
+    positive.
     """
 
     def __init__(self, span: ArrayLike) -> None:
@@ -47,7 +48,7 @@ class Subspace:
 
     @property
     def ambient(self) -> int:
-        """p, the dimension of the space around."""
+        """p, the dimension of the ambient space."""
         return int(self.basis.shape[0])
 
     @property
@@ -62,7 +63,7 @@ class Subspace:
 
     @cached_property
     def frame(self) -> Floats:
-        """(p, p) orthogonal matrix: the basis, then the basis of the complement."""
+        """(p, p) orthogonal matrix: the basis, followed by the basis of the complement."""
         return np.hstack([self.basis, self.complement().basis])
 
     def project(self, z: ArrayLike) -> Floats:
@@ -93,9 +94,9 @@ def whole(p: int) -> Subspace:
 
 
 def null_space(constraints: Floats) -> Subspace:
-    """The subspace {z : C z = 0} of constraints C (m, p), by singular values.
+    """The null space {z : C z = 0} of constraints C (m, p), from the singular value decomposition.
 
-    MfsymError if some singular value is neither clearly zero nor clearly not.
+    MfsymError if some singular value is neither clearly zero nor clearly nonzero.
     """
     p = constraints.shape[1]
     pieces = []
@@ -109,7 +110,7 @@ def null_space(constraints: Floats) -> Subspace:
     doubtful = relative[(relative > NULL_TOLERANCE) & (relative < GAP_TOLERANCE)]
     if doubtful.size:
         raise MfsymError(
-            f"constraints must hold or fail clearly: relative singular value {doubtful[0]:.1e} lies between "
+            f"the rank of the constraints must be clear: relative singular value {doubtful[0]:.1e} lies between "
             f"{NULL_TOLERANCE:.0e} and {GAP_TOLERANCE:.0e}; give the matrices to more digits"
         )
     span = np.zeros((p, int((relative <= NULL_TOLERANCE).sum())))
@@ -122,10 +123,11 @@ def null_space(constraints: Floats) -> Subspace:
 
 
 def coupled(matrix: Floats, p: int) -> list[tuple[Indices, Indices]]:
-    """Rows and columns of the blocks into which a matrix falls, in the order of their first rows and columns.
+    """Rows and columns of the blocks of a matrix that is block diagonal up to permutations, in order of first index.
 
-    On a small space R^p the matrix is one block. Rows and columns of a larger one belong together where a nonzero entry
-    joins them: the orbits of a permutation, the terms of a sum. A zero row or column is a block of its own.
+    For small p the matrix is treated as one block. Otherwise the blocks are the connected components of the bipartite
+    graph of nonzero entries, such as the orbits of a permutation or the summands of a direct sum. A zero row or column
+    forms a separate block.
     """
     height, width = matrix.shape
     if p <= _DENSE:
@@ -144,7 +146,10 @@ def canonical_basis(projector: Floats, rank: int) -> Floats:
 
 
 def _joined(blocks: list[tuple[Indices, Floats, int]], p: int) -> Floats:
-    """The canonical basis (p, r) of a sum of ranges of projectors on disjoint coordinates: (coordinates, P, rank)."""
+    """The canonical basis (p, r) of the sum of the ranges of projectors on disjoint coordinates.
+
+    blocks : triples (coordinates, projector, rank).
+    """
     if len(blocks) == 1:
         return canonical_basis(*blocks[0][1:])
     basis = np.zeros((p, sum(rank for _, _, rank in blocks)))
@@ -158,7 +163,7 @@ def _joined(blocks: list[tuple[Indices, Floats, int]], p: int) -> Floats:
 
 
 def _pivoted(projector: Floats, rank: int) -> tuple[Floats, list[int], list[float]]:
-    """The canonical basis, and the column and remainder that each of its vectors was made from."""
+    """The canonical basis, with the pivot column and the norm of the remainder for each of its vectors."""
     remainder = projector.copy()
     basis = np.zeros((projector.shape[0], rank))
     pivots, remainders = [], []
@@ -169,7 +174,7 @@ def _pivoted(projector: Floats, rank: int) -> tuple[Floats, list[int], list[floa
         remainders.append(float(norms[pivot]))
         column = remainder[:, pivot] - basis[:, :k] @ (basis[:, :k].T @ remainder[:, pivot])
         column /= np.linalg.norm(column)
-        column[np.abs(column) < _DUST] = 0.0
+        column[np.abs(column) < _ZERO_ENTRY] = 0.0
         first = int(np.argmax(np.abs(column) > _PIVOT_TIE))
         basis[:, k] = column * np.sign(column[first])
         remainder -= np.outer(basis[:, k], basis[:, k] @ remainder)

@@ -1,1 +1,1 @@
-"""How work is run: workers, progress, provenance, guarded scripts, and where compiled code is kept."""
+"""Running work: workers, progress, provenance, guarded scripts, and the cache of compiled code."""

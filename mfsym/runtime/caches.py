@@ -1,10 +1,10 @@
-"""Where compiled code is kept: folders into which nobody else can put code, because what they hold is loaded and run.
+"""The cache of compiled code: folders to which nobody else can write, because their contents are loaded and executed.
 
-The places, in this order: ``MFSYM_CACHE_DIR``, the user's cache folder, a folder of this user in the temporary folder.
-A place is used if it belongs to this user, if nobody else may write it, and if nobody else can put another folder in
-its stead: each folder and link on the way to it belongs to this user or to the system, and none of the folders can be
-written by others, unless its sticky bit leaves to each what is theirs. Without any place code is compiled anew in every
-process, and one warning says so; ``MFSYM_CACHE_DIR=/dev/null`` asks for that and is answered by silence.
+The candidates, in this order: ``MFSYM_CACHE_DIR``, the user's cache folder, a folder of this user in the temporary
+folder. A folder is used if it belongs to this user, nobody else may write to it, and nobody else can replace it: each
+folder and link on its path belongs to this user or to the system, and no folder on the path is writable by others
+unless its sticky bit is set. If no folder qualifies, every process compiles its code again, after one warning.
+``MFSYM_CACHE_DIR=/dev/null`` requests that without a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOLD = "_MFSYM_CACHE_TOLD"
 """Set for worker processes to the number of the one that started them, which has said where compiled code is kept."""
 
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")
-"""Where temporary files go unless TMPDIR, TEMP or TMP says otherwise. Never the working directory."""
+"""Folders for temporary files unless TMPDIR, TEMP or TMP is set. Never the working directory."""
 
 LOCK = ".lock"
 """Held by the process that compiles into a folder; says which process its last worker was started by."""
@@ -40,12 +40,12 @@ MAX_LINKS = 40
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of compiled code.
+    """The cache folders of a process.
 
-    kept : where it is loaded from and saved to; None if it is compiled anew in every process.
-    read : folders of this user that cannot be written now (a read-only file system); they are searched first.
-    note : why it is not kept where it should be, said when a kernel is first needed; "" if all is well.
-    nowhere : said when something must be compiled and cannot be kept; "" if it can, or if ``note`` said so.
+    kept : the folder that code is loaded from and saved to; None if every process compiles again.
+    read : folders of this user that are read-only at present; they are searched first.
+    note : why the preferred folder is not used, issued when a kernel is first needed; "" if it is used.
+    nowhere : issued when code must be compiled and cannot be saved; "" if it can, or if ``note`` says so.
     """
 
     kept: Path | None
@@ -55,19 +55,19 @@ class Places:
 
     @property
     def reason(self) -> str:
-        """Why code is kept elsewhere or nowhere."""
+        """Why the cache is in another folder, or nowhere."""
         return self.note or self.nowhere
 
     def describe(self) -> str:
-        """The folder in use, for people."""
+        """The folder in use, as text."""
         folders = [str(folder) for folder in (self.kept, *self.read) if folder is not None]
         return folders[0] if folders else "none: compiled anew in every process"
 
 
 def _steps(path: Path) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Every folder and link that the lookup of an absolute path passes, in order, and then the folder it ends at.
+    """Every folder and link on the lookup of an absolute path, in order, ending with the final folder.
 
-    The walk ends with None for the first that is missing. Raises OSError where the lookup would.
+    Stops with None at the first missing entry. Raises OSError if the lookup would.
     """
     at, waiting, links = "/", list(path.parts[:0:-1]), 0
     yield at, os.lstat(at)
@@ -96,12 +96,12 @@ def _steps(path: Path) -> Iterator[tuple[str, os.stat_result | None]]:
 
 
 def distrust(path: Path) -> str:
-    """How others could put code into the folder at an absolute path, in a few words; "" if they cannot.
+    """How another user could write code to the folder at an absolute path, in a few words; "" if nobody can.
 
-    A folder that is not there yet is judged by those above it. Raises OSError where the folder cannot be looked up.
+    For a missing folder, its parents decide. Raises OSError if the folder cannot be looked up.
     """
     if not path.is_absolute():
-        return f"{path} is in a working directory that is gone"
+        return f"{path} is in a working directory that no longer exists"
     trusted = {os.geteuid(), 0, os.lstat("/").st_uid}
     for entry, found in _steps(path):
         if found is None:
@@ -111,7 +111,7 @@ def distrust(path: Path) -> str:
         if stat.S_ISLNK(found.st_mode):
             continue
         if not stat.S_ISDIR(found.st_mode):
-            return f"{entry} is no folder"
+            return f"{entry} is not a folder"
         if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
             return f"others may write {entry}"
     assert found is not None
@@ -121,15 +121,15 @@ def distrust(path: Path) -> str:
 
 
 def exposed(path: Path) -> str:
-    """As ``distrust``, for a folder that must be there, be no link, and be closed to all others (mode 700)."""
+    """As ``distrust``, for a folder that must exist, not be a link, and be closed to other users (mode 700)."""
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode):
-        return f"{path} is no folder"
+        return f"{path} is not a folder"
     return distrust(path) or (f"others may enter {path}" if found.st_mode & OTHERS else "")
 
 
 def make_private(path: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user alone (mode 700). Raises OSError."""
+    """Make a folder and its missing parents for this user only (mode 700). Raises OSError."""
     missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
     for folder in reversed(missing):
         with contextlib.suppress(FileExistsError):
@@ -137,7 +137,7 @@ def make_private(path: Path) -> None:
 
 
 def make_sealed(path: Path) -> None:
-    """Make a folder that is closed to all others. Raises OSError, also if the one that is there is open to them."""
+    """Make a folder that is closed to other users. Raises OSError, also if the existing folder is open to them."""
     make_private(path)
     fault = exposed(path)
     if fault:
@@ -145,7 +145,7 @@ def make_sealed(path: Path) -> None:
 
 
 def is_sealed(path: Path) -> bool:
-    """Whether a folder is there and only this user can have put anything into it."""
+    """Whether a folder exists and only this user can have written to it."""
     try:
         return not exposed(path)
     except OSError:
@@ -153,9 +153,9 @@ def is_sealed(path: Path) -> bool:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    """Paths where compiled code may be kept, and where each is from: ``named``, ``home`` or ``temporary``.
+    """Candidate folders for compiled code, with the origin of each: ``named``, ``home`` or ``temporary``.
 
-    A home or a temporary folder that does not exist is none.
+    A home or temporary folder that does not exist is skipped.
     """
     named = environ.get(NAMED)
     if named:
@@ -172,7 +172,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
 
 
 def _absolute(text: str) -> Path:
-    """The absolute path of a folder; as it is where the working directory it is relative to is gone."""
+    """The absolute path of a folder; unchanged if it is relative to a working directory that no longer exists."""
     path = os.path.expanduser(text)
     try:
         return Path(os.path.abspath(path))
@@ -181,7 +181,7 @@ def _absolute(text: str) -> Path:
 
 
 def _prepare(root: Path, origin: str) -> tuple[str, bool]:
-    """Make a place ready: why it cannot be used ("" if it can), and whether that is because others could write it."""
+    """Prepare a folder: why it cannot be used ("" if it can), and whether that is because others could write to it."""
     try:
         fault = distrust(root)
         if not fault:
@@ -193,7 +193,7 @@ def _prepare(root: Path, origin: str) -> tuple[str, bool]:
 
 
 def find(environ: Mapping[str, str]) -> Places:
-    """The folders of compiled code for this user and these environment variables; makes them. Never raises OSError."""
+    """Find and make the cache folders for this user and these environment variables. Never raises OSError."""
     if environ.get(NAMED) == os.devnull:
         return Places(None)
     read: list[Path] = []
@@ -206,7 +206,7 @@ def find(environ: Mapping[str, str]) -> Places:
             faults.append(fault)
             if origin == "named" or (unsafe and origin == "home"):
                 place = f"{NAMED}={environ[NAMED]}" if origin == "named" else str(root)
-                law = ", which must be yours alone to write" if unsafe else ""
+                law = ", because it must be writable by you alone" if unsafe else ""
                 aloud.append(f"{place} is not used for compiled code{law}: {fault}")
         elif os.access(folder, os.W_OK | os.X_OK):
             note = f"{'; '.join(aloud)}; {folder} is used instead" if aloud else ""
@@ -216,29 +216,29 @@ def find(environ: Mapping[str, str]) -> Places:
             faults.append(f"{folder}: cannot be written")
     what = f"compiled code that is not in {' or '.join(map(str, read))}" if read else "compiled code"
     text = (
-        f"{what} can be kept nowhere ({'; '.join(faults) or 'there is no home and no temporary folder'}): "
-        f"every process compiles what it needs, for minutes; set {NAMED} to a folder that you alone can write, "
-        f"or to {os.devnull} to leave it so"
+        f"{what} cannot be saved ({'; '.join(faults) or 'there is no home and no temporary folder'}): "
+        f"every process compiles what it needs, which takes minutes; set {NAMED} to a folder that only you can write, "
+        f"or to {os.devnull} to accept this"
     )
     return Places(None, tuple(read), nowhere=text) if read else Places(None, note=text)
 
 
 @functools.cache
 def places() -> Places:
-    """The folders of compiled code of this process; a worker says nothing about them."""
+    """The cache folders of this process; in a worker process, without warnings."""
     found = find(os.environ)
     return replace(found, note="", nowhere="") if is_worker() else found
 
 
 @functools.cache
 def say(text: str) -> None:
-    """Warn, once per process and text; nothing for an empty text."""
+    """Issue a warning once per process and text; an empty text issues none."""
     if text:
         warnings.warn(text, MfsymWarning, stacklevel=2)
 
 
 def announced() -> dict[str, str]:
-    """Say now what there is to say; the environment variables that keep the worker processes from saying it again."""
+    """Issue the warnings now; returns the environment variables that keep worker processes from repeating them."""
     say(places().note)
     say(places().nowhere)
     return {TOLD: str(os.getpid())}
@@ -267,9 +267,9 @@ def is_first_worker(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def alone(folder: Path | None) -> Iterator[None]:
-    """Hold the lock of a folder, or wait for it; without one where there is no folder, no room, or no locking (NFS).
+    """Hold the lock of a folder, waiting for it; no lock without a folder, without disk space or without locking (NFS).
 
-    The lock spares work: two processes that compile at once write the same code.
+    The lock only saves work: two processes that compile at the same time write the same code.
     """
     with contextlib.ExitStack() as held:
         if folder is not None and _is_trusted(folder):
@@ -280,7 +280,7 @@ def alone(folder: Path | None) -> Iterator[None]:
 
 
 def _is_trusted(folder: Path) -> bool:
-    """Whether the folder is there, made again if it was removed, and still this user's alone to write."""
+    """Whether the folder exists (made again if it was removed) and is still writable by this user only."""
     try:
         make_private(folder)
         return not distrust(folder)

@@ -1,7 +1,7 @@
-"""Tasks on workers that may die: in process, a local pool, or a cluster, all behind concurrent.futures.Executor.
+"""Fault-tolerant execution of tasks: in process, in a local pool or on a cluster, through concurrent.futures.Executor.
 
-``completed`` is the one loop: it keeps the workers busy, yields results as they come, makes the pool again when a
-worker dies, runs the suspects alone so that the culprit is known, and gives a task up after four tries.
+``completed`` runs the tasks: it keeps the workers busy, yields results as they finish, restarts the pool when a worker
+dies, runs the tasks that were in flight then one at a time to identify the cause, and gives up a task after four tries.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one task: a value, or the error that ended it."""
+    """The result of one task: a value, or the exception it raised."""
 
     index: int
     value: Any = None
@@ -49,16 +49,16 @@ class Outcome:
 
 
 class WorkerDied(MfsymError):
-    """A task whose worker died every time it was tried."""
+    """A task whose worker died on every try."""
 
     exit_code = 1
 
 
 @dataclass
 class Workers:
-    """A way to get an Executor: ``make`` builds a fresh one, ``width`` tasks are kept in flight.
+    """A source of Executors: ``make`` builds a new one, and ``width`` tasks are kept in flight.
 
-    explain : called when workers have died and the pool is stopped; raises where it knows a reason that concerns all.
+    explain : called after workers have died and the pool is stopped; raises if the cause would affect every task.
     """
 
     make: Callable[[], Executor]
@@ -69,12 +69,12 @@ class Workers:
 
 
 def in_process() -> Workers:
-    """One thread of this process, so that the main thread still answers signals while compiled code runs."""
+    """One thread of this process, so that the main thread can handle signals while compiled code runs."""
     return Workers(lambda: ThreadPoolExecutor(max_workers=1), width=1)
 
 
 def _follow_parent() -> None:
-    """End this worker when the process that asked for it is gone, however it went."""
+    """End this worker when its parent process ends for any reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -82,14 +82,14 @@ def _follow_parent() -> None:
 
 
 def _start_worker() -> None:
-    """Ctrl-C reaches the whole process group: only the parent answers it."""
+    """Ignore Ctrl-C, which reaches the whole process group: only the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These environment variables for the processes started inside."""
+    """Set environment variables for processes started inside the context."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -103,7 +103,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 def _kill_pool(pool: Executor, before: set[int]) -> None:
-    """End the workers that this pool started, without waiting for what they compute."""
+    """Terminate the workers of this pool without waiting for their tasks."""
     for child in multiprocessing.active_children():
         if child.pid not in before:
             child.kill()
@@ -111,9 +111,9 @@ def _kill_pool(pool: Executor, before: set[int]) -> None:
 
 
 def local_pool(jobs: int) -> Workers:
-    """``jobs`` processes of one thread each, forked from a server that has the package loaded already.
+    """``jobs`` processes of one thread each, forked from a server that has already loaded the package.
 
-    Making the pool raises StoreError where the system has no room for what processes talk through.
+    Making the pool raises StoreError if the system lacks the shared memory or temporary space that processes need.
     """
     from multiprocessing import forkserver
 
@@ -129,8 +129,8 @@ def local_pool(jobs: int) -> Workers:
         except OSError as error:
             reason = " ".join(str(error.strerror or error).split())
             raise StoreError(
-                f"worker processes cannot be started ({reason}): they need shared memory and a temporary folder "
-                "that can be written and has a short path; set TMPDIR, or use one job"
+                f"worker processes cannot be started ({reason}): they need shared memory and a writable temporary "
+                "folder with a short path; set TMPDIR, or use one job"
             ) from error
 
     return Workers(make, width=2 * jobs, stop=lambda pool: _kill_pool(pool, before), explain=context.explain)
@@ -145,7 +145,7 @@ def dask_cluster(address: str) -> Workers:
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise StoreError(f"{address}: no scheduler answers there: {' '.join(str(error).split())[:120]}") from error
+        raise StoreError(f"{address}: no scheduler responds: {' '.join(str(error).split())[:120]}") from error
     width = 2 * max(1, sum(client.ncores().values()))
 
     def stop(pool: Executor) -> None:
@@ -167,9 +167,10 @@ def mpi_pool(jobs: int) -> Workers:
 
 
 def workers(jobs: int = 1, scheduler: str | None = None, *, tasks: int | None = None) -> Workers:
-    """Workers as asked: a scheduler's address, ``mpi``, ``jobs`` local processes, or this process for one job.
+    """The requested workers: on a scheduler's address, by ``mpi``, in ``jobs`` local processes, or in this process.
 
-    jobs : at least 1.  tasks : how many there are, None if not known; no more workers are started.
+    jobs : at least 1; one job runs in this process.
+    tasks : the number of tasks, if known, which limits the number of workers.
     Raises MfsymError if the scheduler is neither ``mpi`` nor an address, or if its extra is not installed.
     """
     jobs = as_whole(jobs, "jobs", least=1)
@@ -183,23 +184,23 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, tasks: int | None = 
     return dask_cluster(scheduler)
 
 
-class _Round:
-    """The tasks not done yet, those in flight and the count of times each was there when a worker died."""
+class _Queue:
+    """The tasks waiting and in flight, and for each the number of worker deaths while it was in flight."""
 
     def __init__(self, count: int) -> None:
         self.waiting = deque(range(count))
         self.suspects: deque[int] = deque()
         self.deaths = dict.fromkeys(range(count), 0)
-        self.flying: dict[Future[Any], int] = {}
+        self.in_flight: dict[Future[Any], int] = {}
 
     def next_task(self, width: int) -> int | None:
-        """The next task to submit: suspects one at a time and alone, the others while there is room."""
+        """The next task to submit: suspects alone, one at a time; other tasks up to ``width`` in flight."""
         if self.suspects:
-            return None if self.flying else self.suspects.popleft()
-        return self.waiting.popleft() if self.waiting and len(self.flying) < width else None
+            return None if self.in_flight else self.suspects.popleft()
+        return self.waiting.popleft() if self.waiting and len(self.in_flight) < width else None
 
-    def bury(self, lost: Sequence[int]) -> Iterator[Outcome]:
-        """Blame the tasks that were in flight when a worker died; give up those out of tries."""
+    def give_up(self, lost: Sequence[int]) -> Iterator[Outcome]:
+        """Count a death for the tasks that were in flight when a worker died; give up those without tries left."""
         for index in sorted(lost):
             self.deaths[index] += 1
             if self.deaths[index] >= TRIES:
@@ -209,55 +210,55 @@ class _Round:
                 self.suspects.append(index)
 
 
-def completed(function: Callable[[Any], Any], tasks: Sequence[Any], crew: Workers) -> Generator[Outcome, None, None]:
-    """Yield an Outcome for every task, in the order they end; tasks start in the order given.
+def completed(function: Callable[[Any], Any], tasks: Sequence[Any], workers: Workers) -> Generator[Outcome, None, None]:
+    """Yield an Outcome for every task as it finishes; tasks start in the order given.
 
-    An exception of a task is its Outcome. The death of a worker costs its task a try. Closing the generator ends the
-    workers. Raises StoreError when the executor itself is lost (a scheduler that went away).
+    An exception in a task becomes its Outcome. The death of its worker costs a task one try. Closing the generator ends
+    the workers. Raises StoreError if the executor is lost, for example if a scheduler shuts down.
     """
-    state = _Round(len(tasks))
-    pool = crew.make()
+    state = _Queue(len(tasks))
+    pool = workers.make()
     try:
-        while state.waiting or state.suspects or state.flying:
-            broken = _submit(function, tasks, state, pool, crew.width)
+        while state.waiting or state.suspects or state.in_flight:
+            broken = _submit(function, tasks, state, pool, workers.width)
             lost: list[int] = []
-            for future in wait(state.flying, return_when=FIRST_COMPLETED).done:
-                index = state.flying.pop(future)
-                outcome = _outcome(future, index, crew)
+            for future in wait(state.in_flight, return_when=FIRST_COMPLETED).done:
+                index = state.in_flight.pop(future)
+                outcome = _outcome(future, index, workers)
                 if outcome is None:
                     lost.append(index)
                 else:
                     yield outcome
             if lost or broken:
-                lost += state.flying.values()
-                state.flying.clear()
-                crew.stop(pool)
-                crew.explain()
-                pool = crew.make()
-                yield from state.bury(lost)
+                lost += state.in_flight.values()
+                state.in_flight.clear()
+                workers.stop(pool)
+                workers.explain()
+                pool = workers.make()
+                yield from state.give_up(lost)
     finally:
-        crew.stop(pool)
+        workers.stop(pool)
 
 
-def _submit(function: Callable[[Any], Any], tasks: Sequence[Any], state: _Round, pool: Executor, width: int) -> bool:
-    """Put as many tasks in flight as there is room for; whether the pool turned out to be broken."""
+def _submit(function: Callable[[Any], Any], tasks: Sequence[Any], state: _Queue, pool: Executor, width: int) -> bool:
+    """Submit tasks until ``width`` are in flight; returns whether the pool is broken."""
     while (index := state.next_task(width)) is not None:
         try:
-            state.flying[pool.submit(function, tasks[index])] = index
+            state.in_flight[pool.submit(function, tasks[index])] = index
         except BrokenExecutor:
             state.suspects.appendleft(index)
             return True
     return False
 
 
-def _outcome(future: Future[Any], index: int, crew: Workers) -> Outcome | None:
-    """The Outcome of a future that ended; None if its worker died."""
+def _outcome(future: Future[Any], index: int, workers: Workers) -> Outcome | None:
+    """The Outcome of a finished future; None if its worker died."""
     error = CancelledError() if future.cancelled() else future.exception()
     if isinstance(error, CancelledError):
-        raise StoreError("the scheduler went away; the cells that are done are kept: run the same command again")
+        raise StoreError("the scheduler was lost; finished cells are kept: run the same command again")
     if isinstance(error, BrokenExecutor):
         return None
-    if isinstance(error, crew.lost):
+    if isinstance(error, workers.lost):
         return Outcome(index, error=WorkerDied(f"its worker died: {error}"))
     if error is not None:
         return Outcome(index, error=error)

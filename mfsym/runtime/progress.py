@@ -55,17 +55,17 @@ def in_notebook() -> bool:
 
 
 class Listener:
-    """A stream for progress: what it cannot take is left out, and so is all that follows.
+    """A stream for progress that fails silently: after the first failed write, all output is discarded.
 
-    There may be no stream (``sys.stderr`` is None in a daemon), its reader may have gone, the terminal may be closed:
-    a run is worth more than the lines about it.
+    There may be no stream (``sys.stderr`` is None in a daemon), its reader or the terminal may be closed. Such failures
+    must not end a run.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def _try(self, act: Callable[[TextIO], Any]) -> Any:
-        """What ``act`` makes of the stream; None, from then on, when there is none or it fails."""
+        """``act(stream)``; None if there is no stream or once it has failed."""
         if self._stream is not None:
             try:
                 return act(self._stream)
@@ -74,12 +74,12 @@ class Listener:
         return None
 
     def write(self, text: str) -> int:
-        """Write text, or leave it out."""
+        """Write text if the stream works."""
         self._try(lambda stream: stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what has been written."""
+        """Flush the stream if it works."""
         self._try(lambda stream: stream.flush())
 
     def isatty(self) -> bool:
@@ -87,19 +87,19 @@ class Listener:
         return bool(self._try(lambda stream: stream.isatty()))
 
     def fileno(self) -> int:
-        """The descriptor, by which tqdm asks for the width; OSError if there is none."""
+        """The file descriptor, which tqdm needs for the terminal width; OSError if there is none."""
         if self._stream is None:
             raise OSError("there is no stream")
         return self._stream.fileno()
 
     @property
     def lost(self) -> bool:
-        """Whether there is no stream, or none any more."""
+        """Whether there is no stream, or it has failed."""
         return self._stream is None
 
 
 class Progress:
-    """Cells done, failed and left, with the time to go.
+    """Progress in cells done, failed and left, with the estimated remaining time.
 
     total : number of units of work.  label : what is running.
     verbosity : -1 nothing, unless ``with_progress`` was asked for it, 0 as above, 1 also a line per unit.
@@ -140,7 +140,7 @@ class Progress:
             self._write(self.line())
 
     def line(self) -> str:
-        """One line: what is done, what failed, what is left, and the time."""
+        """One line with the numbers done, failed and left, and the time."""
         elapsed = time.monotonic() - self.started
         ended = self.done + self.failed
         left = self.total - ended
@@ -155,7 +155,7 @@ class Progress:
             print(text, file=self.stream, flush=True)
 
     def cell(self, name: str, note: str = "", *, failed: bool = False) -> None:
-        """Count one cell; a failure is shown at once, a success only with -v."""
+        """Count one cell; failures are shown at once, successes only with -v."""
         if failed:
             self.failed += 1
         else:

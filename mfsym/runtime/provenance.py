@@ -1,4 +1,4 @@
-"""Where a result was made: versions, machine, processor. Imports nothing heavy."""
+"""Provenance of a result: versions, machine, processor. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def packages() -> dict[str, str]:
-    """Version of every package a result depends on; 'absent' for one that is not installed."""
+    """Version of every package that affects results; 'absent' for one that is not installed."""
     return {"mfsym": __version__, "python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 
@@ -80,8 +80,8 @@ def attributes(
 
     The content digest is of values alone: none of these changes it.
 
-    loss : what its risks are means of, a name of ``mfsym.data.losses``.
-    noise : what noise the particles felt, "projected" on E^G or "isotropic".
+    loss : the loss of its risks, a name in ``mfsym.data.losses``.
+    noise : the kind of noise, "projected" on E^G or "isotropic".
     """
     return {
         "title": title,

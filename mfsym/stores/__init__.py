@@ -1,4 +1,4 @@
-"""Stores: whole files or none, checked when read, safe to load."""
+"""Files of results: written atomically, verified when read, safe to load."""
 
 from mfsym.stores.archives import Archive, encode, load
 from mfsym.stores.datasets import content_digest, open_result, save

@@ -1,4 +1,4 @@
-"""Cell files: NumPy's npz with a JSON description and a seal over every byte. Loading never runs code."""
+"""Cell files: NumPy npz archives with a JSON description and a checksum of every byte. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Archive:
 
     @property
     def digest(self) -> str:
-        """The content digest: of the arrays' values, timings left out."""
+        """The content digest of the arrays' values, without timings."""
         return arrays_digest(self.arrays)
 
 
 def arrays_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """64 hexadecimal digits that depend on names, shapes, types and values only; timings are left out."""
+    """64 hexadecimal digits that depend only on names, shapes, types and values; timings are excluded."""
     digest = hashlib.blake2b(digest_size=32)
     for name in sorted(set(arrays) - TIMINGS):
         values = np.asarray(arrays[name])
@@ -48,7 +48,7 @@ def arrays_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _canonical(values: NDArray[Any]) -> bytes:
-    """Bytes that equal values share: little-endian, one NaN, texts without padding."""
+    """Canonical bytes, identical for equal values: little-endian, a single NaN, strings without padding."""
     if values.dtype.kind in "SUO":
         return json.dumps([str(text) for text in values.astype(str).ravel()]).encode()
     if values.dtype.kind == "f":
@@ -64,7 +64,7 @@ def _npy(values: NDArray[Any]) -> bytes:
 
 
 def encode(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> bytes:
-    """The bytes of a sealed archive: readable by ``numpy.load`` too, since the seal is the zip comment."""
+    """The bytes of a sealed archive. ``numpy.load`` can read it, since the seal is the zip comment."""
     members = {f"{check_name(name, 'archive')}.npy": _npy(values) for name, values in arrays.items()}
     members[META_MEMBER] = json.dumps({**meta, "digest": arrays_digest(arrays)}, sort_keys=True).encode()
     buffer = io.BytesIO()
@@ -76,7 +76,7 @@ def encode(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> bytes
 
 
 def unzip(data: bytes) -> dict[str, bytes]:
-    """Members of an uncompressed zip file; ValueError for odd names, repeats, compression or too many."""
+    """Members of an uncompressed zip file; ValueError for unsafe or repeated names, compression or too many members."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS or len({member.filename for member in members}) != len(members):
@@ -89,7 +89,7 @@ def unzip(data: bytes) -> dict[str, bytes]:
 
 
 def decode(data: bytes, path: Path) -> Archive:
-    """The archive of sealed bytes; StoreError if damaged, unsafe or not one of ours."""
+    """The archive in sealed bytes; StoreError if they are damaged, unsafe or not a cell file."""
     if len(data) > MAX_ARCHIVE_BYTES:
         raise StoreError(f"{path}: {len(data)} bytes, more than the {MAX_ARCHIVE_BYTES} a cell may hold")
     unseal(data, path)

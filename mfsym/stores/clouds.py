@@ -1,4 +1,4 @@
-"""Clouds of particles from files: .npy, .npz, .csv, or a run file and a time. Loading never runs code."""
+"""Load clouds of particles from .npy, .npz or .csv files, or from a run file at a time. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mfsym.stores.tables import read_table
 FORMATS = (".npy", ".npz", ".csv", ".nc")
 
 NAMES = ("particles", "z")
-"""Names by which an archive of several arrays tells which one is the cloud."""
+"""Names that identify the cloud in an archive of several arrays."""
 
 
 def is_cloud_file(value: Any) -> bool:
@@ -30,10 +30,10 @@ def is_cloud_file(value: Any) -> bool:
 def load_cloud(source: str, time: float | None = None) -> NDArray[np.float64]:
     """The particles (N, p) in a file, float64 and finite.
 
-    source : a path, or RUN.nc@TIME.  time : for a run file without @TIME; None stands for its last time.
-    What each format may hold is written in docs/files.md.
-    Raises MfsymError naming the file if it is of another format, damaged, not two-dimensional, empty or not finite;
-    StoreError if a run file of mfsym's own is damaged.
+    source : a path, or RUN.nc@TIME.
+    time : for a run file without @TIME; None for its last time.
+    docs/files.md specifies the formats. Raises MfsymError naming the file if it is of another format, damaged, not
+    two-dimensional, empty or not finite; StoreError if a run file of mfsym is damaged.
     """
     path, time = _split(source, time)
     kind = path.suffix.lower()
@@ -62,7 +62,7 @@ def _split(source: str, time: float | None) -> tuple[Path, float | None]:
     if not at or not name.lower().endswith(".nc"):
         return Path(source), time
     if not is_number(tail):
-        raise MfsymError(f"{source}: after @ must come a time, got {tail[:40]!r}")
+        raise MfsymError(f"{source}: a time must follow @, got {tail[:40]!r}")
     return Path(name), float(tail)
 
 
@@ -80,7 +80,7 @@ def _npz(path: Path) -> NDArray[Any]:
             held = ", ".join(name[:40] for name in archive.names[:10])
             raise ValueError(
                 f"holds {len(named)} arrays ({held}); "
-                "save one of shape (N, p), named particles or z; mf.cloud_from_layers makes one of two layers"
+                "save one of shape (N, p) as particles or z; mf.cloud_from_layers converts the weights of two layers"
             )
         if not named:
             raise ValueError("holds no arrays; save one of shape (N, p), named particles or z")
@@ -95,7 +95,7 @@ _READERS = {".npy": _npy, ".npz": _npz, ".csv": _csv}
 
 
 def _run(path: Path, time: float | None) -> NDArray[Any]:
-    """The particles of a run file at the time nearest to ``time``; the time must be one of the run's."""
+    """The particles of a run file at ``time``, which must be one of the times of the run up to rounding."""
     if fault := not_a_result(path):
         raise MfsymError(f"{path}: {fault}; a cloud in .nc must be a run of mfsym simulate; save others as .npy")
     dataset = open_result(path)

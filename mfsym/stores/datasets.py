@@ -1,4 +1,4 @@
-"""Datasets as sealed NetCDF files: written in memory, compared, published whole; read with every byte checked."""
+"""Datasets as sealed NetCDF files: encoded in memory, verified, and published atomically; checksummed when read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NETCDF3 = "is a NetCDF-3 file, which is not read; convert it (xarray: to_netcdf(
 
 
 def content_digest(dataset: xr.Dataset) -> str:
-    """64 hexadecimal digits of the values (dimensions, coordinates and variables; no timing, no attribute)."""
+    """64 hexadecimal digits of the values: dimensions, coordinates and variables, without timings and attributes."""
     arrays = {
         f"{name}({','.join(map(str, variable.dims))})": variable.values
         for name, variable in dataset.variables.items()
@@ -39,7 +39,7 @@ def content_digest(dataset: xr.Dataset) -> str:
 
 
 def encode_attributes(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """Attributes that NetCDF can hold: texts and numbers as they are, everything else as JSON."""
+    """Attributes in types that NetCDF supports: strings and numbers unchanged, everything else as JSON."""
     plain = {}
     for key, stated in attributes.items():
         value = stated.item() if isinstance(stated, np.generic) else stated
@@ -49,7 +49,7 @@ def encode_attributes(attributes: Mapping[str, Any]) -> dict[str, str | int | fl
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
-    """Checksummed chunks; texts as fixed-width characters, never as pointers into a heap."""
+    """Encoding with checksummed chunks and fixed-width strings, without variable-length heap storage."""
     if variable.dtype.kind in "USO":
         width = max([1, *(len(str(text).encode()) for text in variable.values.ravel())])
         shape: tuple[int, ...] = (*variable.shape, width)
@@ -64,9 +64,9 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
 
 
 def encode(dataset: xr.Dataset) -> bytes:
-    """The bytes of a sealed NetCDF-4 file of an annotated Dataset, with its content digest as attribute.
+    """The bytes of a sealed NetCDF-4 file of an annotated Dataset, with its content digest as an attribute.
 
-    The bytes are opened again and compared value by value; StoreError if they do not give the Dataset back.
+    The bytes are decoded again and compared value by value; StoreError if they differ from the Dataset.
     """
     annotated = annotate(dataset.copy())
     annotated.attrs = encode_attributes(annotated.attrs)
@@ -83,16 +83,17 @@ def encode(dataset: xr.Dataset) -> bytes:
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
-    """Publish a Dataset as a sealed NetCDF file; StoreError naming path and reason, and then no file is there."""
+    """Publish a Dataset as a sealed NetCDF file; on failure, StoreError naming path and reason, and no file is left."""
     data = encode(dataset)
     make_folder(path.parent)
     publish(path, data)
 
 
 def refuse_unsafe(group: h5py.Group, path: Path, most_bytes: int, used: Container[str] | None = None) -> None:
-    """Refuse links, external storage, virtual data, variable-length values, odd names and sizes above ``most_bytes``.
+    """StoreError for links, external storage, virtual data, variable-length values, unsafe names or excessive sizes.
 
-    used : names of the variables that will be read; of the others only links are refused. None for all.
+    used : names of the variables that will be read, None for all; others are only checked for links.
+    most_bytes : largest total size.
     """
     import h5py
 
@@ -101,14 +102,14 @@ def refuse_unsafe(group: h5py.Group, path: Path, most_bytes: int, used: Containe
         if used is None:
             check_name(name, str(path))
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise StoreError(f"{path}: {name} is a link to elsewhere; only plain variables are read")
+            raise StoreError(f"{path}: {name} is a link; only plain variables are read")
         if used is not None and name not in used:
             continue
         item = group[name]
         if not isinstance(item, h5py.Dataset):
             raise StoreError(f"{path}: {name} is not a variable; groups are not read")
         if item.external or item.is_virtual:
-            raise StoreError(f"{path}: {name} keeps its values in another file; refused")
+            raise StoreError(f"{path}: {name} stores its values in another file; refused")
         if item.dtype.kind not in "iufS":
             kind = "text of any length" if h5py.check_string_dtype(item.dtype) else f"values of type {item.dtype}"
             raise StoreError(f"{path}: {name} holds {kind}; only numbers and fixed text are read")
@@ -133,7 +134,7 @@ def _parse(data: bytes, path: Path = Path("dataset")) -> xr.Dataset:
 
 
 def not_a_result(path: Path) -> str:
-    """What a file is that mfsym never wrote; "" for a result, be it whole, damaged or rewritten by another program."""
+    """The kind of a file that mfsym did not write; "" for a result, even if damaged or rewritten by another program."""
     import h5py
 
     with path.open("rb") as file:
@@ -145,7 +146,7 @@ def not_a_result(path: Path) -> str:
     if start[:4] in NETCDF3_MAGIC:
         return NETCDF3
     if start != HDF5_MAGIC:
-        return "is no NetCDF file"
+        return "is not a NetCDF file"
     try:
         with h5py.File(path, "r") as opened:
             ours = "content_digest" in opened.attrs
@@ -155,7 +156,7 @@ def not_a_result(path: Path) -> str:
 
 
 def open_result(path: Path | str) -> xr.Dataset:
-    """The Dataset of a result file, in memory, every byte of it checked.
+    """The Dataset in a result file, loaded into memory with its checksum verified.
 
     Loading runs no code and reads no other file. Raises StoreError if the file is damaged, unsafe or not a result.
     """

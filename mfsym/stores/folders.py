@@ -1,4 +1,4 @@
-"""The folder of a sweep: its configuration, its cells, its failures. There is no index: the files are the truth."""
+"""The folder of a sweep: its configuration, cells and failures. There is no index; the files define the state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ identity."""
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a sweep keeps its files.
+    """The files of a sweep.
 
     result : the final Dataset.  root : config.json, .lock, cells/, failed/.
     """
@@ -42,7 +42,7 @@ class Folder:
 
     @property
     def failed(self) -> Path:
-        """Records of the cells that raised."""
+        """Records of the cells that failed."""
         return self.root / "failed"
 
     def cell(self, identity: str) -> Path:
@@ -60,11 +60,11 @@ class Folder:
 
 
 def folder_of(out: Path | str) -> Folder:
-    """``runs/a.nc`` keeps its cells in ``runs/a.cells``; any other path is a folder that holds ``results.nc``."""
+    """``runs/a.nc`` has its cells in ``runs/a.cells``; any other path is a folder that contains ``results.nc``."""
     out = Path(out)
     if out.suffix == ".nc":
         if out.is_dir():
-            raise MfsymError(f"{out}: must be a file to write, got a folder")
+            raise MfsymError(f"{out}: must be a file path, got a folder")
         return Folder(out, out.with_suffix(".cells"))
     if out.is_file():
         raise MfsymError(f"{out}: must end in .nc or be a folder, got another file; choose another name")
@@ -73,9 +73,10 @@ def folder_of(out: Path | str) -> Folder:
 
 @contextmanager
 def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
-    """Hold the folder: one sweep alone, or several shards together. StoreError if others hold it.
+    """Lock the folder, exclusively for one sweep or shared by several shards. StoreError if another sweep holds it.
 
-    The lock spares work; safety does not depend on it, since cells are published whole and are functions of their name.
+    The lock only saves work. Correctness does not depend on it, since cells are published atomically and determined by
+    their names.
     """
     path = folder.root / ".lock"
     try:
@@ -97,7 +98,7 @@ def locked(folder: Folder, *, shared: bool) -> Iterator[None]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines of a diff between two resolved configurations whose grids have no cell in common; nothing otherwise.
+    """Lines of a diff between two resolved configurations if their grids have no common cell; empty otherwise.
 
     Lists may be reordered, grow and lose values. The place of a problem file does not count, its content does.
     A key that one of them does not know is newer than it: there it has its default.
@@ -127,32 +128,32 @@ def read_config(folder: Folder) -> dict[str, Any] | None:
     try:
         return json.loads(body)["tables"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{folder.config}: not a configuration; overwrite=True starts anew") from error
+        raise StoreError(f"{folder.config}: not a configuration; use overwrite=True to start over") from error
 
 
 def refuse_change(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> dict[str, Any] | None:
     """The recorded tables, if the new ones share cells with them; StoreError with the differences otherwise.
 
-    identities : of the new cells; one that the folder holds, from a grid before the recorded one, is enough.
+    identities : of the new cells; it suffices if the folder contains one of them, even from an earlier grid.
     """
     old = read_config(folder)
     changed = _differences(old, tables) if old is not None else []
     if changed and not any(folder.cell(identity).exists() for identity in identities):
         raise StoreError(
-            f"{folder.root} holds a sweep of another configuration ({'; '.join(changed)}); "
+            f"{folder.root} contains a sweep of another configuration ({'; '.join(changed)}); "
             "choose another output, or overwrite=True to discard it"
         )
     return old
 
 
 def adopt_config(folder: Folder, tables: dict[str, Any], identities: Iterable[str] = ()) -> None:
-    """Record the configuration, in place of one that shares cells with it; StoreError as ``refuse_change``."""
+    """Record the configuration, replacing one that shares cells with it; StoreError as in ``refuse_change``."""
     if refuse_change(folder, tables, identities) != tables:
         publish(folder.config, seal(json.dumps({"tables": tables}, sort_keys=True, indent=1).encode()))
 
 
 def discard(folder: Folder) -> None:
-    """Remove the files of a sweep (overwrite): only names that a sweep makes, nothing else."""
+    """Remove the files of a sweep (overwrite), and only files with names that a sweep writes."""
     try:
         for path in [*folder.cells.glob("*.npz"), *folder.failed.glob("*.json")]:
             path.unlink(missing_ok=True)
@@ -163,29 +164,31 @@ def discard(folder: Folder) -> None:
 
 
 def load_cell(folder: Folder, identity: str) -> Archive | None:
-    """A verified cell, None if absent; StoreError if damaged or if it is another cell under this name."""
+    """A verified cell, None if absent; StoreError if damaged or if its identity does not match its name."""
     path = folder.cell(identity)
     if not path.exists():
         return None
     archive = load(path)
     if archive.meta.get("identity") != identity:
-        raise StoreError(f"{path}: holds cell {str(archive.meta.get('identity'))[:40]}, not the one it is named after")
+        raise StoreError(
+            f"{path}: contains cell {str(archive.meta.get('identity'))[:40]}, which does not match its name"
+        )
     return archive
 
 
 def record_failure(folder: Folder, identity: str, record: dict[str, Any]) -> None:
-    """Publish why a cell failed."""
+    """Publish the record of a failed cell."""
     publish(folder.failure(identity), json.dumps(record, sort_keys=True, indent=1).encode())
 
 
 def forget_failure(folder: Folder, identity: str) -> None:
-    """Remove the record of a failure that has been overcome."""
+    """Remove the record of a failure after the cell has succeeded."""
     with suppress(OSError):
         folder.failure(identity).unlink(missing_ok=True)
 
 
 def read_failure(folder: Folder, identity: str) -> dict[str, Any] | None:
-    """Why a cell failed, None if it did not."""
+    """The record of a failed cell, None if it did not fail."""
     path = folder.failure(identity)
     if not path.exists():
         return None

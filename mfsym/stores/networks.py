@@ -1,4 +1,4 @@
-"""Named arrays of a trained model: .safetensors, .npz, or a folder of .npy files. Loading never runs code."""
+"""Load named arrays of a trained model from .safetensors, .npz or a folder of .npy. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LISTED = 12
 
 
 def load_arrays(source: str, names: Sequence[str]) -> list[NDArray[np.float64]]:
-    """The named arrays of a model, float64, in the order asked for.
+    """The named arrays of a model, float64, in the requested order.
 
     source : a .safetensors file (needs the package safetensors), an .npz archive, or a folder that holds NAME.npy.
-    Raises MfsymError naming the file if it is of another format or damaged, or if an array is missing or no numbers.
+    Raises MfsymError naming the file if it is of another format or damaged, or if an array is missing or not numeric.
     Files that are pickles (.pt, .pth, .ckpt) are refused: loading one runs code.
     """
     path = Path(source)

@@ -1,6 +1,6 @@
-"""NumPy's files: .npy of every format version, and .npz stored or compressed. Loading never runs code.
+"""Safe readers for NumPy files: .npy of every format version, and .npz stored or compressed.
 
-What a header declares is held against what the file can hold before anything is allocated or inflated.
+Loading never runs code. Declared sizes are checked against the file size before memory is allocated or data inflated.
 Format: numpy.lib.format (NEP 1), versions 1.0, 2.0 and 3.0.
 """
 
@@ -21,16 +21,16 @@ MAGIC = b"\x93NUMPY"
 KINDS = "biufSU"
 
 MAX_BYTES = 4_000_000_000
-"""Most bytes of arrays that a file may hold or inflate to."""
+"""Largest total size of the arrays in a file, after inflation."""
 
 MAX_HEADER_BYTES = 1 << 16
-"""Longest header of an array of plain numbers or text."""
+"""Largest header of an array of plain numbers or text."""
 
 MAX_RATIO = 1100
-"""Bytes that one compressed byte may stand for: deflate reaches 1,032."""
+"""Largest compression ratio accepted; deflate reaches 1,032."""
 
 _VERSIONS: dict[tuple[int, ...], tuple[int, str]] = {(1, 0): (2, "latin1"), (2, 0): (4, "latin1"), (3, 0): (4, "utf-8")}
-"""Format version to the bytes that count the header's length, and the header's encoding."""
+"""Format version to the number of bytes of the header length field, and the header's encoding."""
 
 UNREADABLE = (
     ValueError,
@@ -42,14 +42,14 @@ UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
-"""What reading a damaged or odd file may raise, beside OSError."""
+"""Exceptions, other than OSError, from reading a damaged or unusual file."""
 
 
 def type_fault(dtype: np.dtype[Any]) -> str:
-    """Why an array of this type holds no real numbers, and what to save instead; "" if it does."""
+    """Why an array of this type does not contain real numbers, and what to save instead; "" if it does."""
     if dtype.names:
         fields = ", ".join(dtype.names[:5])
-        return f"holds records with the fields {fields}; save them as one plain array of numbers, a column each"
+        return f"holds records with the fields {fields}; save them as one plain array of numbers with one column each"
     if dtype.kind == "c":
         return f"holds complex numbers ({dtype}); save real and imaginary parts as columns"
     if dtype.kind == "O":
@@ -71,14 +71,14 @@ def parse_npy(content: bytes) -> NDArray[Any]:
 def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     """The array of numbers or fixed text in a ``.npy`` file of ``size`` bytes; ValueError for anything else.
 
-    The declared size must be the size that is there, so nothing is allocated on a header's word alone.
+    The declared size must equal the actual size, so a false header cannot cause a large allocation.
     """
     start = stream.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
         raise ValueError(f"not a .npy file: {_kind_of(start)}")
     version = tuple(start[len(MAGIC) :])
     if version not in _VERSIONS:
-        raise ValueError(f"a .npy file of format {'.'.join(map(str, version))}; 1.0, 2.0 and 3.0 are known")
+        raise ValueError(f"a .npy file of format {'.'.join(map(str, version))}; supported are 1.0, 2.0 and 3.0")
     count, encoding = _VERSIONS[version]
     length = int.from_bytes(stream.read(count), "little")
     if length > MAX_HEADER_BYTES:
@@ -87,7 +87,7 @@ def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     expected = math.prod(shape) * dtype.itemsize
     there = size - len(start) - count - length
     if expected != there:
-        raise ValueError(f"{expected} bytes declared, {there} there")
+        raise ValueError(f"{expected} bytes declared, {there} present")
     values = bytearray(stream.read(expected))
     if len(values) != expected or stream.read(1):
         raise ValueError(f"{expected} bytes declared, {len(values)} could be read")
@@ -95,7 +95,7 @@ def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def _described(header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
-    """Type, shape and order that a header declares; ValueError unless it is a plain array of numbers or fixed text."""
+    """Type, shape and order declared by a header; ValueError unless the array is plain numbers or fixed text."""
     found = _literal(header)
     if not isinstance(found, dict) or set(found) != {"descr", "fortran_order", "shape"}:
         raise ValueError("a .npy header must hold descr, fortran_order and shape only")
@@ -104,7 +104,7 @@ def _described(header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
         described = found["descr"]
         dtype = np.dtype([tuple(field) for field in described] if isinstance(described, list) else described)
     except (TypeError, ValueError, SyntaxError) as error:
-        raise ValueError("the .npy header declares no known type") from error
+        raise ValueError("the .npy header declares an unknown type") from error
     if dtype.kind not in KINDS:
         raise ValueError(type_fault(dtype))
     if not isinstance(shape, tuple) or not all(type(axis) is int and 0 <= axis < 2**63 for axis in shape):
@@ -113,7 +113,7 @@ def _described(header: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
 
 
 def _literal(header: str) -> Any:
-    """The Python literal of a header; Python 2 wrote its whole numbers as 5L."""
+    """The Python literal of a header; Python 2 wrote integers as 5L."""
     for text in (header, re.sub(r"(?<=\d)L\b", "", header)):
         try:
             return ast.literal_eval(text.strip())
@@ -125,19 +125,19 @@ def _literal(header: str) -> Any:
 
 
 def _kind_of(start: bytes) -> str:
-    """What a file that begins so may be, for a message."""
+    """A guess at the kind of a file from its first bytes, for a message."""
     if start.startswith(b"PK"):
         return "it is a zip archive; name it .npz if it holds arrays"
     if start.startswith(b"\x80"):
-        return "it is a pickle, which can run code when loaded; save the array by numpy.save"
-    return "save the array by numpy.save" if start else "it is empty"
+        return "it is a pickle, which can run code when loaded; save the array with numpy.save"
+    return "save the array with numpy.save" if start else "it is empty"
 
 
 class Npz:
-    """The arrays of an ``.npz`` archive by name, each read when asked for.
+    """The arrays of an ``.npz`` archive by name, each read on demand.
 
-    names : of its arrays, in the order of the file; they are never used as paths.
-    ValueError if it is no zip archive of .npy files, or declares more than it can hold.
+    names : names of its arrays, in file order; they are never used as paths.
+    ValueError if it is not a zip archive of .npy files, or declares more data than it can contain.
     """
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
@@ -149,7 +149,7 @@ class Npz:
         members = [member for member in self.archive.infolist() if member.filename.endswith(".npy")]
         self.members = {member.filename.removesuffix(".npy"): member for member in members}
         if len(self.members) != len(members):
-            raise ValueError("holds two arrays of one name")
+            raise ValueError("holds two arrays of the same name")
         self.names = tuple(self.members)
         for member in members:
             _check_member(member)
@@ -170,10 +170,10 @@ class Npz:
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:
-    """Refuse a member that is encrypted, compressed by another method than numpy's, or declares what cannot be."""
+    """ValueError for a member that is encrypted, compressed by a method numpy does not use, or impossibly large."""
     name = member.filename[:64]
     if member.flag_bits & 1:
-        raise ValueError(f"{name!r} is encrypted; save the arrays by numpy.savez")
+        raise ValueError(f"{name!r} is encrypted; save the arrays with numpy.savez")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name!r} is compressed by another method than numpy.savez_compressed uses")
     ratio = 1 if member.compress_type == zipfile.ZIP_STORED else MAX_RATIO

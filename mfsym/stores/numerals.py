@@ -1,4 +1,4 @@
-"""What a cell of a table may say: plain decimal numbers and names. For the rest, what is wrong with it, in words."""
+"""Cells of a table: recognition of plain decimal numbers and names, and explanations of malformed ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]{1,800}(?:\.[0-9]{0,800})?|\.[0-9]{1,800})(?:
 ACCEPTED = "cells are plain decimal numbers such as -1.5e-3, separated by commas"
 
 LONGEST = 200
-"""Signs up to which a cell is looked at more closely."""
+"""Largest number of characters of a cell that is diagnosed."""
 
 _DIGITS = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _PLAIN = rf"[+-]?{_DIGITS}(?:[eE][+-]?[0-9]+)?"
@@ -38,15 +38,15 @@ _NEAR_NUMBERS = (
     (re.compile(r"NA|N/A|#N/A|[+-]?(?i:nan|null|none|1\.#ind)|[-?.]"), "is a missing value: fill it or drop the row"),
     (
         re.compile(r"[0-9.]*[^\x00-\x7f\w][0-9.]*[0-9][0-9.]*"),
-        "has signs beyond ASCII: write + - . 0-9 and e",
+        "has non-ASCII characters: write + - . 0-9 and e",
     ),
-    (re.compile(r"(?=.*[^\x00-\x7f])[+-]?[\d.]+"), "has digits beyond ASCII: write 0-9"),
+    (re.compile(r"(?=.*[^\x00-\x7f])[+-]?[\d.]+"), "has non-ASCII digits: write 0-9"),
 )
-"""Forms that stand for numbers elsewhere: refused as cells, and as names, since a row would be taken for a header."""
+"""Number formats of other programs: refused as cells, and as names, since a row might be mistaken for a header."""
 
 _OTHERS = (
     (re.compile(r"#.*", re.DOTALL), "is a comment: remove the line"),
-    (re.compile(r"true|false", re.IGNORECASE), "is a truth value: write 1 or 0"),
+    (re.compile(r"true|false", re.IGNORECASE), "is a boolean: write 1 or 0"),
 )
 
 
@@ -60,21 +60,21 @@ def is_number(text: str) -> bool:
 
 
 def cell_fault(text: str) -> str:
-    """What is wrong with a cell that is no number, and what would be accepted.
+    """What is wrong with a cell that is not a number, and what would be accepted.
 
     >>> cell_fault("1.0D+01").partition(";")[0]
     "'1.0D+01' has a Fortran exponent: write e for it, as in 1.0e+01"
     """
     found = _first(text, (*_SEPARATORS, *_NEAR_NUMBERS, *_OTHERS)) if text else "is empty: fill it or drop the row"
     if len(text) > LONGEST:
-        found = f"is {len(text)} signs long"
+        found = f"is {len(text)} characters long"
     return f"{text[:40]!r} {found or 'is not a number'}; {ACCEPTED}"
 
 
 def name_fault(text: str, quoted: bool) -> str:
-    """What is wrong with a cell as the name of a column; "" if it is one.
+    """What is wrong with a cell as a column name; "" if it is valid.
 
-    quoted : whether it stands in quotes, where semicolons and tabs are letters as others.
+    quoted : whether the cell is in quotes, which allow semicolons and tabs.
     """
     if not text:
         return "a column without a name; name it, or drop row numbers (pandas: index=False, R: row.names=FALSE)"
@@ -84,10 +84,10 @@ def name_fault(text: str, quoted: bool) -> str:
     if found:
         return f"{text[:40]!r} {found}; the first line holds plain decimal numbers, or names only"
     if not text.isprintable() or text[0].isspace() or text[-1].isspace():
-        return f"the name {text[:40]!r} holds invisible signs; remove them"
+        return f"the name {text[:40]!r} holds invisible characters; remove them"
     return ""
 
 
 def _first(text: str, forms: tuple[tuple[re.Pattern[str], str], ...]) -> str:
-    """The words for the first form that a text has; a long text has none."""
+    """The explanation of the first form that matches a text; "" for a long text."""
     return next((words for form, words in forms if form.fullmatch(text)), "") if len(text) <= LONGEST else ""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: temporary file, fsync, read back, rename, fsync of the folder."""
+"""Atomic file writes: temporary file, fsync, verification, rename, fsync of the folder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def seal(data: bytes) -> bytes:
 
 
 def unseal(data: bytes, path: Path) -> bytes:
-    """The bytes before the seal; StoreError if one bit of the file is not what was written."""
+    """The bytes before the seal; StoreError if any bit of the file has changed."""
     body, mark = data[:-SEAL_BYTES], data[-SEAL_BYTES:]
     if hashlib.blake2b(body, digest_size=32).hexdigest().encode() != mark:
-        raise StoreError(f"{path}: checksum mismatch: the file is damaged, cut, or rewritten by another program")
+        raise StoreError(f"{path}: checksum mismatch: the file is damaged, truncated, or rewritten by another program")
     return body
 
 
@@ -39,7 +39,7 @@ def make_folder(path: Path) -> None:
 
 
 def unusable(path: Path, action: str, error: OSError) -> StoreError:
-    """The StoreError of an operating system's refusal."""
+    """The StoreError for an OSError."""
     return StoreError(f"{path}: cannot be {action}: {error.strerror or error}; free space or check the permissions")
 
 
@@ -66,7 +66,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Find out before any work whether a file can be published under this name; leaves nothing behind.
+    """Check before any work that a file can be published under this name, without leaving a file.
 
     Raises StoreError naming the path and the reason: no folder, no permission, a name that is too long.
     """
@@ -85,10 +85,10 @@ def require_writable(path: Path) -> None:
 
 
 def publish(path: Path, data: bytes) -> None:
-    """Write ``data`` under its final name in one step: readers see the old file or the whole new one.
+    """Write ``data`` atomically under its final name: readers see the old file or the complete new one.
 
     Raises StoreError naming the path and the reason (disk full, permission, input/output error); then nothing was
-    published and the temporary file is gone.
+    published and the temporary file has been removed.
     """
     temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
@@ -99,7 +99,7 @@ def publish(path: Path, data: bytes) -> None:
         finally:
             os.close(descriptor)
         if temporary.read_bytes() != data:
-            raise StoreError(f"{path}: what was written does not read back; the disk cannot be trusted")
+            raise StoreError(f"{path}: the data read back differ from those written; the disk cannot be trusted")
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -110,7 +110,7 @@ def publish(path: Path, data: bytes) -> None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove the temporary files that killed writers left; only for the one who holds the folder's lock."""
+    """Remove temporary files left by killed writers. The caller must hold the folder's lock."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         with suppress(OSError):
             leftover.unlink()

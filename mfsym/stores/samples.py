@@ -1,4 +1,4 @@
-"""Users' samples (x, y) from files: .npz, .csv or NetCDF. Loading never runs code."""
+"""Load users' samples (x, y) from .npz, .csv or NetCDF files. Loading never runs code."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FORMATS = (".npz", ".csv", ".nc")
 Columns = Sequence[str]
 Arrays = dict[str, NDArray[Any]]
 Pick = Callable[[Collection[str]], list[str]]
-"""From the names that a file holds to those that are wanted."""
+"""Selects the wanted names from those in a file."""
 
 
 class _NotThere(Exception):
-    """A name that stands for nothing in the file, or for two things."""
+    """A requested name is missing from the file, or ambiguous."""
 
 
 def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Inputs (n, d) and outputs (n, c), numbers and finite, from a file.
+    """Inputs (n, d) and outputs (n, c), finite numbers, from a file.
 
-    x, y : names of arrays (.npz, .nc: each of n rows, laid side by side) or of columns (.csv with a header).
-    A name stands for the array or column, or for all made of it and a number (x0, x1, ...). What x and y do not name is
-    not read. What each format may hold is written in docs/files.md.
-    Raises MfsymError naming the file when a name is missing, the rows differ in number, or a value is not finite.
+    x, y : names of arrays (.npz, .nc; each of n rows, concatenated along columns) or of columns (.csv with a header). A
+    name refers to that array or column, or to all that consist of it and a number (x0, x1, ...). Nothing else is read.
+    docs/files.md specifies the formats. Raises MfsymError naming the file if a name is missing, the numbers of rows
+    differ, or a value is not finite.
     """
     kind = path.suffix.lower()
     if kind not in FORMATS:
@@ -63,7 +63,7 @@ def load_samples(path: Path, x: Columns = ("x",), y: Columns = ("y",)) -> tuple[
 
 
 def _named(held: Collection[str], names: Columns) -> list[str]:
-    """The keys that the names stand for, in order; _NotThere where there is none, or two have one number."""
+    """The keys that the names refer to, in order; _NotThere if there is none, or if two have the same number."""
     found: list[str] = []
     for name in names:
         keys = [name] if name in held else sorted((key for key in held if _numbered(key, name)), key=_tail)
@@ -87,7 +87,7 @@ def _tail(key: str) -> int:
 
 
 def _beside(arrays: Arrays, names: list[str], path: Path) -> NDArray[Any]:
-    """The named arrays side by side, as rows."""
+    """The named arrays concatenated along columns."""
     parts = [arrays[name] for name in names]
     for name, values in zip(names, parts, strict=True):
         if fault := type_fault(values.dtype):
@@ -97,7 +97,7 @@ def _beside(arrays: Arrays, names: list[str], path: Path) -> NDArray[Any]:
         finite = np.isfinite(values).reshape(len(values), values.size // max(1, len(values))).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))
-            raise MfsymError(f"{path}: {name!r} must be finite, row {row} is not; drop or fill the rows that are not")
+            raise MfsymError(f"{path}: {name!r} must be finite, row {row} is not; drop or fill such rows")
     if len({len(values) for values in parts}) > 1:
         raise MfsymError(f"{path}: {', '.join(names)} must have the same number of rows")
     return np.concatenate([values[:, None] if values.ndim == 1 else values for values in parts], axis=1)
@@ -123,7 +123,7 @@ def _csv(path: Path, pick: Pick) -> Arrays:
 
 
 def _netcdf(path: Path, pick: Pick) -> Arrays:
-    """Variables of a NetCDF-4 file; links, external storage and odd types are refused before anything is read."""
+    """Variables of a NetCDF-4 file; links, external storage and unsupported types are refused before reading."""
     import h5py
     import xarray as xr
 
@@ -133,7 +133,7 @@ def _netcdf(path: Path, pick: Pick) -> Arrays:
     if data.startswith(NETCDF3_MAGIC):
         raise StoreError(f"{path}: {NETCDF3}")
     if not data.startswith(HDF5_MAGIC):
-        raise StoreError(f"{path}: is no NetCDF file")
+        raise StoreError(f"{path}: is not a NetCDF file")
     with h5py.File(io.BytesIO(data), "r") as file:
         refuse_unsafe(file, path, MAX_BYTES, used=())
         held = [name for name, item in file.items() if not _is_bare_dimension(item)]
@@ -145,7 +145,7 @@ def _netcdf(path: Path, pick: Pick) -> Arrays:
 
 
 def _is_bare_dimension(item: Any) -> bool:
-    """Whether an item of the file only says how long a dimension is."""
+    """Whether an item of the file only defines the length of a dimension."""
     return bytes(item.attrs.get("NAME", b"")).startswith(b"This is a netCDF dimension but not a netCDF variable")
 
 

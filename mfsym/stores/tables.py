@@ -1,6 +1,6 @@
-"""CSV files as tables of numbers, by one written grammar: docs/files.md.
+"""CSV files as tables of numbers, by the grammar in docs/files.md.
 
-What leaves the grammar is refused naming file, line, column and what would be accepted; nothing is guessed.
+Anything outside the grammar raises an error with file, line, column and what would be accepted; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Names = tuple[str, ...]
 Choose = Callable[[Names], Sequence[int]]
 
 UNNAMED = re.compile(r"Unnamed: [0-9]+")
-"""Names that pandas gives to columns without one."""
+"""Names that pandas gives to unnamed columns."""
 
 _QUOTED = re.compile(r' *"([^"]*+(?:""[^"]*+)*+)"')
 _CELL = re.compile(r"[^,\n]*")
 
 
 class NumberTable(NamedTuple):
-    """Numbers (n, k) of a CSV file, and the names of the k columns: empty without a header."""
+    """Numbers (n, k) of a CSV file, and the names of the k columns, empty without a header."""
 
     names: Names
     values: NDArray[np.float64]
@@ -45,7 +45,7 @@ class TableRow(NamedTuple):
 
 
 class _Refusal(Exception):
-    """What leaves the grammar: line and column from 1, and what is wrong there."""
+    """A violation of the grammar: line and column from 1, and an explanation."""
 
     def __init__(self, line: int, column: int, words: str) -> None:
         super().__init__(f"line {line}, column {column}: {words}")
@@ -54,9 +54,9 @@ class _Refusal(Exception):
 def read_table(path: Path, choose: Choose | None = None) -> NumberTable:
     """The numbers of a CSV file.
 
-    choose : the positions of the columns to read, from the names of all; the others may hold any text, and a header is
-    then needed. Without it every column is read, and a header may be missing.
-    Raises MfsymError naming file, line and column for whatever leaves the grammar of docs/files.md.
+    choose : function from all column names to the positions of the columns to read. It requires a header, and other
+    columns may contain any text. Without it every column is read and the header is optional.
+    Raises MfsymError naming file, line and column for a violation of the grammar in docs/files.md.
     """
     try:
         return _parsed(_decoded(path.read_bytes()), choose)
@@ -65,7 +65,7 @@ def read_table(path: Path, choose: Choose | None = None) -> NumberTable:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of a file, line ends as newlines, without a byte order mark and without blank lines at its end."""
+    """The text of a file with line ends as newlines, without byte order mark and trailing blank lines."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise _Refusal(1, 1, "the file is UTF-16; save it as UTF-8")
     if data.startswith((b"PK\x03\x04", b"\x1f\x8b")):
@@ -115,7 +115,7 @@ def _quoted_row(text: str, start: int, line: int) -> tuple[TableRow, int]:
         rest = _CELL.match(text, found.end() if found else at)
         assert rest is not None
         if found is None and rest[0].lstrip(" ").startswith('"'):
-            raise _Refusal(here, len(cells) + 1, "a quote opens and never closes")
+            raise _Refusal(here, len(cells) + 1, "a quote is never closed")
         if found is not None and rest[0].strip(" "):
             raise _Refusal(here, len(cells) + 1, f"text after a closing quote: {rest[0][:40]!r}")
         if found is not None:
@@ -160,9 +160,9 @@ def _names(first: TableRow, needed: bool) -> Names:
         if fault := name_fault(name, k in first.quoted):
             raise _Refusal(1, k + 1, fault)
         if name in first.cells[:k]:
-            raise _Refusal(1, k + 1, f"the name {name[:40]!r} stands twice; names must be unique")
+            raise _Refusal(1, k + 1, f"the name {name[:40]!r} occurs twice; names must be unique")
         if not needed and UNNAMED.fullmatch(name):
-            raise _Refusal(1, k + 1, f"{name!r} is pandas' word for {name_fault('', False)}")
+            raise _Refusal(1, k + 1, f"{name!r} is pandas' name for {name_fault('', False)}")
     return tuple(first.cells)
 
 
@@ -170,15 +170,16 @@ def _refuse_counting(first: TableRow, values: NDArray[np.float64]) -> None:
     """Refuse a first line 0,1,2,... over fractions: pandas writes it over columns that have no names."""
     counted = [str(k) for k in range(len(first.cells))]
     if len(counted) > 1 and first.cells == counted and (values != np.rint(values)).any():
-        words = "is either a row or pandas' numbers of the columns; write it as 0.0,1.0, or leave it out (header=False)"
+        words = "may be a row or pandas' column numbers; write it as 0.0,1.0, or leave it out (header=False)"
         raise _Refusal(1, 1, f"the line {','.join(counted)[:40]} {words}")
 
 
 class _Body:
     """The numbers of the rows so far.
 
-    width : cells a row must have.  columns : positions of those that are read.
-    in_quotes : whether the numbers of this file stand in quotes; None before the first row.
+    width : number of cells in a row.
+    columns : positions of the columns that are read.
+    in_quotes : whether the numbers of this file are in quotes; None before the first row.
     """
 
     def __init__(self, first: TableRow, names: Names, columns: list[int]) -> None:
@@ -229,5 +230,5 @@ class _Body:
                 self.in_quotes = column in row.quoted
             if (column in row.quoted) != self.in_quotes:
                 words = "is in quotes and others are not" if column in row.quoted else "is not in quotes and others are"
-                fault = f"the number {row.cells[column][:40]!r} {words}; a name of a row or column? Write all alike"
+                fault = f"the number {row.cells[column][:40]!r} {words}; is it a name? Write all numbers alike"
                 raise _Refusal(row.line, column + 1, fault)

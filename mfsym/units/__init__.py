@@ -1,8 +1,8 @@
-"""Units: the function one particle computes, its derivative, and the action it induces on its parameters.
+"""Units: the function that one particle computes, its derivative, and the induced action on its parameters.
 
 A unit sigma(x, z) in R^c takes inputs x in R^d and parameters z in R^p. It is *jointly equivariant* when
-sigma(rho_g x, M_g z) = rho_hat_g sigma(x, z) for all g (Maass Martínez & Fontbona 2024, section 2.1); every unit here
-derives M from its representations, or is given it, and is refused when that identity fails.
+sigma(rho_g x, M_g z) = rho_hat_g sigma(x, z) for all g (Maass Martínez & Fontbona 2024, section 2.1); every unit
+derives M from its representations or takes it as an argument, and raises NotEquivariant if the identity fails.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError, NotEquivariant
@@ -16,9 +16,8 @@ from mfsym.groups import Group
 from mfsym.groups.rotations import exponentials
 from mfsym.representations import Representation, Subspace
 from mfsym.streams import normals, stream_key
+from mfsym.typing import Floats
 from mfsym.units.activations import ACTIVATIONS, AnyActivation, activation_name, as_activation
-
-Floats = NDArray[np.float64]
 
 EQUIVARIANCE_TOLERANCE = 1e-9
 """Largest joint-equivariance error accepted, relative to the size of the outputs."""
@@ -50,10 +49,10 @@ class Unit(ABC):
         self._join(rho_x, rho_y)
 
     def _join(self, rho_x: Representation, rho_y: Representation) -> None:
-        """Take the representations, and refuse a unit that is not jointly equivariant."""
+        """Set the representations; NotEquivariant if the unit is not jointly equivariant."""
         if rho_x.group != rho_y.group:
             raise MfsymError(
-                f"rho_x and rho_y must be of one group, got {rho_x.group.name} and {rho_y.group.name}; restrict one"
+                f"rho_x and rho_y must share a group, got {rho_x.group.name} and {rho_y.group.name}; restrict one"
             )
         self.rho_x = rho_x
         self.rho_y = rho_y
@@ -76,7 +75,7 @@ class Unit(ABC):
 
     @property
     def p(self) -> int:
-        """Parameters of one unit."""
+        """Number of parameters of one unit."""
         return self.action.dim
 
     @property
@@ -91,12 +90,12 @@ class Unit(ABC):
 
     @property
     def activation_code(self) -> int:
-        """Position of the activation in ACTIVATIONS: what compiled kernels are told."""
+        """Position of the activation in ACTIVATIONS: its code in compiled kernels."""
         return list(ACTIVATIONS).index(self.activation)
 
     @cached_property
     def action(self) -> Representation:
-        """M, the induced representation on parameters."""
+        """M, the induced representation on the parameters."""
         return self._induced_action()
 
     @cached_property
@@ -123,7 +122,7 @@ class Unit(ABC):
         return np.concatenate(parts)
 
     def kernel_inputs(self, x: Floats) -> Floats:
-        """Inputs (..., d) as the kernels of this unit take them."""
+        """Inputs (..., d) in the form that this unit's kernels expect."""
         return x
 
     def sigma(self, x: ArrayLike, z: ArrayLike) -> Floats:
@@ -142,7 +141,7 @@ class Unit(ABC):
         return self._predict(inputs, particles)
 
     def _verify(self) -> None:
-        """Joint equivariance on generators, one-parameter subgroups and Haar draws, at fixed random points."""
+        """Check joint equivariance on generators, one-parameter subgroups and Haar draws, at fixed random points."""
         key = stream_key(0, "init")
         x = 2.0 * normals(key, 1, _PROBES, self.d)
         z = 2.0 * normals(key, 2, _PROBES, self.p)
@@ -162,7 +161,7 @@ class Unit(ABC):
     def _probes(self) -> Iterator[tuple[str, Floats, Floats, Floats]]:
         """(name, rho_x, rho_y, M) on generators, on exp(A) for a basis of the algebra, and on a few Haar draws.
 
-        One at a time: three matrices are held, whatever the group.
+        Yields one element at a time, so only three matrices are in memory.
         """
         group, acts = self.rho_x.group, (self.rho_x, self.rho_y, self.action)
         x, y, z = acts
@@ -179,7 +178,7 @@ class Unit(ABC):
 
 
 def rows_of(name: str, values: ArrayLike, width: int) -> Floats:
-    """The values as float64 rows (n, width); MfsymError naming the argument if they are not."""
+    """The values as float64 rows (n, width); MfsymError naming the argument for any other shape."""
     rows = as_floats(values, name)
     if rows.ndim != 2 or rows.shape[1] != width:
         raise MfsymError(f"{name} must be an array of rows of length {width}, got shape {rows.shape}")

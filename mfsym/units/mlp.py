@@ -1,4 +1,4 @@
-"""Units that are multi-layer networks, their hidden layers carrying representations of the group."""
+"""Units that are multi-layer networks: a representation of the group acts on each hidden layer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from mfsym.kernels.activations import FROM_VALUES
 from mfsym.kernels.mlp import GATED, IN_PLACE, NORMED, POINTWISE, Network
 from mfsym.representations import Representation, Subspace, hom
 from mfsym.representations import trivial as trivial_representation
+from mfsym.typing import Floats
 from mfsym.units.activations import ACTIVATIONS, AnyActivation, activation_name, as_activation, pointwise
-from mfsym.units.base import Floats, Unit
+from mfsym.units.base import Unit
 
 
 @dataclass(frozen=True)
 class Gated:
-    """Neurons a in any orthogonal representation, each multiplied by s(g) of one more, invariant neuron g.
+    """Gated neurons: a vector a in any orthogonal representation, multiplied by s(g) for an extra invariant neuron g.
 
     rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS or an Activation.
     """
@@ -33,7 +34,7 @@ class Gated:
 
 @dataclass(frozen=True)
 class Normed:
-    """Neurons a in any orthogonal representation, multiplied by s(|a|^2).
+    """Norm-activated neurons: a vector a in any orthogonal representation, multiplied by s(|a|^2).
 
     rep : Representation of the neurons.  activation : s, a name in ACTIVATIONS or an Activation.
     """
@@ -49,7 +50,7 @@ Placed = tuple[Part, AnyActivation | None]
 
 
 class _Layer:
-    """One affine layer and its nonlinearity: who feeds it, what its neurons carry, where its parameters lie."""
+    """An affine layer and its nonlinearity, with its representations and the position of its parameters in z."""
 
     def __init__(self, below: Representation, parts: Sequence[Placed], bias: bool, start: int) -> None:
         reps = [part if isinstance(part, Representation) else part.rep for part, _ in parts]
@@ -69,7 +70,7 @@ class _Layer:
 
     @property
     def in_place(self) -> bool:
-        """Whether the kernels need no slopes beside the values: every slope is a function of its value."""
+        """Whether kernels can overwrite preactivations: every slope is a function of the activation's value."""
         codes = [part.line[-1] if part.kind == POINTWISE else -1 for part in self.maps]
         return all(code in FROM_VALUES for code in codes)
 
@@ -85,7 +86,7 @@ class _Layer:
         return a + z[:, self.biases : self.stop] if self.bias else a
 
     def pull_affine(self, e: Floats, h: Floats, z: Floats, gradient: Floats) -> Floats:
-        """Cotangents (B, N, inputs) below those of the preactivations; the parameters' (summed over B) are added."""
+        """Cotangents (B, N, inputs) of the inputs; adds those of the parameters, summed over B, to ``gradient``."""
         weights = z[:, self.weights : self.biases].reshape(-1, self.outputs, self.inputs)
         gradient[:, self.weights : self.biases] += np.einsum("bnj,bnk->njk", e, h).reshape(len(z), -1)
         if self.bias:
@@ -120,7 +121,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Map:
-    """One nonlinearity on the neurons first .. first + size - 1 of a layer: a line of ``Network.maps``."""
+    """A nonlinearity on the neurons first .. first + size - 1 of a layer: one row of ``Network.maps``."""
 
     kind: int
     first: int
@@ -133,7 +134,7 @@ class _Map:
         return slice(self.first, self.first + self.size)
 
     def argument(self, a: Floats) -> Floats:
-        """What the activation is applied to."""
+        """The argument of the activation."""
         if self.kind == POINTWISE:
             return a[..., self.slice]
         if self.kind == GATED:
@@ -168,18 +169,19 @@ def _maps(parts: Sequence[Placed], width: int, outputs: int) -> Iterator[_Map]:
 
 
 class MLPUnit(Unit):
-    """A network of any depth as one unit: h_l = s(W_l h_{l-1} + b_l), sigma(x, z) = W h + b.
+    """A unit that is a network of any depth: h_l = s(W_l h_{l-1} + b_l), sigma(x, z) = W h + b.
 
     activation : of the pointwise layers.  rho_x, rho_y : actions on inputs and outputs.
-    hidden : one entry per hidden layer: what its neurons carry, a Representation (pointwise activation: a permutation,
-    signed for odd activations), ``Gated(rep)`` or ``Normed(rep)`` (any orthogonal one), or a sequence of these side by
-    side. None: one layer carrying the regular representation of a finite group.
-    biases : of the hidden layers, all or one flag each.  output_bias : of the last layer.
+    hidden : one entry per hidden layer: a Representation (with pointwise activation; a permutation, or a signed
+    permutation for odd activations), ``Gated(rep)`` or ``Normed(rep)`` (any orthogonal representation), or a sequence
+    of these, which are concatenated. None: one layer with the regular representation of a finite group.
+    biases : whether hidden layers have biases, one flag for all or one per layer.
+    output_bias : whether the last layer has a bias.
     output_linear : whether the last layer has no activation.
 
     z = (W_1, b_1, W_2, b_2, ...), matrices row by row, a gate's weights after its layer's. M acts on W_l as rho_l W_l
     rho_{l-1}^T and on b_l as rho_l, so E^G is the space of equivariant networks of this shape.
-    NotEquivariant if a pointwise activation does not commute with what its layer carries.
+    NotEquivariant if a pointwise activation does not commute with the representation on its layer.
 
     >>> from mfsym.groups import cyclic
     >>> turns = cyclic(4)
@@ -190,7 +192,7 @@ class MLPUnit(Unit):
 
     name = "mlp"
     code = 2
-    advice = "hidden layers must carry permutations (signed for odd activations); gate or norm other representations"
+    advice = "use permutations (signed for odd activations) on hidden layers; wrap others in Gated or Normed"
 
     def __init__(
         self,
@@ -222,7 +224,7 @@ class MLPUnit(Unit):
 
     @cached_property
     def network(self) -> Network:
-        """The tables by which compiled kernels know this unit (see ``kernels.mlp``)."""
+        """The tables that describe this unit to compiled kernels (see ``kernels.mlp``)."""
         layers: list[list[int]] = []
         maps: list[list[int]] = []
         row, wide = 0, self.d
@@ -239,7 +241,7 @@ class MLPUnit(Unit):
 
     @cached_property
     def fixed_subspace(self) -> Subspace:
-        """E^G, the parameters that M fixes: the equivariant networks. Found layer by layer."""
+        """E^G, the parameters that M fixes: the equivariant networks. Computed layer by layer."""
         return Subspace(block_diag(*[action.fixed_subspace().basis for action in self._actions]))
 
     @property
@@ -283,18 +285,20 @@ class MLPUnit(Unit):
 def _hidden_layers(rho_x: Representation, hidden: Sequence[Hidden] | None) -> list[list[Part]]:
     if hidden is None:
         if rho_x.group.order is None:
-            raise MfsymError(f"hidden layers must be given for the infinite group {rho_x.group.name}")
+            raise MfsymError(
+                f"give hidden for {rho_x.group.name}: an infinite group has no finite regular representation"
+            )
         return [[rho_x.group.regular()]]
     return [list(entry) if isinstance(entry, Sequence) else [entry] for entry in hidden]
 
 
 def _check_part(part: Part, rho_x: Representation) -> None:
     if not isinstance(part, Part):
-        raise MfsymError(f"a hidden layer must carry a Representation, Gated or Normed, got {part!r}")
+        raise MfsymError(f"a hidden layer must be a Representation, Gated or Normed, got {part!r}")
     rep = part if isinstance(part, Representation) else part.rep
     if rep.group != rho_x.group:
         raise MfsymError(
-            f"hidden layers must carry representations of {rho_x.group.name}, got one of {rep.group.name}; restrict it"
+            f"hidden layers need representations of {rho_x.group.name}, got one of {rep.group.name}; restrict it"
         )
     if not isinstance(part, Representation):
         as_activation(part.activation)

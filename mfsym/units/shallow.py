@@ -1,4 +1,4 @@
-"""Units of one layer: the matrix unit of the reference experiment, and the uv unit."""
+"""Single-layer units: the matrix unit of the reference experiment, and the uv unit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from mfsym.kernels.units import predict
 from mfsym.representations import Representation, hom
+from mfsym.typing import Floats
 from mfsym.units.activations import pointwise
-from mfsym.units.base import Floats, Unit
+from mfsym.units.base import Unit
 
 
 class ShallowUnit(Unit):
@@ -27,8 +28,8 @@ class ShallowUnit(Unit):
 class MatrixUnit(ShallowUnit):
     """sigma(x, z) = s(z x), z a (c, d) matrix stored row by row, s pointwise; M_g z = rho_hat_g z rho_g^T.
 
-    Jointly equivariant iff s commutes with every rho_hat_g: any rho, and a permutation rho_hat (signed permutations
-    for odd s, anything orthogonal for the identity).
+    Jointly equivariant iff s commutes with every rho_hat_g: rho is arbitrary and rho_hat a permutation representation
+    (signed permutations for odd s, any orthogonal one for the identity).
     """
 
     name = "matrix"

@@ -1,4 +1,4 @@
-"""Units that a user writes: sigma and its derivative as functions that numba compiles."""
+"""User-defined units: sigma and its derivative are functions that numba compiles."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from mfsym.errors import MfsymError
 from mfsym.kernels import user
 from mfsym.representations import Representation
 from mfsym.streams import normals, stream_key
-from mfsym.units.base import Floats, Unit
+from mfsym.typing import Floats
+from mfsym.units.base import Unit
 
 DERIVATIVES = {"differences": user.differences, "complex": user.complex_differences}
-"""Ways to get a pullback from the forward alone."""
+"""Ways to compute the pullback from ``forward`` alone."""
 
 SLOPE_TOLERANCE = 1e-5
-"""Largest error accepted of a given pullback, relative, against central differences at a few random points."""
+"""Largest relative error accepted for a given pullback, against central differences at a few random points."""
 
 
 class UserUnit(Unit):
-    """A unit given by its own functions of one input x (d,) and one particle z (p,), float64 arrays.
+    """A unit defined by functions of one input x (d,) and one particle z (p,), float64 arrays.
 
     forward(x, z, out) writes sigma(x, z) to out (c,).
     rho_x, rho_y : actions on inputs and outputs.  action : M, the Representation on parameters; p = action.dim.
-    pullback(x, z, r, out) writes D_z sigma(x, z)^T r to out (p,). Without one: "differences" (central, some nine
-    digits, 2 p forward passes) or "complex" (exact to rounding, p complex forward passes; forward must be analytic in z
-    and free of abs, max and comparisons of z).
-    name : shown in messages.
+    pullback(x, z, r, out) writes D_z sigma(x, z)^T r to out (p,). Instead of a function: "differences" (central
+    differences, about nine digits, 2 p forward passes) or "complex" (complex-step derivative, exact to rounding, p
+    complex forward passes; forward must be analytic in z, without abs, max or comparisons of z).
+    name : used in messages.
 
-    The functions are compiled by numba (plain Python or already ``numba.njit``), one sample and particle at a time:
-    slower than the built-in units by the lack of vector instructions, and by the factor above without a pullback. The
-    compiled loop cannot be kept between processes: each process compiles it again, in seconds.
+    Numba compiles the functions (plain Python or already ``numba.njit``) and calls them for one sample and particle at
+    a time. That is slower than the built-in units, which use vector instructions, and slower by the factor above
+    without a pullback. The compiled loop is not cached on disk: each process compiles it again, which takes seconds.
     NotEquivariant if joint equivariance fails; MfsymError if the pullback is not the derivative.
 
     >>> from mfsym.groups import cyclic
@@ -48,7 +49,7 @@ class UserUnit(Unit):
 
     name = "user"
     code = user.USER
-    advice = "give the action on parameters under which it is, or another sigma"
+    advice = "give the action on parameters for which sigma is jointly equivariant, or another sigma"
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class UserUnit(Unit):
         if isinstance(pullback, str) and pullback not in DERIVATIVES:
             raise MfsymError(f"pullback must be a function, or one of {', '.join(DERIVATIVES)}, got {pullback!r}")
         if action.group != rho_x.group:
-            raise MfsymError(f"action must be of {rho_x.group.name}, got {action.group.name}; restrict it")
+            raise MfsymError(f"action must represent {rho_x.group.name}, got one of {action.group.name}; restrict it")
         key = stream_key(0, "init")
         sizes = ((6, rho_x.dim), (7, action.dim), (8, rho_y.dim))
         x, z, r = (normals(key, step, 1, size)[0] for step, size in sizes)
@@ -79,7 +80,7 @@ class UserUnit(Unit):
             self._join(rho_x, rho_y)
         except NotCompiled as error:
             reason = " ".join(str(error).split())[:160]
-            raise MfsymError(f"forward(x, z, out) must be Python that numba compiles: {reason}") from error
+            raise MfsymError(f"forward(x, z, out) must be a function that numba can compile: {reason}") from error
         if not isinstance(pullback, str):
             self._verify_pullback()
 
@@ -112,12 +113,12 @@ class UserUnit(Unit):
         if not error <= SLOPE_TOLERANCE * max(1.0, float(np.abs(slopes).max())):
             raise MfsymError(
                 f"pullback must be the derivative of forward: it differs from central differences by {error:.1e}; "
-                'correct it, or give "differences"'
+                'correct it, or use "differences"'
             )
 
 
 def _check_analytic(forward: Callable[..., Any], x: Floats, z: Floats, c: int) -> None:
-    """Refuse a forward whose complex steps are not its derivative in z, as with abs or max of z; at one point."""
+    """Check at one point that complex steps give the derivative of forward in z; they fail for abs or max of z."""
     for k, step in enumerate(user.DIFFERENCE_STEP * np.maximum(1.0, np.abs(z))):
         along = np.eye(len(z))[k]
         up, down, turned = np.empty(c), np.empty(c), np.empty(c, np.complex128)
@@ -129,5 +130,5 @@ def _check_analytic(forward: Callable[..., Any], x: Floats, z: Floats, c: int) -
         if not error <= SLOPE_TOLERANCE * max(1.0, float(np.abs(slopes).max())):
             raise MfsymError(
                 f'forward must be analytic in z for the derivative "complex": it differs from central differences by '
-                f'{error:.1e} along z[{k}]; give "differences", or a pullback'
+                f'{error:.1e} along z[{k}]; use "differences", or give a pullback'
             )

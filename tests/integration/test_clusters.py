@@ -135,4 +135,4 @@ def test_a_killed_scheduler_is_exit_3_and_the_next_run_completes(
 def test_no_scheduler_is_exit_3(small_sweep: Path, tmp_path: Path) -> None:
     done = run("sweep", small_sweep, "-o", tmp_path / "a.nc", "--scheduler", "tcp://127.0.0.1:9")
     assert done.returncode == 3
-    assert "no scheduler answers" in done.stderr.splitlines()[-1]
+    assert "no scheduler responds" in done.stderr.splitlines()[-1]

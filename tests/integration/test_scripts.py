@@ -56,7 +56,7 @@ def test_a_script_without_a_guard_is_told_so_in_one_line(tmp_path: Path, call: s
     assert done.stderr.count("Traceback") == 1
     last = done.stderr.splitlines()[-1]
     assert last.removeprefix("mfsym.errors.MfsymError: ") == (
-        f"the script runs again in each of its workers; put its calls under `{GUARD}`, or use jobs=1"
+        f"each worker runs the script again; put its calls under `{GUARD}`, or use jobs=1"
     )
     assert not list(tmp_path.glob("*.cells/failed/*"))
     assert not (tmp_path / "o.nc").exists()
@@ -74,7 +74,7 @@ def test_a_script_from_standard_input_is_told_so_before_anything_starts(tmp_path
     for text in (CALLS["sweep"], CALLS["sweep"].replace("mf.sweep", f"{GUARD} mf.sweep")):
         done = _run(tmp_path, text, standard_input=True)
         assert done.returncode == 1
-        assert "<stdin> is no file; save it as one, put its calls under" in done.stderr.splitlines()[-1]
+        assert "<stdin> is not a file; save the script and put its calls under" in done.stderr.splitlines()[-1]
         assert not list(tmp_path.glob("o.*"))
 
 
@@ -87,7 +87,7 @@ def test_a_script_that_workers_cannot_load_is_told_so(tmp_path: Path) -> None:
 
 
 class _Loading:
-    """Stands for a process that still loads its script."""
+    """Stands for a process that is still loading its script."""
 
     _inheriting = True
 
@@ -108,6 +108,6 @@ def test_workers_of_ours_end_in_silence_and_others_are_told(monkeypatch: pytest.
     with pytest.raises(SystemExit):
         checked_jobs(2)
     monkeypatch.setattr("multiprocessing.current_process", lambda: _Loading("SpawnProcess-1"))
-    with pytest.raises(MfsymError, match="still loads its script"):
+    with pytest.raises(MfsymError, match="still loading"):
         checked_jobs(2)
     assert ended == [113]

@@ -191,11 +191,11 @@ def test_on_read_only_file_systems_code_is_compiled_without_a_cache_and_one_warn
     assert "none: compiled anew in every process" in done.stdout
     done = python("-c", KERNEL)
     assert (done.returncode, done.stdout) == (0, "0\n")
-    assert done.stderr.count("compiled code can be kept nowhere") == 1
+    assert done.stderr.count("compiled code cannot be saved") == 1
     done = python("-m", "mfsym", "compare", "-n", "5", "--replicates", "2", "-j", "2", "-q")
     assert done.returncode == 3
     warning, error = done.stderr.splitlines()
-    assert warning.startswith("warning: compiled code can be kept nowhere")
+    assert warning.startswith("warning: compiled code cannot be saved")
     assert error.startswith("error: worker processes cannot be started (")
     done = python("-m", "mfsym", "warmup")
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)

@@ -22,7 +22,7 @@ from mfsym.experiments.convergence import Study, converge
 from mfsym.experiments.limits import flow_cell
 from mfsym.flows import Accuracy, FlowState, Limit, MeanFieldFlow, limit_of, splitting, start_cloud
 from mfsym.flows.paths import BrownianPath
-from mfsym.flows.splitting import Grid, course
+from mfsym.flows.splitting import Grid, solve_on_grid
 from mfsym.groups import cyclic
 from mfsym.streams import stream_key
 from mfsym.transport import second_moment, w2
@@ -69,7 +69,7 @@ class Exact:
     def drift(self, z, begin, end, first):
         return self.flow(z, end - begin), end - begin
 
-    def spread(self, increment, count):
+    def particle_noise(self, increment, count):
         return increment
 
     def curvature(self, z):
@@ -95,7 +95,7 @@ class Kicks:
 def endpoint(flow, beta, columns, start, parts):
     """The particles at time 1 after ``parts`` steps of the splitting."""
     motion = Exact(flow, beta)
-    done = course(motion, Kicks(columns), Grid(motion, 0.0, 1.0, 1e-2), start, [1.0], parts)
+    done = solve_on_grid(motion, Kicks(columns), Grid(motion, 0.0, 1.0, 1e-2), start, [1.0], parts)
     return done.clouds[1]
 
 

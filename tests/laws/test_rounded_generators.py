@@ -167,10 +167,14 @@ def test_representations_of_rounded_matrices_are_exact(decimals: int) -> None:
         (1.0, 9, "0.159154943.* of a turn, which must be .* give more digits: the entries are known to 1e-09"),
         (0.2513274, 17, "fractions of a turn to all digits"),
         (2.0 * np.pi / 1e6, 17, "fractions of a turn to all digits"),
-        (2.0 * np.pi / 1e6, 9, "come near one and miss it by 8.9e-06"),
+        (2.0 * np.pi / 1e6, 9, "only near one, at distance 8.9e-06"),
         (2.0 * np.pi / 5000, 9, "give their entries to 11 decimals"),
         (2.0 * np.pi / 5000, 17, "got more than 500 elements"),
-        (2.0 * np.pi / 25, 4, "orthogonal: .* as entries of 4 decimals leave it; give its entries to 9 decimals"),
+        (
+            2.0 * np.pi / 25,
+            4,
+            "orthogonal: .* its entries have only 4 decimals; give its entries to 9 decimals",
+        ),
     ],
 )
 def test_refusals_say_whether_digits_or_finiteness_is_missing(angle: float, decimals: int, words: str) -> None:

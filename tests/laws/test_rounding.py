@@ -6,7 +6,7 @@ import pytest
 from mfsym.data.inputs import Gaussian
 from mfsym.data.teachers import FunctionData, reference_teacher
 from mfsym.dynamics import NoisySGD
-from mfsym.dynamics.precision import LEFT, rmd2_floor, rounding_floor, share_off
+from mfsym.dynamics.precision import DRIFT_LIMIT, rmd2_floor, rounding_floor, share_off_subspace
 from mfsym.ensembles import init_particles
 from mfsym.experiments import compare
 from mfsym.groups import cyclic
@@ -43,12 +43,14 @@ def _run(scheme, dtype, times=(HORIZON,)):
 def test_a_run_that_rounding_takes_off_the_fixed_subspace_is_noticed(scheme):
     single, double = _run(scheme, "float32")[-1], _run(scheme, "float64")[-1]
     assert single.status == "drifted"
-    assert share_off(single.z, UNIT.fixed_subspace) > 1e-2
+    assert share_off_subspace(single.z, UNIT.fixed_subspace) > 1e-2
     assert double.status == "ok"
-    assert share_off(double.z, UNIT.fixed_subspace) < ROUNDOFF
+    assert share_off_subspace(double.z, UNIT.fixed_subspace) < ROUNDOFF
     before, at = _run(scheme, "float32", [(single.drifted_step - 1) / N, single.drifted_step / N])
     assert (before.status, at.status) == ("ok", "drifted")
-    assert share_off(before.z, UNIT.fixed_subspace) <= LEFT < share_off(at.z, UNIT.fixed_subspace)
+    assert (
+        share_off_subspace(before.z, UNIT.fixed_subspace) <= DRIFT_LIMIT < share_off_subspace(at.z, UNIT.fixed_subspace)
+    )
     assert _run(scheme, "float64", [2.0 * HORIZON])[-1].status == "drifted"
 
 
@@ -103,7 +105,7 @@ def test_schemes_that_preserve_the_fixed_subspace_do(case):
     for name in SCHEMES:
         scheme = get_scheme(name, unit)
         dynamics = NoisySGD(unit, scheme, data, alpha=1.0, beta=0.0, batch_size=2, dtype="float64")
-        share = share_off(dynamics.step(dynamics.init(start), 2).z, space)
+        share = share_off_subspace(dynamics.step(dynamics.init(start), 2).z, space)
         assert not scheme.preserves_fixed or share < ROUNDOFF
         assert scheme.preserves_fixed or name in ("vanilla", "da-sampled") or share > 0.0
     assert not get_scheme("vanilla", unit).preserves_fixed

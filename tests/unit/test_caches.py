@@ -37,7 +37,7 @@ def folder(path: Path, bits: int = 0o700) -> Path:
 @pytest.fixture
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
     """A home and a temporary folder of the test's own; returns the environment with more variables."""
-    for name in ("MFSYM_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", caches.TOLD):
+    for name in ("MFSYM_CACHE_DIR", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", caches.ANNOUNCED):
         monkeypatch.delenv(name, raising=False)
     home, temporary = folder(tmp_path / "home"), folder(tmp_path / "tmp", 0o1777)
     monkeypatch.setenv("HOME", str(home))
@@ -134,7 +134,7 @@ def test_a_ring_of_links_and_a_file_are_no_folders(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         distrust(tmp_path / "a")
     (tmp_path / "file").write_text("")
-    assert distrust(tmp_path / "file") == f"{tmp_path / 'file'} is no folder"
+    assert distrust(tmp_path / "file") == f"{tmp_path / 'file'} is not a folder"
 
 
 def test_a_named_folder_that_cannot_be_trusted_is_answered_by_one_line_and_the_next_place(
@@ -145,13 +145,13 @@ def test_a_named_folder_that_cannot_be_trusted_is_answered_by_one_line_and_the_n
     home = tmp_path / "home" / ".cache" / "mfsym" / "kernels"
     assert found.kept == home
     assert found.note == (
-        f"MFSYM_CACHE_DIR={named} is not used for compiled code, which must be yours alone to write: "
+        f"MFSYM_CACHE_DIR={named} is not used for compiled code, because it must be writable by you alone: "
         f"others may write {named}; {home} is used instead"
     )
     assert list(named.iterdir()) == []
     (tmp_path / "file").write_text("")
     found = find(surroundings(MFSYM_CACHE_DIR=str(tmp_path / "file" / "below")))
-    assert (found.kept, "file is no folder" in found.note) == (home, True)
+    assert (found.kept, "file is not a folder" in found.note) == (home, True)
     named.chmod(0o700)
     assert find(surroundings(MFSYM_CACHE_DIR=str(named))) == Places(named / "kernels")
 
@@ -162,7 +162,7 @@ def test_a_home_that_others_may_write_is_said_and_one_that_is_absent_is_not(tmp_
     found = find({"XDG_CACHE_HOME": str(shared)})
     assert found.kept == no_home / "kernels"
     assert found.note.startswith(
-        f"{shared / 'mfsym'} is not used for compiled code, which must be yours alone to write: "
+        f"{shared / 'mfsym'} is not used for compiled code, because it must be writable by you alone: "
     )
     assert f"others may write {shared}" in found.note
 
@@ -199,7 +199,7 @@ def test_without_any_place_code_is_compiled_anew_and_never_kept_in_the_working_d
     monkeypatch.setattr(caches, "TEMPORARY", ("/nonexistent",))
     found = find({"TMPDIR": ".", "XDG_CACHE_HOME": "cache"})
     assert found == Places(None, note=found.note)
-    assert found.note.startswith("compiled code can be kept nowhere (there is no home and no temporary folder): ")
+    assert found.note.startswith("compiled code cannot be saved (there is no home and no temporary folder): ")
     assert "\n" not in found.note
     assert found.describe().startswith("none")
     assert find({"HOME": ""}).kept is None
@@ -215,7 +215,7 @@ def test_a_working_directory_that_is_gone_is_no_place(
     gone.rmdir()
     found = find({"MFSYM_CACHE_DIR": "mine"})
     assert found.kept == no_home / "kernels"
-    assert "mine is in a working directory that is gone" in found.note
+    assert "mine is in a working directory that no longer exists" in found.note
 
 
 def test_the_null_device_asks_for_no_cache_and_no_words(surroundings: Callable[..., dict[str, str]]) -> None:
@@ -245,11 +245,11 @@ def test_each_thing_is_said_once_and_not_again_by_workers(
     monkeypatch.setattr(caches, "TEMPORARY", ())
     caches.places.cache_clear()
     try:
-        with pytest.warns(MfsymWarning, match="kept nowhere") as said:
+        with pytest.warns(MfsymWarning, match="cannot be saved") as said:
             told = [caches.announced() for _ in range(2)]
         assert (len(said), told) == (1, 2 * [{caches.TOLD: str(os.getpid())}])
         caches.places.cache_clear()
-        monkeypatch.setenv(caches.TOLD, "1")
+        monkeypatch.setenv(caches.ANNOUNCED, "1")
         assert caches.places() == Places(None)
     finally:
         caches.places.cache_clear()

@@ -148,7 +148,7 @@ def test_advice_of_python_functions_comes_in_the_words_of_the_command_line(
 
 def test_an_unusable_store_is_exit_3(mfsym: Run, tmp_path: Path) -> None:
     (tmp_path / "a.nc").write_text("not a result")
-    _refused(mfsym("table", tmp_path / "a.nc"), "no NetCDF file", code=3)
+    _refused(mfsym("table", tmp_path / "a.nc"), "not a NetCDF file", code=3)
     _refused(mfsym("status", tmp_path / "b.nc"), "run mfsym sweep first", code=3)
     _refused(mfsym("collect", tmp_path / "b.nc"), "run mfsym sweep first", code=3)
     _refused(mfsym("verify", tmp_path / "b.nc"), "no result", code=3)
@@ -329,7 +329,7 @@ def test_a_broken_pipe_that_is_no_standard_stream_is_an_unexpected_error(
         mfsym("warmup")
 
 
-@pytest.mark.parametrize("places", [Places(None), Places(None, note="compiled code can be kept nowhere: read-only")])
+@pytest.mark.parametrize("places", [Places(None), Places(None, note="compiled code cannot be saved: read-only")])
 def test_warming_up_needs_a_place(mfsym: Run, monkeypatch: pytest.MonkeyPatch, places: Places) -> None:
     monkeypatch.setattr("mfsym.runtime.caches.places", lambda: places)
     _refused(mfsym("warmup"), places.note or "null device", code=3)

@@ -143,7 +143,7 @@ def test_bad_data_are_refused() -> None:
         SampleData((X, Y), (X, X))
     with pytest.raises(MfsymError, match="to symmetrise"):
         SampleData((X, Y), symmetry=(cyclic(2).vector(), cyclic(2).vector()))
-    with pytest.raises(MfsymError, match="no target away"):
+    with pytest.raises(MfsymError, match="no target outside"):
         SampleData((X, Y)).target(X)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from mfsym.data.datasets import SampleData
 from mfsym.data.teachers import reference_teacher
-from mfsym.discovery import CONTROL, Search, Step, discover, judged
+from mfsym.discovery import CONTROL, Search, Step, discover, with_verdict
 from mfsym.discovery.controls import asymmetric
-from mfsym.discovery.residuals import angle_between, between, containment_angle, direction_error, sampling_null
+from mfsym.discovery.residuals import angle_between, containment_angle, cross_moment, direction_error, sampling_null
 from mfsym.discovery.searches import Trial
 from mfsym.discovery.traces import mean_share, symmetric_as_stated, trace, trace_record, trace_table
 from mfsym.errors import MfsymError
@@ -43,7 +43,7 @@ def test_moments_between_trainings_have_no_bias_from_their_noise():
     scores = []
     for step in range(1, 40):
         noise = normals(KEY, step, 8, 2)[:, None, :]
-        scores.append(between(moments(common + noise), np.ones(8))[0, 0] - np.mean(common[:, 0] ** 2))
+        scores.append(cross_moment(moments(common + noise), np.ones(8))[0, 0] - np.mean(common[:, 0] ** 2))
     mean, error = np.mean(scores), np.std(scores) / np.sqrt(len(scores))
     assert abs(mean / error) < STAT
     biased = np.mean([np.mean((common[:, 0] + normals(KEY, step, 1, 2)[0, 0]) ** 2) for step in range(1, 400)])
@@ -54,10 +54,10 @@ def test_the_null_is_exceeded_by_a_signal_and_not_by_noise():
     hits = 0
     for step in range(20):
         noise = np.broadcast_to(normals(KEY, 100 + step, 8, 3)[:, None, :], (8, 10, 3))
-        quiet = between(moments(noise), np.ones(8))
+        quiet = cross_moment(moments(noise), np.ones(8))
         hits += int(np.linalg.eigvalsh(quiet)[-1] > 2.0 * sampling_null(moments(noise)))
         loud = noise + 5.0 * np.array([1.0, 0.0, 0.0])
-        assert np.linalg.eigvalsh(between(moments(loud), np.ones(8)))[-1] > 2.0 * sampling_null(moments(loud))
+        assert np.linalg.eigvalsh(cross_moment(moments(loud), np.ones(8)))[-1] > 2.0 * sampling_null(moments(loud))
     assert hits <= 1
 
 
@@ -177,14 +177,14 @@ def step_of(statistic, threshold, **options):
     ],
 )
 def test_a_subspace_is_kept_only_where_control_data_would_have_left_it(options, control, verdict, words):
-    found = judged(step_of(**{"statistic": 0.0, "threshold": 0.1, **options}), lambda: control)
+    found = with_verdict(step_of(**{"statistic": 0.0, "threshold": 0.1, **options}), lambda: control)
     assert found.verdict == verdict
     assert words in found.reason
 
 
 def test_the_whole_space_is_kept_and_needs_no_control():
     everything = replace(step_of(0.0, 0.1), subspace=Subspace(np.eye(2)))
-    assert judged(everything, lambda: pytest.fail("control data were asked")).verdict == "kept"
+    assert with_verdict(everything, lambda: pytest.fail("control data were asked")).verdict == "kept"
 
 
 def test_control_data_vary_as_much_again_and_have_no_symmetry():

@@ -192,11 +192,11 @@ def test_the_noisy_scheme_converges_on_one_brownian_path():
 def test_noise_is_antithetic_and_has_unit_variance():
     unit = UNITS[0]
     dynamics = MeanFieldFlow(unit, "vanilla", asymmetric_teacher(unit), beta=1.0, accuracy=Accuracy(order=4))
-    draws = dynamics.spread(normals(KEY, 3, 2048, unit.p), 4096)
+    draws = dynamics.particle_noise(normals(KEY, 3, 2048, unit.p), 4096)
     assert np.abs(draws.sum(axis=0)).max() <= ALGEBRA
     assert abs(np.mean(draws**2) - 1.0) < 0.05
     dynamics.init(start_cloud(unit, "wi", 16))
-    closed = dynamics.spread(normals(KEY, 3, 2, unit.p), 16)
+    closed = dynamics.particle_noise(normals(KEY, 3, 2, unit.p), 16)
     for k, matrix in enumerate(dynamics.closure):
         assert np.array_equal(closed[4 * k : 4 * k + 4], closed[:4] @ matrix.T)
 
@@ -282,7 +282,7 @@ def test_the_steps_shorten_until_the_law_meets_its_tolerance():
     limit = refined_limit(cell, times, data, unit, Accuracy(order=4, time_tolerance=1.0), tolerance)
     assert limit.accuracy.time_tolerance < 1.0
     assert float(limit.errors_w2()[0]) <= tolerance * np.sqrt(second_moment(limit.states[0].z))
-    with pytest.raises(MfsymError, match="due to the time step"):
+    with pytest.raises(MfsymError, match="comes from the time step"):
         refined_limit(cell, times, data, unit, Accuracy(order=4, halvings=0, time_tolerance=1e-5), 1e-6)
 
 

@@ -122,8 +122,8 @@ def test_strongly_invariant_networks_of_the_counterexample_are_constant():
     assert np.ptp(unit.predict(normals(KEY, 6, 9, 2), normals(KEY, 5, 6, 4))) > SPLIT
 
 
-def test_layers_must_carry_what_their_activation_commutes_with():
-    with pytest.raises(NotEquivariant, match="gate or norm"):
+def test_activations_must_commute_with_the_representations_of_hidden_layers():
+    with pytest.raises(NotEquivariant, match="Gated or Normed"):
         MLPUnit("relu", D4.vector(), D4.vector(), [D4.vector()])
     with pytest.raises(NotEquivariant):
         MLPUnit("sigmoid", S3.permutation(), S3.sign(), [S3.sign()])
@@ -131,7 +131,7 @@ def test_layers_must_carry_what_their_activation_commutes_with():
 
 
 def test_bad_requests_are_refused_with_what_to_do():
-    with pytest.raises(MfsymError, match="hidden layers must be given"):
+    with pytest.raises(MfsymError, match="give hidden for"):
         MLPUnit("tanh", SO3.vector(), SO3.vector())
     with pytest.raises(MfsymError, match="one per hidden layer"):
         MLPUnit("tanh", C4.vector(), C4.vector(), [C4.regular()], biases=[True, False])

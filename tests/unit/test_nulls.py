@@ -119,7 +119,7 @@ def test_p_values_count_ties_and_the_observed_cloud() -> None:
 def test_what_has_no_null_level_is_refused() -> None:
     z = bump(C2, 5, 0)
     for arguments, words in (
-        ((z, C2, "si"), "does not change when particles are moved"),
+        ((z, C2, "si"), "is unchanged when particles are transformed"),
         ((z, C2, "sideways"), "symmetrised or wi, got 'sideways'"),
         ((z[:, :3], C2), "the 4 parameters of the action, got 3"),
     ):

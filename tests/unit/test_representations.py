@@ -168,21 +168,21 @@ def test_matrices_that_break_a_relation_are_refused_with_the_element():
 def test_requests_that_make_no_sense_are_refused():
     with pytest.raises(MfsymError, match="one matrix for each generator"):
         dihedral(3).representation([np.eye(2)])
-    with pytest.raises(MfsymError, match="basis of SO"):
+    with pytest.raises(MfsymError, match="basis element of SO"):
         so(3).representation([], np.zeros((2, 3, 3)))
     with pytest.raises(MfsymError, match=r"C_400 on R\^400 has 64000000"):
         cyclic(400).permutation()
-    with pytest.raises(MfsymError, match="one group"):
+    with pytest.raises(MfsymError, match="of the same group"):
         cyclic(2).vector() + cyclic(3).vector()
     with pytest.raises(MfsymError, match="natural permutation"):
         so(3).permutation()
-    with pytest.raises(MfsymError, match="finite groups"):
+    with pytest.raises(MfsymError, match="needs a finite group"):
         so(3).regular()
-    with pytest.raises(MfsymError, match="charges belong"):
+    with pytest.raises(MfsymError, match=r"charge\(\.\.\.\) needs"):
         so(3).charge(1)
     with pytest.raises(MfsymError, match="needs 2 charges"):
         u1(2).charge(1)
-    with pytest.raises(MfsymError, match=r"SO\(3\) and O\(3\)"):
+    with pytest.raises(MfsymError, match=r"SO\(3\) or O\(3\)"):
         so(2).irrep(1)
     with pytest.raises(MfsymError, match="between 0 and 6"):
         so(3).irrep(7)
@@ -237,7 +237,7 @@ def test_subspace_projects_reads_coordinates_and_complements():
 def test_null_space_answers_or_says_that_it_cannot():
     assert null_space(np.zeros((0, 3))).dimension == 3
     assert null_space(np.array([[1.0, 1.0, 0.0]])).dimension == 2
-    with pytest.raises(MfsymError, match="hold or fail clearly"):
+    with pytest.raises(MfsymError, match="must be clear"):
         null_space(np.diag([1.0, 1e-8]))
     with pytest.raises(MfsymError, match="finite matrix"):
         Subspace(np.array([[np.nan]]))
@@ -276,9 +276,9 @@ def test_copies_are_the_sum_of_a_representation_with_itself():
     turned = np.float64(2.0) * so(2).charge(1)
     assert np.array_equal(turned.algebra_matrices, (so(2).charge(1) + so(2).charge(1)).algebra_matrices)
     assert (1000 * rep).name == "1000 * permutation"
-    with pytest.raises(MfsymError, match="copies are written 2 \\* rep"):
+    with pytest.raises(MfsymError, match="write copies as 2 \\* rep"):
         rep * 2
-    with pytest.raises(MfsymError, match="a representation is needed"):
+    with pytest.raises(MfsymError, match="expected a representation"):
         rep + 2
 
 
@@ -297,7 +297,7 @@ def test_copies_are_the_sum_of_a_representation_with_itself():
         (lambda: so(16).trivial(600) + so(16).trivial(600), r"a sum of SO\(16\) on R\^1200 needs 120 matrices"),
         (
             lambda: symmetric(6).regular().matrices,
-            "regular of S_6 needs 720 matrices of 720 x 720, 2.78 GiB; at most 1",
+            "regular of S_6 needs 720 matrices of 720 x 720, 2.78 GiB; an array of matrices may",
         ),
         (lambda: so(3).trivial(1500)(so(3).haar(KEY, 0, 60)), r"trivial\(1500\) of SO\(3\) needs 60 matrices"),
     ],
@@ -320,7 +320,7 @@ def test_moving_vectors_in_parts_changes_no_bit(rep, monkeypatch):
 def test_representations_of_complex_or_short_matrices_are_refused():
     with pytest.raises(MfsymError, match="generator matrices must be real"):
         cyclic(4).representation([[[1j]]])
-    with pytest.raises(MfsymError, match=r"as entries of 7 decimals leave it"):
+    with pytest.raises(MfsymError, match=r"because its entries have only 7 decimals"):
         cyclic(7).representation(rotation(1, 7)[None].astype(np.float32))
 
 

@@ -116,7 +116,7 @@ def test_what_is_refused_passes_with_a_friendlier_activation_or_unit():
 
 def test_units_refuse_other_groups_unknown_activations_and_bad_shapes():
     swap = cyclic(2).permutation()
-    with pytest.raises(MfsymError, match="one group, got C_2 and C_3"):
+    with pytest.raises(MfsymError, match="share a group, got C_2 and C_3"):
         UVUnit("tanh", swap, cyclic(3).vector())
     with pytest.raises(MfsymError, match="one of sigmoid, tanh"):
         MatrixUnit("swish", swap, swap)
