@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 LARGE = 50_000
-"""Atoms from which the memory that a distance will take is told before it starts."""
+"""Clouds this large get a memory estimate before the solve."""
 
 
 @click.command()
@@ -68,6 +68,7 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
     if given["arrays"]:
         records = layer_records(cloud, other, given)
         click.echo(json.dumps(records[0] if len(records) == 1 else records) if form == "json" else _listed(records))
+        return
     if given["quotient"] is not None:
         record = modulo(cloud, other, given)
         click.echo(json.dumps(record) if form == "json" else _listed([record]))
@@ -107,7 +108,7 @@ def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
     if given["convention"] is not None and not given["arrays"]:
         raise MfsymError("--convention is about --arrays; give the names of the layers, or leave it out")
     if given["arrays"]:
-        for name in ("along", "at", "plan"):
+        for name in ("along", "at", "plan", "quotient"):
             if given[name] is not None:
                 raise MfsymError(f"--arrays and --{'time' if name == 'at' else name} exclude each other; leave one out")
     if given["null"] is not None and given["to"] not in ("wi", "symmetrised"):

@@ -10,10 +10,10 @@ import pytest
 
 import mfsym as mf
 from mfsym.configurations import Cell
-from mfsym.configurations.cells import noise_of
 from mfsym.configurations.names import AUTO
 from mfsym.data.teachers import reference_teacher
 from mfsym.dynamics import NOISES, NoisySGD
+from mfsym.dynamics.noise_words import noise_of
 from mfsym.dynamics.noises import noise_name
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
