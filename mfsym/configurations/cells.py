@@ -13,7 +13,7 @@ from typing import Any
 
 from mfsym.arguments import as_plain
 from mfsym.configurations.layers import Resolved
-from mfsym.configurations.names import AUTO, SCHEMES, in_order
+from mfsym.configurations.names import AUTO, ORBIT_NOISES, SCHEMES, in_order
 from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
 SCHEMA_VERSION = 2
@@ -101,7 +101,7 @@ class Cell(Parameters):
 
 
 def noise_of(inits: Iterable[str], schemes: Iterable[str], noises: Iterable[str] = (AUTO,)) -> str:
-    """What noise trainings feel: "projected" on E^G or "isotropic", and for whom where not all feel the same.
+    """What noise trainings feel: "projected" on E^G, "isotropic" or one of ORBIT_NOISES, and for whom if not all agree.
 
     noises : values of the parameter ``noise``. "auto" projects from starts in E^G ("si", "zero"); ea always projects.
 
@@ -117,7 +117,8 @@ def noise_of(inits: Iterable[str], schemes: Iterable[str], noises: Iterable[str]
     for noise, init in itertools.product(kinds, starts):
         inside = noise == "fixed" or (noise == AUTO and init in ("si", "zero")) or names == {"ea"}
         where = " ".join([noise] * (len(kinds) > 1) + [init] * (len(starts) > 1))
-        phrases[where] = "projected" if inside else "isotropic" + (", projected for ea" if "ea" in names else "")
+        free = noise if noise in ORBIT_NOISES else "isotropic"
+        phrases[where] = "projected" if inside else free + (", projected for ea" if "ea" in names else "")
     if len(phrases) == 1:
         return next(iter(phrases.values()))
     return "; ".join(f"{where}: {phrase}" for where, phrase in phrases.items())

@@ -52,7 +52,8 @@ class State:
 
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
     status : "ok"; "diverged" since ``diverged_step`` steps were done; or "drifted": since ``drifted_step`` steps the
-    particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``).
+    particles are off E^G, which the scheme preserves, by the growth of rounding (``precision.LEFT``); or "singular":
+    at step ``singular_step`` noise was projected at a particle whose orbit had lost a dimension (``dynamics.orbits``).
     projected : whether the start lies in E^G, so that noise is projected on it where the dynamics does not say.
     watched : whether the run ought to stay in E^G: it began there, under a scheme and noise that preserve it.
     """
@@ -64,6 +65,7 @@ class State:
     status: str = "ok"
     diverged_step: int | None = None
     drifted_step: int | None = None
+    singular_step: int | None = None
     projected: bool = False
     watched: bool = False
 

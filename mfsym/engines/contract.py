@@ -5,7 +5,7 @@ Dynamics prepare lifted batches and step parameters and know no kernel; an engin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,8 @@ class LiftedBatches:
     """What an engine sees of S batches: it knows no group.
 
     x : (S, B', K, d).  y : (S, B', c).  rho_y : (K, c, c).  node_weights : (K,), sample_weights : (B',), sums 1.
-    The prediction is sum_k node_weights_k rho_y_k^T Phi(x_bk).
+    The prediction is sum_k node_weights_k rho_y_k^T Phi(x_bk). Where the nodes differ from step to step, as with a
+    random subset of the group, rho_y is (S, K, c, c) and node_weights (S, K); either may have the axis alone.
     """
 
     x: Floats
@@ -31,6 +32,18 @@ class LiftedBatches:
     rho_y: Floats
     node_weights: Floats
     sample_weights: Floats
+
+    @property
+    def nodes_by_step(self) -> tuple[Floats, Floats]:
+        """rho_y (S, K, c, c) and node_weights (S, K); of length 1 along S where all steps share them."""
+        rho_y = self.rho_y if self.rho_y.ndim == 4 else self.rho_y[None]
+        return rho_y, self.node_weights if self.node_weights.ndim == 2 else self.node_weights[None]
+
+    def at(self, step: int) -> LiftedBatches:
+        """The batch of one step, with rho_y (K, c, c) and node_weights (K,)."""
+        one = slice(step, step + 1)
+        rho_y, node_weights = (part[step % len(part)] for part in self.nodes_by_step)
+        return replace(self, x=self.x[one], y=self.y[one], rho_y=rho_y, node_weights=node_weights)
 
 
 class Engine(Protocol):

@@ -5,6 +5,8 @@
 A step of length h follows the drift, and gives the noise of its two halves in kicks at the two Gauss points
 (1/2 -+ 1/sqrt(12)) h of the step. Weak order 2; the error is O(beta h^4 + beta^2 h^2) (McLachlan 1995, "Composition
 methods in the presence of small parameters", BIT 35: order (4, 2)), so that little noise costs little more than none.
+Kicks modulo the group (``mfsym.dynamics.orbits``): aligned ones keep this order in all invariants of the group;
+horizontal ones are projected where they begin, an Euler step of that noise, and the weak order is 1.
 
 The grid of steps is a function of the problem and of the last time: its intervals shrink with the stiffness of the
 drift, and never depend on the other times that are asked for. Those are reached by a shorter step that leaves the grid
@@ -55,8 +57,8 @@ class Motion(Protocol):
     def drift(self, z: Floats, begin: float, end: float, first: float | None) -> tuple[Floats, float]:
         """The particles after the drift alone, and a first step to try next; ``first`` is the one to try here."""
 
-    def spread(self, increment: Floats, count: int) -> Floats:
-        """Noise (count, p) of all particles from the increment (rows, p) of the path."""
+    def kicked(self, z: Floats, size: float, increment: Floats) -> Floats:
+        """The particles after the kick that the increment (rows, p) of the path gives them, times ``size``."""
 
     def curvature(self, z: Floats) -> float:
         """Largest |D_z^2 dF/dmu| at z, about."""
@@ -196,7 +198,7 @@ class Walk:
         for time, half in ((begin + KICK * h, (begin, middle)), (end - KICK * h, (middle, end))):
             z, first = self.motion.drift(z, now, time, first)
             size = math.sqrt(2.0 * self.motion.beta * self.motion.rate(time))
-            z, now = z + size * self.motion.spread(self.path.increment(*half), len(z)), time
+            z, now = self.motion.kicked(z, size, self.path.increment(*half)), time
         if not np.isfinite(z).all():
             raise MfsymError(f"the flow stopped being finite between t = {begin:g} and {end:g}; use a smaller alpha")
         return z, now, first
