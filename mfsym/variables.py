@@ -21,7 +21,8 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 STATUSES = ("ok", "drifted", "singular", "diverged", "failed", "missing")
 """ok: finite to the end; drifted: finite, but off E^G by rounding since ``drifted_step`` although the scheme preserves
-it; singular: finite, with noise that was projected at a particle whose orbit has less than the full dimension; diverged: stopped at ``diverged_step``; failed: raised; missing: not run yet."""
+it; singular: finite, but horizontal noise met a particle whose orbit has less than the full dimension; diverged:
+stopped at ``diverged_step``; failed: raised; missing: not run yet."""
 
 
 LOSSES = {
