@@ -54,22 +54,24 @@ class OrbitNoise:
 
         Those at FAR or beyond, of a run that diverges, are kicked as if without orbits.
         """
-        near = np.maximum(np.abs(z), np.abs(forced)).max(axis=1) < FAR
-        if not near.all():
-            moved = forced + kick
-            moved[near] = self.after(z[near], forced[near], kick[near]) if near.any() else moved[near]
-            return moved
+        near, moved = _near(np.maximum(np.abs(z), np.abs(forced))), forced + kick
         if self.kind.aligned:
-            return self.quotient.align(forced + kick, z)
-        return forced + self.quotient.project(z, kick)
+            moved[near] = self.quotient.align(moved[near], z[near])
+        else:
+            moved[near] = forced[near] + self.quotient.project(z[near], kick[near])
+        return moved
 
     def pull(self, z: Floats) -> Floats:
         """c grad log vol (N, p) at particles z: the curvature drift at temperature 1."""
-        return self.kind.curvature * self.quotient.grad_log_volume(z)
+        pull, near = np.zeros_like(z), _near(z)
+        pull[near] = self.kind.curvature * self.quotient.grad_log_volume(z[near])
+        return pull
 
     def is_singular(self, z: Floats) -> bool:
         """Whether noise is projected at a particle of z (N, p) whose orbit has less than the full dimension."""
-        return self.kind.horizontal and bool((self.quotient.rank(z) < self.quotient.generic_rank).any())
+        if not self.kind.horizontal:
+            return False
+        return bool((self.quotient.rank(z[_near(z)]) < self.quotient.generic_rank).any())
 
 
 def orbit_noise(name: str, action: Representation) -> OrbitNoise | None:
@@ -137,6 +139,12 @@ class OrbitEngine:
             self.engine.load(self.noise.after(before, forced, kick).astype(z.dtype))
         if self.singular_step is None and self.noise.is_singular(before):
             self.singular_step = step
+
+
+def _near(z: Floats) -> slice | NDArray[np.bool_]:
+    """The particles (N, p) nearer than FAR, all of them as a slice: products of squares of the others overflow."""
+    near = np.abs(z) < FAR
+    return slice(None) if near.all() else np.asarray(near.all(axis=1))
 
 
 def _normals(parameters: StepParameters, step: int, z: NDArray[np.floating]) -> Floats:
