@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Valid names of variables, dimensions and cells."""
 
-STATUSES = ("ok", "drifted", "diverged", "failed", "missing")
+STATUSES = ("ok", "drifted", "singular", "diverged", "failed", "missing")
 """Statuses of a run.
 
 ok : finite to the end.  drifted : finite, but rounding drove it out of E^G at ``drifted_step`` although the scheme
-preserves E^G.  diverged : stopped at ``diverged_step``.  failed : raised an error.  missing : not run yet."""
+preserves E^G.  singular : finite, but horizontal noise met a particle whose orbit had lost a dimension.
+diverged : stopped at ``diverged_step``.  failed : raised an error.  missing : not run yet."""
 
 
 LOSSES = {

@@ -40,8 +40,11 @@ INITS = ("wi", "si")
 DTYPES = ("float32", "float64")
 """Precisions of a training."""
 
-NOISES = ("isotropic", "fixed")
+NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 """Kinds of noise."""
+
+ORBIT_NOISES = NOISES[2:]
+"""Kinds of noise that depend on the orbits of the particles under the group."""
 
 RULES = ("paper", "robust", "oracle", "paper-oracle")
 """Rules by which a discovery decides."""

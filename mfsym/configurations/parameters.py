@@ -206,7 +206,9 @@ class Parameters:
     problem: str = _sweep("", AnyText(), "problem file, .toml, instead of teacher, unit and activation")
     problem_digest: str = _sweep("", AnyText(), "digest of what the problem file says (filled in)")
     null: int = _sweep(0, DRAWS, "moved clouds behind the null level of rmd2_symmetrised, 0 for none")
-    noise: str = _training(AUTO, OneOf((AUTO, *NOISES)), "noise; fixed: in E^G; auto: fixed from starts in E^G")
+    noise: str = _training(
+        AUTO, OneOf((AUTO, *NOISES)), "noise; fixed: in E^G; auto: fixed from starts in E^G; more in docs/quotients.md"
+    )
 
 
 def declared(owner: type[Parameters]) -> Mapping[str, Parameter]:

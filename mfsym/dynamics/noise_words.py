@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterable
 
+from mfsym.configurations.names import ORBIT_NOISES
 from mfsym.ensembles import INSIDE
 from mfsym.schemes import SCHEMES, AnyScheme, name_of
 
@@ -15,10 +16,11 @@ def noise_of(
     noises: Iterable[str] = ("auto",),
     inside: Container[str] = INSIDE,
 ) -> str:
-    """What noise trainings feel: "projected" on E^G or "isotropic", and for whom where not all feel the same.
+    """What noise trainings feel: "projected" on E^G, "isotropic" or modulo the group, and for whom if not all agree.
 
-    noises : "auto" projects from starts in E^G, "fixed" from any, "isotropic" from none; schemes with a projector
-    always project.  inside : the names of the starts that lie in E^G.
+    noises : "auto" projects from starts in E^G, "fixed" from any, "isotropic" from none, noise modulo the group
+    (ORBIT_NOISES) keeps its name; schemes with a projector always project.
+    inside : the names of the starts that lie in E^G.
 
     >>> noise_of(["si"], ["fa", "ea"])
     'projected'
@@ -34,7 +36,8 @@ def noise_of(
     for noise, init in itertools.product(kinds, starts):
         fixed = noise == "fixed" or (noise == "auto" and init in inside) or len(projecting) == len(found)
         where = " ".join([noise] * (len(kinds) > 1) + [init] * (len(starts) > 1))
-        phrases[where] = "projected" if fixed else "isotropic" + aside
+        free = noise if noise in ORBIT_NOISES else "isotropic"
+        phrases[where] = "projected" if fixed else free + aside
     if len(phrases) == 1:
         return next(iter(phrases.values()))
     return "; ".join(f"{where}: {phrase}" for where, phrase in phrases.items())

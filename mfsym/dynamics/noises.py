@@ -1,7 +1,8 @@
 """Kinds of noise: what xi is in theta <- theta - ... + sqrt(2 alpha s(t) beta / N) xi.
 
 ``isotropic`` noise is standard normal on R^p; ``fixed`` noise is its projection P xi on E^G, in which the equivariant
-architecture lives (Maass Martinez & Fontbona 2024, section 2.2).
+architecture lives (Maass Martinez & Fontbona 2024, section 2.2). The other kinds are modulo the group, which acts on
+particles by the unit's action M: see ``mfsym.dynamics.orbits``.
 """
 
 from __future__ import annotations
@@ -26,15 +27,20 @@ FRAME_LIMIT = 16
 
 @dataclass(frozen=True)
 class Noise:
-    """A kind of noise that does not depend on the particles: xi = W eta with W (p, m) and eta standard normal.
+    """A kind of noise: xi = W eta with W (p, m) and eta standard normal, and what the orbits of the group make of it.
 
     said : what results say of it.  keeps_fixed : whether it leaves particles in E^G where they are in it.
     matrix : W from E^G. The same eta gives the noise of every kind, so that P xi is exactly the fixed noise.
+    horizontal : whether xi is projected off the orbit of its particle.  aligned : whether a step ends where the new
+    orbit is nearest to where it began.  curvature : c, adds c beta grad log vol to the drift.
     """
 
     said: str
     keeps_fixed: bool
     matrix: Callable[[Subspace], Floats]
+    horizontal: bool = False
+    aligned: bool = False
+    curvature: float = 0.0
 
 
 def _isotropic(subspace: Subspace) -> Floats:
@@ -48,7 +54,13 @@ def _fixed(subspace: Subspace) -> Floats:
 
 NOISES: Mapping[str, Noise] = bound(
     names.NOISES,
-    {"isotropic": Noise("isotropic", False, _isotropic), "fixed": Noise("projected", True, _fixed)},
+    {
+        "isotropic": Noise("isotropic", False, _isotropic),
+        "fixed": Noise("projected", True, _fixed),
+        "horizontal": Noise("horizontal", False, _isotropic, horizontal=True),
+        "quotient": Noise("quotient", False, _isotropic, aligned=True),
+        "drift-form": Noise("drift-form", False, _isotropic, horizontal=True, curvature=1.0),
+    },
 )
 """Kinds of noise by name."""
 

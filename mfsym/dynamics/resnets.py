@@ -85,6 +85,8 @@ class ResNetSGD(NoisySGD):
                 f"a residual layer needs rho_x = rho_y, got {unit.rho_x.name} and {unit.rho_y.name}; "
                 "embed inputs and outputs in one representation"
             )
+        if self.orbits is not None:
+            raise MfsymError(f"noise of a residual network must be isotropic or fixed, got {self.noise_name!r}")
         self.depth = depth
         network_of(unit)
 

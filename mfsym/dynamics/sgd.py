@@ -18,6 +18,7 @@ from mfsym.configurations.names import AUTO, DTYPES
 from mfsym.data.losses import Loss, get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import NOISES, Noise, noise_name
+from mfsym.dynamics.orbits import OrbitEngine, orbit_noise
 from mfsym.dynamics.precision import has_drifted, starts_in
 from mfsym.dynamics.states import State
 from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
@@ -40,9 +41,10 @@ class NoisySGD:
     unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
     alpha > 0 : learning rate.  tau >= 0 : weight of the penalty |z|^2.  beta >= 0 : temperature of the noise.
     batch_size : fresh samples per step.  schedule : t (S,) -> factors (S,) of alpha, None for 1.
-    noise : a name in NOISES: "isotropic" for xi, "fixed" for its projection P xi on E^G; or "auto": fixed where the
-    particles handed to ``init`` lie in E^G to rounding (``precision.starts_in``), else isotropic. The equivariant
-    architecture always projects. The method ``noise`` says which it is.
+    noise : a name in NOISES: "isotropic" for xi, "fixed" for its projection P xi on E^G; "horizontal", "quotient" or
+    "drift-form", modulo the group (``dynamics.orbits``); or "auto": fixed where the particles handed to ``init`` lie in
+    E^G to rounding (``precision.starts_in``), else isotropic. The equivariant architecture always projects on E^G,
+    where orbits are points. The method ``noise`` says which it is.
     former : ``projected_noise``, the former way to say "fixed" (True) or "isotropic" (False).
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
@@ -95,6 +97,7 @@ class NoisySGD:
         if former:
             raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
         self.noise_name = named if self.projector is None else "fixed"
+        self.orbits = orbit_noise(self.noise_name, unit.action) if self.beta > 0.0 else None
 
     def __repr__(self) -> str:
         rates = f"alpha = {self.alpha:g}, tau = {self.tau:g}, beta = {self.beta:g}, B = {self.batch_size}"
@@ -175,11 +178,13 @@ class NoisySGD:
                 if has_drifted(seen, self.unit.fixed_subspace):
                     left = first + self._drift_step(before, batches, parameters)
         status = "ok" if left is None else "drifted"
-        return replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
+        moved = replace(state, z=engine.particles(), step=state.step + n, status=status, drifted_step=left)
+        return engine.marked(moved) if isinstance(engine, OrbitEngine) else moved
 
     def _loaded(self, z: NDArray[np.floating]) -> Engine:
-        """An engine loaded with these particles, in their precision."""
-        engine = CpuEngine(self.unit, z.dtype, self.threads)
+        """An engine with these particles, of their precision."""
+        engine: Engine = CpuEngine(self.unit, z.dtype, self.threads)
+        engine = engine if self.orbits is None else OrbitEngine(engine, self.orbits)
         engine.load(z)
         return engine
 
@@ -235,11 +240,11 @@ class NoisySGD:
         return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
 
     def noise(self, state: State) -> str:
-        """What noise a state feels: "projected" on E^G or "isotropic"."""
+        """What noise a state feels: "projected" on E^G, "isotropic", or the name of a noise modulo the group."""
         return self._noise(state).said
 
     def noise_map(self, state: State) -> Floats:
-        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels."""
+        """W (p, m) with xi = W eta for m standard normals eta: the noise that a state feels, before ``orbits``."""
         if self.beta == 0.0:
             return np.zeros((self.unit.p, 0))
         return self._noise(state).matrix(self.unit.fixed_subspace)

@@ -52,7 +52,8 @@ class State:
 
     z : (N, p) in the precision of the run; (L, N, p) for a residual network of L layers.
     status : "ok"; "diverged" after ``diverged_step`` steps; or "drifted": after ``drifted_step`` steps, accumulated
-    rounding has driven the particles out of E^G, which the scheme preserves (``precision.DRIFT_LIMIT``).
+    rounding has driven the particles out of E^G, which the scheme preserves (``precision.DRIFT_LIMIT``); or "singular":
+    at step ``singular_step``, noise was projected at a particle whose orbit had lost a dimension (``dynamics.orbits``).
     projected : whether the start lies in E^G; by default, noise is then projected on it.
     watched : whether the run should stay in E^G: it began there, under a scheme and noise that preserve it.
     """
@@ -64,6 +65,7 @@ class State:
     status: str = "ok"
     diverged_step: int | None = None
     drifted_step: int | None = None
+    singular_step: int | None = None
     projected: bool = False
     watched: bool = False
 

@@ -2,6 +2,7 @@
 
     dZ = -alpha s(t) D_z dF/dmu(Z) dt + sqrt(2 alpha s(t) beta) P dB,     mu = law of Z
 
+with P = I, the projection on E^G, or the horizontal one at Z; or modulo the group (``mfsym.dynamics.orbits``).
 (Maass Martínez & Fontbona 2024, equations (1) and (4).) Particles of equal weight represent the law. Without noise:
 embedded Runge-Kutta in mean-field time; the identity F(0) - F(t) = integral of alpha s E|D_z dF/dmu|^2 is integrated
 along as a check. With noise: the splitting of ``mfsym.flows.splitting``, with noise that is antithetic and closed under
@@ -29,6 +30,7 @@ from mfsym.arguments.callables import as_factors, check_schedule
 from mfsym.configurations.names import AUTO, INTEGRATORS
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import noise_name
+from mfsym.dynamics.orbits import orbit_noise
 from mfsym.dynamics.precision import starts_in
 from mfsym.dynamics.states import FlowState
 from mfsym.errors import MfsymError
@@ -134,6 +136,7 @@ class MeanFieldFlow:
         self.key = stream_key(seed, "noise", replicate)
         named = noise_name(noise, projected_noise)
         self.noise_name = named if self.population.projector is None else "fixed"
+        self.orbits = orbit_noise(self.noise_name, unit.action) if self.beta > 0.0 else None
         self.noise_projector: Floats | None = None
         self.closure: Floats = np.eye(unit.p)[None]
         self.scale: float | None = None
@@ -231,7 +234,11 @@ class MeanFieldFlow:
         accuracy = self.accuracy
 
         def velocity(t: float, y: Floats) -> Floats:
-            return -self.rate(t) * self._slope(y.reshape(z.shape))[0].ravel()
+            here = y.reshape(z.shape)
+            slope, _ = self._slope(here)
+            if self.orbits is not None and self.orbits.kind.curvature:
+                slope = slope - self.beta * self.orbits.pull(here)
+            return -self.rate(t) * slope.ravel()
 
         rtol = max(accuracy.rtol, DRIFT_SHARE * accuracy.time_tolerance)
         options = {"method": accuracy.method or "RK45", "rtol": rtol, "atol": accuracy.atol * (rtol / accuracy.rtol)}
@@ -283,6 +290,11 @@ class MeanFieldFlow:
             twins = tuple((fine.clouds[end], coarse.clouds[end]) for end in (k, k + 1))
             state = FlowState(z, time, self.size(z)[1], start.dissipated, fine.forces[k], order)
             yield replace(state, time_error=error, twins=twins)
+
+    def kicked(self, z: Floats, size: float, increment: Floats) -> Floats:
+        """The particles z (N, p) after a kick: ``size`` times the noise of an increment, modulo the group if it is."""
+        kick = size * self.particle_noise(increment, len(z))
+        return z + kick if self.orbits is None else self.orbits.after(z, z, kick)
 
     def particle_noise(self, increment: Floats, count: int) -> Floats:
         """Noise (count, p) of all particles from an increment (rows, p) of the path.

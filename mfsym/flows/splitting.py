@@ -4,7 +4,9 @@
 
 A step of length h integrates the drift and applies the noise of its two halves as kicks at the two Gauss points (1/2 -+
 1/sqrt(12)) h of the step. Weak order 2; the error is O(beta h^4 + beta^2 h^2) (McLachlan 1995, "Composition methods in
-the presence of small parameters", BIT 35: order (4, 2)), so small noise costs little more than no noise.
+the presence of small parameters", BIT 35: order (4, 2)), so small noise costs little more than no noise. Kicks modulo
+the group (``mfsym.dynamics.orbits``): aligned kicks keep this order in all invariants of the group; horizontal kicks
+are projected where they begin, an Euler step of that noise, and have weak order 1.
 
 The grid of steps is a function of the problem and of the last time: its intervals shrink with the stiffness of the
 drift and do not depend on the other requested times. Each of those is reached by a shorter side step from the grid,
@@ -53,8 +55,8 @@ class NoisyFlow(Protocol):
     def drift(self, z: Floats, begin: float, end: float, first: float | None) -> tuple[Floats, float]:
         """The particles after the drift alone, and a first step for the next call; ``first`` is the first step here."""
 
-    def particle_noise(self, increment: Floats, count: int) -> Floats:
-        """Noise (count, p) of all particles from the increment (rows, p) of the path."""
+    def kicked(self, z: Floats, size: float, increment: Floats) -> Floats:
+        """The particles after the kick that the increment (rows, p) of the path gives them, times ``size``."""
 
     def curvature(self, z: Floats) -> float:
         """Estimate of the largest |D_z^2 dF/dmu| at z."""
@@ -199,7 +201,7 @@ class Stepper:
         for time, half in ((begin + KICK * h, (begin, middle)), (end - KICK * h, (middle, end))):
             z, first = self.flow.drift(z, now, time, first)
             size = math.sqrt(2.0 * self.flow.beta * self.flow.rate(time))
-            z, now = z + size * self.flow.particle_noise(self.path.increment(*half), len(z)), time
+            z, now = self.flow.kicked(z, size, self.path.increment(*half)), time
         if not np.isfinite(z).all():
             raise MfsymError(f"the flow stopped being finite between t = {begin:g} and {end:g}; use a smaller alpha")
         return z, now, first

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mfsym as mf
-from mfsym.configurations import Cell
+from mfsym.configurations import Cell, names
 from mfsym.configurations.names import AUTO
 from mfsym.data.teachers import reference_teacher
 from mfsym.dynamics import NOISES, NoisySGD
@@ -50,17 +50,19 @@ def test_the_limit_takes_the_same_names(name: str, init: str) -> None:
     flow.init(mf.start_cloud(UNIT, init, 8))
     inside = name == "fixed" or (name == AUTO and init == "si")
     assert (flow.noise_projector is not None) == inside
-    assert noise_of([init], ["vanilla"], [name]) == ("projected" if inside else "isotropic")
+    said = name if name in names.ORBIT_NOISES else "isotropic"
+    assert noise_of([init], ["vanilla"], [name]) == ("projected" if inside else said)
 
 
 @pytest.mark.parametrize("make", [NoisySGD, MeanFieldFlow])
 def test_other_names_and_contradictions_are_refused(make: Any) -> None:
-    with pytest.raises(MfsymError, match=r"^noise must be one of auto, isotropic, fixed, got 'horizontal'$"):
-        make(UNIT, "vanilla", TEACHER, noise="horizontal")
+    known = "auto, isotropic, fixed, horizontal, quotient, drift-form"
+    with pytest.raises(MfsymError, match=rf"^noise must be one of {known}, got 'vertical'$"):
+        make(UNIT, "vanilla", TEACHER, noise="vertical")
     with pytest.raises(MfsymError, match="projected_noise must be left out beside noise = 'fixed', got False"):
         make(UNIT, "vanilla", TEACHER, noise="fixed", projected_noise=False)
-    with pytest.raises(MfsymError, match="noise must be one of auto, fixed, isotropic, got 'quotient'"):
-        mf.compare("wi", noise="quotient", **QUICK)
+    with pytest.raises(MfsymError, match=r"noise must be one of auto, .*horizontal.*, got 'vertical'"):
+        mf.compare("wi", noise="vertical", **QUICK)
     assert noise_name(AUTO, True) == "fixed"
     with pytest.raises(TypeError, match="unexpected keyword argument 'nose'"):
         make(UNIT, "vanilla", TEACHER, nose="fixed")
@@ -68,12 +70,13 @@ def test_other_names_and_contradictions_are_refused(make: Any) -> None:
 
 def test_a_named_noise_goes_from_the_argument_to_the_dataset(tmp_path: Path) -> None:
     runs = {name: mf.simulate("wi", "da", init="si", noise=name, **QUICK) for name in (AUTO, *NOISES)}
-    assert [run.attrs["noise"] for run in runs.values()] == ["projected", "isotropic", "projected"]
+    assert [run.attrs["noise"] for run in runs.values()] == ["projected", "isotropic", "projected", *names.ORBIT_NOISES]
     np.testing.assert_array_equal(runs[AUTO]["particles"].values, runs["fixed"]["particles"].values)
     off = {name: float(run["rmd2_si"][-1]) for name, run in runs.items()}
     assert off["isotropic"] > SPLIT > SINGLE_SI > off["fixed"]
     swept = mf.sweep({"noise": [*NOISES], "init": ["si"], "scheme": ["da"], **QUICK}, tmp_path / "a.nc")
-    assert swept.attrs["noise"] == "isotropic: isotropic; fixed: projected"
+    said = "; ".join(f"{name}: {name}" for name in names.ORBIT_NOISES)
+    assert swept.attrs["noise"] == f"isotropic: isotropic; fixed: projected; {said}"
     assert swept["risk"].dims == ("teacher", "init", "scheme", "n", "noise", "replicate")
     for name in NOISES:
         assert float(swept["risk"].sel(noise=name).squeeze()) == float(runs[name]["risk"][-1])
@@ -83,5 +86,5 @@ def test_a_named_noise_goes_from_the_argument_to_the_dataset(tmp_path: Path) -> 
 
 
 def test_the_default_noise_changes_the_identity_of_no_cell() -> None:
-    assert Cell(noise=AUTO).identity == Cell().identity == "ee0ff237ab9d93de23303d8a2fdbf95e"
-    assert len({Cell(noise=name).identity for name in (AUTO, *NOISES)}) == 3
+    assert Cell(noise=AUTO).identity == Cell().identity == "13fd9dec53ba5e5dc0ce90dec4cadbe0"
+    assert len({Cell(noise=name).identity for name in (AUTO, *NOISES)}) == len(NOISES) + 1
