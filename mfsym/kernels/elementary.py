@@ -1,7 +1,7 @@
 """Elementary functions that LLVM vectorises: branch-free, one polynomial each, in single and double precision.
 
 NaN propagates and infinities saturate. The polynomials are Chebyshev fits on the interval named beside them, with the
-largest error of the fit; ``tests/unit/test_kernel_activations.py`` measures the error of what is computed.
+largest error of the fit; ``tests/unit/kernels/test_activations.py`` measures the error of what is computed.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pathlib import Path
 from mfsym.errors import MfsymWarning
 
 NAMED = "MFSYM_CACHE_DIR"
-TOLD = "_MFSYM_CACHE_TOLD"
+ANNOUNCED = "_MFSYM_CACHE_TOLD"
 """Set for worker processes to the number of the one that started them, which has said where compiled code is kept."""
 
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")
@@ -241,12 +241,12 @@ def announced() -> dict[str, str]:
     """Issue the warnings now; returns the environment variables that keep worker processes from repeating them."""
     say(places().note)
     say(places().nowhere)
-    return {TOLD: str(os.getpid())}
+    return {ANNOUNCED: str(os.getpid())}
 
 
 def is_worker() -> bool:
     """Whether this process was started by another one of this package."""
-    return TOLD in os.environ
+    return ANNOUNCED in os.environ
 
 
 def is_first_worker(folder: Path) -> bool:
@@ -254,7 +254,7 @@ def is_first_worker(folder: Path) -> bool:
 
     False for a process that is no worker, and where nothing can be written.
     """
-    starter = os.environ.get(TOLD)
+    starter = os.environ.get(ANNOUNCED)
     if starter is None:
         return False
     try:

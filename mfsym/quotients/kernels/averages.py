@@ -1,7 +1,7 @@
 """Modified Bessel functions and averages over rotations, compiled: what exact denoisers are made of.
 
 Bessel functions come scaled, e^-x I(x), so that nothing overflows. The series are Chebyshev interpolations, computed in
-40 digits; ``tests/unit/test_kernel_templates.py`` measures the error of what is computed.
+40 digits; ``tests/unit/quotients/test_kernel_templates.py`` measures the error of what is computed.
 """
 
 from __future__ import annotations

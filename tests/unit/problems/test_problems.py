@@ -32,7 +32,7 @@ from tests.conftest import parse_json
 from tests.sizes import compiled
 from tests.tolerances import ALGEBRA, P_VALUE
 
-SHIPPED = sorted((Path(__file__).parents[2] / "sims" / "problems").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "sims" / "problems").glob("*.toml"))
 HERE = Path()
 Run = Callable[..., Result]
 

@@ -22,7 +22,7 @@ from mfsym.configurations.texts import MAX_FILE_BYTES
 from mfsym.configurations.values import parse_value
 from mfsym.errors import MfsymError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _file(folder: Path, text: str) -> Path:

@@ -247,7 +247,7 @@ def test_each_thing_is_said_once_and_not_again_by_workers(
     try:
         with pytest.warns(MfsymWarning, match="cannot be saved") as said:
             told = [caches.announced() for _ in range(2)]
-        assert (len(said), told) == (1, 2 * [{caches.TOLD: str(os.getpid())}])
+        assert (len(said), told) == (1, 2 * [{caches.ANNOUNCED: str(os.getpid())}])
         caches.places.cache_clear()
         monkeypatch.setenv(caches.ANNOUNCED, "1")
         assert caches.places() == Places(None)
@@ -431,7 +431,7 @@ print(sum(fill_normals.stats.cache_misses.values()))
 
 @compiled
 def test_of_two_processes_that_start_together_one_compiles(tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), caches.NAMED: str(tmp_path)}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), caches.NAMED: str(tmp_path)}
     started = [
         subprocess.Popen([sys.executable, "-c", AT_ONCE], env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -440,12 +440,12 @@ def test_of_two_processes_that_start_together_one_compiles(tmp_path: Path) -> No
 
 
 def test_the_first_worker_of_a_process_is_told_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(caches.TOLD, raising=False)
+    monkeypatch.delenv(caches.ANNOUNCED, raising=False)
     with caches.alone(tmp_path):
         assert not caches.is_worker()
         assert not caches.is_first_worker(tmp_path)
-        monkeypatch.setenv(caches.TOLD, "7")
+        monkeypatch.setenv(caches.ANNOUNCED, "7")
         assert [caches.is_first_worker(tmp_path) for _ in range(2)] == [True, False]
-        monkeypatch.setenv(caches.TOLD, "8")
+        monkeypatch.setenv(caches.ANNOUNCED, "8")
         assert caches.is_first_worker(tmp_path)
         assert not caches.is_first_worker(tmp_path / "gone")

@@ -480,7 +480,7 @@ def test_former_orders_of_arguments_still_work() -> None:
 
 
 def test_a_study_takes_the_path_of_a_problem(tmp_path: Path) -> None:
-    path = Path(__file__).parents[2] / "sims" / "problems" / "c4-counterexample.toml"
+    path = Path(__file__).parents[3] / "sims" / "problems" / "c4-counterexample.toml"
     parameters = {"alpha": 5.0, "horizon": 0.25}
     found = [
         mf.si_against_wi(problem, [4], replicates=2, **parameters)
@@ -501,7 +501,7 @@ def test_workers_are_not_handed_what_they_cannot_load() -> None:
 
 
 def test_the_page_on_one_s_own_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "own.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "own.md", "exec"), {})
     assert "random-element" in (said := capsys.readouterr().out)

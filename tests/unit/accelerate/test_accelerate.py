@@ -550,7 +550,7 @@ def test_of_the_workers_of_one_process_the_first_to_compile_tells(cold, capsys, 
     monkeypatch.setitem(announcing.WAITS, f"{__name__}._dot", announcing.Wait("this test", 7))
     for starter, told in (("11", True), ("11", False), ("12", True)):
         notices.forget()
-        monkeypatch.setenv(caching.caches.TOLD, starter)
+        monkeypatch.setenv(caching.caches.ANNOUNCED, starter)
         for path in caching.caches.places().kept.rglob("*.nb?"):
             path.unlink()
         exact(_dot)(cold)

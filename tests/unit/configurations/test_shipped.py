@@ -82,10 +82,14 @@ def test_a_problem_is_found_by_name_everywhere(mfsym: Run) -> None:
 @pytest.mark.parametrize("sim", sorted(shipped.sims()))
 def test_a_copied_sim_runs_elsewhere(sim: str, mfsym: Run) -> None:
     from mfsym.configurations.discoveries import read_study
+    from mfsym.configurations.shapes import read_shapes
 
     assert mfsym("init", "--sim", sim, "mine.toml").exit_code == 0
-    if "[[case]]" in Path("mine.toml").read_text():
+    text = Path("mine.toml").read_text()
+    if "[[case]]" in text:
         assert read_study(Path("mine.toml")).case == read_study(shipped.sim_file(sim)).case
+    elif "[[sampler]]" in text:
+        assert read_shapes(Path("mine.toml")) == read_shapes(shipped.sim_file(sim))
     else:
         assert mfsym("config", "show", "mine.toml").exit_code == 0
 

@@ -42,7 +42,7 @@ def test_warming_up_tells_every_task_and_says_nothing_itself(capsys: pytest.Capt
 
 @compiled
 def test_nothing_is_compiled_after_warming_up(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(
         [sys.executable, "-c", AFTERWARDS], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
