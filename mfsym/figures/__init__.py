@@ -52,6 +52,20 @@ def _shapes(name: str) -> dict[str, tuple[str, ...]]:
     return {"any": (f"mfsym samplers sims/shapes-{name}.toml -o results/shapes-{name}.nc",)}
 
 
+def _quotient_flows() -> dict[str, tuple[str, ...]]:
+    noises = ("isotropic", "quotient", "drift-form", "horizontal")
+    stated = (
+        "--problem sims/problems/so2-plane.toml --init wi --alpha 5 --tau 0.2 --beta 0.4 --horizon 4 --snapshots 33"
+    )
+    return {
+        size: tuple(
+            f"mfsym simulate {stated} -n {n} --noise {noise} -o results/quotient-flow{SIZES[size]}-{noise}.nc"
+            for noise in noises
+        )
+        for size, n in {"paper": 3000, "laptop": 1000}.items()
+    }
+
+
 DISCOVERY = {
     "any": (
         "mfsym discover --teacher wi --rule paper -n 1000 --horizon 6 --trainings 32 --snapshots 10"
@@ -108,6 +122,12 @@ FIGURES = {
         "a result of samplers on a molecule",
         _shapes("pentane"),
         "quotient_molecules",
+    ),
+    "quotient-flow": Entry(
+        "mean-field flows under every noise modulo the group",
+        "simulations that differ in their noise",
+        _quotient_flows(),
+        "quotient_flow",
     ),
 }
 """Name to figure, in the order of ``mfsym list figures``."""

@@ -438,3 +438,25 @@ def test_the_command_draws_what_the_script_draws(mfsym, tmp_path):
     assert out.read_bytes() == (tmp_path / "fig3.pdf").read_bytes()
     refused = mfsym("figure", "fig3", str(tmp_path / "toy.nc"), "-o", str(tmp_path / "a.jpg"))
     assert (refused.exit_code, "must end in .pdf, .png, .svg" in refused.stderr) == (2, True)
+
+
+def flow_run(noise, size):
+    """A simulation's Dataset: five particles at distance ``size`` at three times."""
+    z = np.full((3, 5, 4), 0.5 * size)
+    variables = {"particles": (("time", "particle", "param"), z), "risk": ("time", [1.0, 0.5, 0.25 * size])}
+    coords = {"time": [0.0, 1.0, 2.0]}
+    return xr.Dataset(variables, coords=coords, attrs={"config": json.dumps(CONFIG["training"]), "noise": noise})
+
+
+def test_the_quotient_flow_draws_every_noise_once_and_says_what_horizontal_noise_lacks():
+    runs = [flow_run("horizontal", 2.0), flow_run("isotropic", 4.0), flow_run("quotient", 4.0)]
+    drawing = figure("quotient-flow")(*runs)
+    left, right = drawing.axes
+    assert [line.get_label() for line in left.lines] == ["isotropic", "quotient", "horizontal"]
+    assert [list(line.get_ydata()) for line in left.lines] == [[16.0] * 3, [16.0] * 3, [4.0] * 3]
+    assert [line.get_ydata()[-1] for line in right.lines] == [1.0, 1.0, 0.5]
+    assert "75\u00a0% less under horizontal noise" in texts(drawing)
+    assert "N\u00a0=\u00a05" in texts(drawing)
+    for wrong in ([runs[0], runs[0]], [flow_run("projected", 1.0)]):
+        with pytest.raises(MfsymError, match="needs simulations of different noises out of isotropic, quotient"):
+            figure("quotient-flow")(*wrong)

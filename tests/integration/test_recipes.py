@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 import mfsym as mf
 from mfsym import figures, variables
-from mfsym.cli import cli
 from mfsym.dynamics import noises
 from mfsym.experiments import measures
 from mfsym.stores import save
@@ -133,10 +131,9 @@ def test_a_figure_is_one_entry_and_one_function(tmp_path: Path, monkeypatch: pyt
     entry = figures.Entry("risk against time", "a run", {"any": ("mfsym simulate -o results/run.nc",)})
     monkeypatch.setattr(figures, "FIGURES", {**figures.FIGURES, "risks": entry})
     save(mf.simulate("wi", snapshots=3, **TINY), tmp_path / "run.nc")
-    out = tmp_path / "risks.svg"
-    done = CliRunner().invoke(cli, ["figure", "risks", str(tmp_path / "run.nc"), "-o", str(out)])
-    assert done.exit_code == 0, done.output
-    assert out.read_text(encoding="utf-8").count("<svg") == 1
+    figures.main("risks", [str(tmp_path / "run.nc"), str(tmp_path / "risks.pdf")])
+    assert (tmp_path / "risks.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "risks.png").exists()
     assert "| `risks` | any | `mfsym simulate -o results/run.nc` | `figures/risks.py` |" in figures.markdown()
 
 

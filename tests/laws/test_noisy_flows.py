@@ -69,8 +69,8 @@ class Exact:
     def drift(self, z, begin, end, first):
         return self.flow(z, end - begin), end - begin
 
-    def particle_noise(self, increment, count):
-        return increment
+    def kicked(self, z, size, increment):
+        return z + size * increment
 
     def curvature(self, z):
         return 1.0
