@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers bench lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -76,6 +76,9 @@ wheel: $(VENV)/.build ## dist/mfsym-*.whl and the source distribution
 	@ls dist/*
 quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds, checked against its range, 10 minutes
 	@for sim in plane pentane learned; do echo "sims/shapes-$$sim.toml"; $(MFSYM) samplers sims/shapes-$$sim.toml -q --check || exit; done
+
+symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, five seeds, checked against their ranges, 3 minutes
+	$(MFSYM) symmetrise sims/symmetrisers.toml --check -j $(JOBS)
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks

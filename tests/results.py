@@ -35,6 +35,7 @@ from tests.formulas import (
     SWAP,
 )
 from tests.meta.sources import ROOT
+from tests.readout_entries import readout_results
 from tests.shape_entries import shapes_results
 
 Floats = np.ndarray
@@ -183,6 +184,7 @@ def computed(folder: Path) -> Results:
         ),
         "counterexample": si_against_wi(replace(counter, horizon=0.25, alpha=5.0, dtype="float64"), [4, 8]),
         **shapes_results(),
+        **readout_results(),
         "moved": compare("arbitrary", schemes=("vanilla",), init="wi", null=19, **SHARED),
         "leaving": compare(unstable_problem(), schemes=("vanilla", "da"), **UNSTABLE),
         "turning": compare(turning_problem(), schemes=("fa", "vanilla"), init="wi", **SHARED),

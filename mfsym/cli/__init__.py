@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
     },
     "Measure, draw, cite": {
+        "symmetrise": ("symmetrising", "Read a trained model over the orbit of its input, to make it equivariant."),
         "distance": ("distances", "Distance between two clouds, or of one cloud to the symmetric laws."),
         "figure": ("drawing", "Draw a figure of the papers from results, .pdf, .png or .svg."),
         "animate": ("animating", "Write a run as a moving picture, .gif or .mp4."),

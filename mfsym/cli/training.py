@@ -86,6 +86,9 @@ def simulate(
 @parameter_option("replicate")
 @parameter_option("null")
 @click.option("--schemes", metavar="A,B,...", help="Which schemes.  [default: all five]")
+@click.option(
+    "--readouts", metavar="A,B,...", help="Also read every model by equitune, lambda, equizero or equizero:PROXY."
+)
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @jobs_option
 @format_option("table", "json", "csv")
@@ -94,6 +97,7 @@ def simulate(
 @verbosity_options
 def compare(
     schemes: str | None,
+    readouts: str | None,
     out: str | None,
     jobs: int,
     form: str,
@@ -108,12 +112,16 @@ def compare(
     \b
     Example:
       mfsym compare --teacher arbitrary --init si -n 100 --replicates 10 --format json
+      mfsym compare --teacher wi --readouts equitune,equizero,lambda
     """
     from mfsym.configurations.loading import parse_schemes, single_cell
     from mfsym.configurations.preflight import check_cell
     from mfsym.sweeps.plans import parameters_of
 
     path = output_file(out)
+    from mfsym.experiments.readings import as_readings
+
+    readings = as_readings(readouts)
     own = OwnInputs.taken(given)
     cell, replicates = single_cell(given, schemes=parse_schemes(schemes))
     cell = own.sized(cell)
@@ -130,7 +138,9 @@ def compare(
     from mfsym.experiments.comparisons import compare_setup
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
 
-    dataset = compare_setup(own.setup(cell), replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose))
+    dataset = compare_setup(
+        own.setup(cell), replicates=replicates, jobs=jobs, verbosity=verbosity(quiet, verbose), readouts=readings
+    )
     if form == "json":
         text = json.dumps(comparison_records(dataset))
     else:

@@ -12,6 +12,7 @@ import numpy as np
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
 from mfsym.experiments.parallel import run_all
+from mfsym.experiments.readings import MEASURED, NONE, as_readings, check_readings
 from mfsym.experiments.runs import run_cell
 from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
@@ -21,6 +22,13 @@ from mfsym.variables import TIMINGS
 
 if TYPE_CHECKING:
     import xarray as xr
+
+LAST = {
+    "rmd2_pair": ("other",),
+    "particles": ("particle", "param"),
+    **dict.fromkeys((*MEASURED, "passes"), ("readout",)),
+}
+"""Dimensions of a variable after scheme and replicate."""
 
 
 @with_progress
@@ -32,6 +40,7 @@ def compare(
     schemes: Sequence[AnyScheme] | AnyScheme | None = None,
     jobs: int = 1,
     null: int = 0,
+    readouts: Sequence[str] | str | None = None,
     init: AnyStart | None = None,
     schedule: AnySchedule | None = None,
     **parameters: Any,
@@ -43,11 +52,13 @@ def compare(
     jobs : worker processes; a script that asks for more than one keeps its calls under
     ``if __name__ == "__main__":``, and objects of its own at the top of a module.
     null : moved clouds behind the null level of rmd2_symmetrised (``null_level``), 0 for none.
-    Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
+    readouts : names in ``readings.READINGS``, such as "equitune", "equizero", "lambda": every trained model is also
+    read through these, which adds a dimension readout, whose first entry is none, the model itself.
+    Returns a Dataset with dimensions scheme, replicate (readout, other, particle, param), named by the data dictionary.
     """
     given = {**parameters, "null": null, "init": init, "schedule": schedule}
     setup = setup_of(problem, schemes, given, what="schemes")
-    return compare_setup(setup, replicates=replicates, jobs=jobs)
+    return compare_setup(setup, replicates=replicates, jobs=jobs, readouts=as_readings(readouts))
 
 
 def compare_cells(
@@ -57,16 +68,19 @@ def compare_cells(
     return compare_setup(Setup.of(cell, problem), replicates=replicates, jobs=jobs, verbosity=verbosity)
 
 
-def compare_setup(setup: Setup, *, replicates: int = 1, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
+def compare_setup(
+    setup: Setup, *, replicates: int = 1, jobs: int = 1, verbosity: int = -1, readouts: tuple[str, ...] = ()
+) -> xr.Dataset:
     """As ``compare``, for a setup; the error of a replicate that fails is raised."""
     replicates, cell = as_whole(replicates, "replicates", 1), setup.cell
     cells = [replace(cell, replicate=r) for r in range(replicates)]
-    train = partial(run_cell, problem=setup.carried, own=setup.own)
+    check_readings(readouts, setup.problem)
+    train = partial(run_cell, problem=setup.carried, own=setup.own, readouts=readouts)
     results = run_all(train, cells, jobs, title=cells[0].label.rpartition(" ")[0], verbosity=verbosity)
     variables: dict[str, Any] = {}
     for name in results[0].arrays:
         dims = () if name in TIMINGS else ("scheme",)
-        last = {"rmd2_pair": ("other",), "particles": ("particle", "param")}.get(name, ())
+        last = LAST.get(name, ())
         stacked = np.stack([result.arrays[name] for result in results], axis=len(dims))
         variables[name] = ((*dims, "replicate", *last), stacked)
     coords = {
@@ -76,5 +90,8 @@ def compare_setup(setup: Setup, *, replicates: int = 1, jobs: int = 1, verbosity
         "particle": np.arange(cell.n),
         "param": np.arange(results[0].arrays["particles"].shape[2]),
     }
-    config = {key: value for key, value in cell.to_dict().items() if key != "replicate"}
-    return setup.dataset("mfsym compare", variables, coords, {**config, "replicates": replicates})
+    config = {key: value for key, value in cell.to_dict().items() if key != "replicate"} | {"replicates": replicates}
+    if readouts:
+        coords["readout"] = [NONE, *readouts]
+        config["readouts"] = list(readouts)
+    return setup.dataset("mfsym compare", variables, coords, config)

@@ -16,6 +16,7 @@ from mfsym.dynamics import AUTO, DTYPES, State
 from mfsym.dynamics.own import NOTHING, Own
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
 from mfsym.experiments.measures import metric_names, pairs, row_of_state
+from mfsym.experiments.readings import readings_of
 from mfsym.metrics.nulls import NULL_MEASURES, null_measures
 from mfsym.problems import Problem
 
@@ -25,7 +26,8 @@ class CellResult:
     """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
 
     status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p);
-    seconds, seconds_measured ().  loss : name of the problem's loss, in whose units the risks are.
+    seconds, seconds_measured (); with read-outs also what ``readings.readings_of`` gives.
+    loss : name of the problem's loss, in whose units the risks are.
     """
 
     cell: Cell
@@ -33,10 +35,13 @@ class CellResult:
     loss: str
 
 
-def run_cell(cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> CellResult:
+def run_cell(
+    cell: Cell, problem: Problem | None = None, own: Own = NOTHING, readouts: tuple[str, ...] = ()
+) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
     problem : instead of the one that the cell names.  own : objects used instead of what the cell names.
+    readouts : names in ``readings.READINGS`` through which every trained model is read as well.
     A pure function of its arguments, its times apart.
     A run that diverges has status "diverged", the step, and NaN for every metric. One that leaves E^G by rounding has
     status "drifted", the step, and its numbers.
@@ -56,6 +61,8 @@ def run_cell(cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> 
         steps = [getattr(state, name) for state in states]
         arrays[name] = np.array([-1 if step is None else step for step in steps], dtype=np.int64)
     arrays["precision"] = np.array([str(state.z.dtype) for state in states], dtype="<U7")
+    if readouts:
+        arrays |= readings_of(readouts, states, [each.scheme for each in dynamics], stated)
     arrays["rmd2_pair"] = pairs(states)
     arrays["particles"] = np.stack([state.z for state in states])
     ended = clock.perf_counter()

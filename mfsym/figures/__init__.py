@@ -129,6 +129,21 @@ FIGURES = {
         _quotient_flows(),
         "quotient_flow",
     ),
+    "symmetrisers": Entry(
+        "read-outs of models that know one side of a symmetry",
+        "a study of read-outs",
+        {"any": ("mfsym symmetrise sims/symmetrisers.toml -o results/symmetrisers.nc -j 2",)},
+    ),
+    "ways": Entry(
+        "every way a group can enter, on one problem: error against cost",
+        "a comparison with read-outs",
+        {
+            "any": (
+                "mfsym compare --problem sims/problems/c4-turns.toml --init wi -n 50 --horizon 10 --replicates 5"
+                " --readouts equitune,equizero,lambda -j 2 -o results/ways.nc",
+            )
+        },
+    ),
 }
 """Name to figure, in the order of ``mfsym list figures``."""
 

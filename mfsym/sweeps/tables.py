@@ -21,6 +21,15 @@ RECORD = ("risk", "risk_error", "risk_bare", "risk_bare_error", "rmd2_si", "rmd2
 CLASS_RECORD = ("accuracy", "accuracy_moved")
 """Numbers of one scheme in the JSON of ``mfsym compare``; the second where y names a class."""
 
+READ_RECORD = {
+    "risk_read": "risk",
+    "risk_read_error": "risk_error",
+    "accuracy_read": "accuracy",
+    "equivariance_error_read": "equivariance_error",
+    "passes": "passes",
+}
+"""Numbers of one read-out in a Dataset, and how tables and JSON call them beside its name."""
+
 STATED = ("risk_error", "risk_bare_error")
 """Stated errors: a table shows the largest over replicates."""
 
@@ -50,7 +59,25 @@ def comparison_records(dataset: xr.Dataset) -> dict[str, Any]:
             value = _number(one["rmd2_pair"].transpose("scheme", "other").values[i, j])
             pairs.append({"scheme": schemes[i], "other": schemes[j], "replicate": replicate, "rmd2": value})
     loss = str(dataset.attrs.get("loss", "quadratic"))
-    return {"schema_version": SCHEMA_VERSION, "loss": loss, "schemes": records, "pairs": pairs}
+    found = {"schema_version": SCHEMA_VERSION, "loss": loss, "schemes": records, "pairs": pairs}
+    return found | ({"readouts": readout_records(dataset)} if "readout" in dataset.dims else {})
+
+
+def readout_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
+    """One record per scheme, read-out and replicate of a comparison with read-outs."""
+    ordered = dataset.transpose("scheme", "readout", "replicate", ...)
+    names = {name: short for name, short in READ_RECORD.items() if name in dataset}
+    shape = tuple(ordered.sizes[name] for name in ("scheme", "readout", "replicate"))
+    return [
+        {name: str(ordered[name].values[k]) for name, k in (("scheme", s), ("readout", q))}
+        | {"replicate": int(ordered["replicate"].values[r])}
+        | {short: _plain(ordered[name].values[s, q, r]) for name, short in names.items()}
+        for s, q, r in np.ndindex(*shape)
+    ]
+
+
+def _plain(value: Any) -> float | int | None:
+    return int(value) if np.issubdtype(type(value), np.integer) else _number(value)
 
 
 def aligned(rows: list[list[str]]) -> str:
@@ -100,17 +127,42 @@ def comparison_table(dataset: xr.Dataset) -> str:
         values = dataset["rmd2_pair"].sel(scheme=scheme)
         pair_rows.append([scheme, *(_spread(values.sel(other=other).values) for other in schemes)])
     meanings = "\n".join(f"{name}: {dataset[name].attrs['long_name']}" for name in ("risk", "risk_bare"))
-    return f"{aligned(rows)}\n\n{aligned(pair_rows)}\n\n{meanings}"
+    read = [aligned(readout_rows(dataset))] if "readout" in dataset.dims else []
+    return "\n\n".join([aligned(rows), *read, aligned(pair_rows), meanings])
+
+
+def readout_rows(dataset: xr.Dataset) -> list[list[str]]:
+    """Rows of texts: a head, then what each scheme's model gives behind each read-out, over replicates."""
+    names = {name: short for name, short in READ_RECORD.items() if name in dataset}
+    rows = [["scheme, read by", *names.values()]]
+    for scheme in dataset["scheme"].values:
+        for readout in dataset["readout"].values:
+            one = dataset.sel(scheme=scheme, readout=readout)
+            texts = (
+                str(int(one[name].values.max())) if name == "passes" else _entry(short, one[name].values)
+                for name, short in names.items()
+            )
+            rows.append([f"{scheme}, {readout}", *texts])
+    return rows
 
 
 def comparison_csv(dataset: xr.Dataset) -> str:
-    """One line per scheme and replicate, with the columns of the JSON records."""
+    """One line per scheme and replicate, with the columns of the JSON records.
+
+    With read-outs one line for each of them as well, its numbers after those of the scheme, under NAME_read.
+    """
+    rows = comparison_records(dataset)["schemes"]
+    if "readout" in dataset.dims:
+        longer = {"passes": "passes"} | {short: name for name, short in READ_RECORD.items()}
+        places = {(row["scheme"], row["replicate"]): row for row in rows}
+        rows = [
+            places[row["scheme"], row["replicate"]] | {longer.get(key, key): value for key, value in row.items()}
+            for row in readout_records(dataset)
+        ]
     buffer = io.StringIO()
-    writer = csv_module.DictWriter(
-        buffer, ["scheme", "replicate", "status", *record_names(dataset)], lineterminator="\n"
-    )
+    writer = csv_module.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(comparison_records(dataset)["schemes"])
+    writer.writerows(rows)
     return buffer.getvalue().rstrip("\n")
 
 

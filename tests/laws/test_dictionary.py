@@ -54,6 +54,7 @@ from tests.formulas import (
     sigma,
     w2_squared,
 )
+from tests.readout_entries import READOUT_CHECKS
 from tests.results import (
     FLOW,
     SHARED,
@@ -95,8 +96,8 @@ def entry(*names: str) -> Callable[[Callable[[Results], None]], Callable[[Result
     return register
 
 
-for _shape_check, _shape_names in SHAPE_CHECKS.items():
-    entry(*_shape_names)(_shape_check)
+for _check, _names in (*SHAPE_CHECKS.items(), *READOUT_CHECKS.items()):
+    entry(*_names)(_check)
 
 
 def close(found: Any, expected: Any, tolerance: float = ALGEBRA) -> None:

@@ -43,6 +43,7 @@ SAMPLED: Scale = {"|x|": 4.0, "|y|": 16.0, "|z|": 2.0, "t": 1.0}
 FLOWING: Scale = {**SAMPLED, "t": 2.0}
 DIMENSIONLESS = ("1", "s", "rad", "step")
 STATED = {f"{name}_error" for name in ("risk", "risk_bare", "limit_risk", "equivariance_error")}
+STATED |= {f"{name}_read_error" for name in ("risk", "equivariance_error")}
 STATED |= {f"l2_{name}_error" for name in ("symmetrisation", "target", "symmetrised_target")}
 """Errors of integrals over polynomials, which the rules take exactly."""
 
@@ -94,7 +95,8 @@ def parameters_at(scale: Scale, horizon: float = 0.5) -> dict[str, float]:
 
 
 def compared(scale: Scale) -> xr.Dataset:
-    return compare(teacher_at(scale), n=6, batch_size=4, dtype="float64", init="wi", **parameters_at(scale))
+    options = {"n": 6, "batch_size": 4, "dtype": "float64", "init": "wi", "readouts": "equitune"}
+    return compare(teacher_at(scale), **options, **parameters_at(scale))
 
 
 def simulated(scale: Scale) -> xr.Dataset:

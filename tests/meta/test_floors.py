@@ -28,6 +28,7 @@ LAZY = {
     "mfsym": "public names on first use",
     "mfsym.paths": "former paths of modules",
     "mfsym.cli": "commands on first use",
+    "mfsym.cli.symmetrising": "the functions that its options name",
     "mfsym.figures": "figures on first use",
 }
 """Modules that import others by a name made at run time, and why. Nothing else may."""
