@@ -1,6 +1,6 @@
-"""The command line: click adapters over functions that Python can call with the same names and numbers.
+"""The command line: click adapters over public Python functions with the same names and results.
 
-Commands live one file per family and load when they are called, so that ``mfsym --help`` imports nothing heavy.
+Each family of commands has one file, imported when a command is called, so ``mfsym --help`` imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "completion": ("shells", "Print the script that completes commands in a shell."),
     },
 }
-"""Heading to its commands; a command to its module and its one line of help."""
+"""Maps each heading to its commands, and each command to its module and one-line help."""
 
 COMMANDS = {name: place for commands in GROUPS.values() for name, place in commands.items()}
 
 FUNCTIONS = {"list": "list_command", "init": "init_command"}
-"""Functions that are not named after their command."""
+"""Functions whose name differs from that of their command."""
 
 
 class LazyGroup(GuardedGroup):
     """Lists commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of use."""
+        """Command names, in the typical order of use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -82,7 +82,7 @@ class LazyGroup(GuardedGroup):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands under their headings, all in line."""
+        """Write the commands under their headings, in aligned columns."""
         width = max(map(len, COMMANDS))
         for heading, commands in GROUPS.items():
             with formatter.section(heading):
@@ -91,7 +91,7 @@ class LazyGroup(GuardedGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, naming the nearest command."""
+        """Resolve a command as click does; an error suggests the nearest name."""
         import difflib
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):

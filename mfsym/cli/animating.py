@@ -1,4 +1,4 @@
-"""The command animate: a run as a moving picture."""
+"""The command animate: an animation of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command cite: what to cite."""
+"""The command cite: BibTeX entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command converge: noisy SGD against its limit over N."""
+"""The command converge: convergence of noisy SGD to its mean-field limit as N grows."""
 
 from __future__ import annotations
 

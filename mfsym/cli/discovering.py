@@ -47,7 +47,7 @@ search_options = with_options(
     click.option("--replicates", type=Whole(4), help="Of the robust rule.  [default: 8]"),
     parameter_option("seed"),
 )
-"""One discovery's parameters; a problem's [training] comes before the defaults."""
+"""Parameters of one discovery; [training] of a problem file overrides the defaults."""
 
 
 @click.command()

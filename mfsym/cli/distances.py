@@ -1,4 +1,4 @@
-"""The command distance: clouds in files at one end, numbers at the other."""
+"""The command distance: read clouds from files, print their distances."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def distance(cloud: str, other: str | None, form: str, **given: Any) -> None:
 
 
 def _listed(records: list[Record]) -> str:
-    """One line per number of each record, and what it says of the null level."""
+    """One line per number of each record, with the comparison to the null level."""
     lines = []
     for record in records:
         for name, value in record.items():
@@ -120,7 +120,7 @@ def _refuse_contradictions(other: str | None, given: dict[str, Any]) -> None:
 
 
 def _between(cloud: str, other: str, given: dict[str, Any]) -> Record:
-    """The distance of two clouds; the plan is written if asked for."""
+    """The distance between two clouds; writes the optimal plan if ``--plan`` is given."""
     from mfsym.stores.clouds import load_cloud
 
     path = output_file(given["plan"], ".npz")
@@ -136,7 +136,7 @@ def _between(cloud: str, other: str, given: dict[str, Any]) -> Record:
 
 
 def tell_memory(a: NDArray[np.float64], b: NDArray[np.float64], method: str) -> None:
-    """Say what a large distance will take, and refuse one that is more than there is."""
+    """Print the memory estimate of a large solve; raise if it exceeds the memory available."""
     from mfsym.configurations.preflight import available_memory
 
     n, m = a.shape[0], b.shape[0]
@@ -185,7 +185,7 @@ def _to_laws(cloud: str, given: dict[str, Any]) -> Record:
 
 
 def _unit_of(cloud: str, given: dict[str, Any]) -> str | Unit:
-    """The unit whose group acts: of the problem, as named, of the run, or the reference unit."""
+    """The unit whose group acts: from ``--problem``, ``--unit``, the run file, or the reference problem."""
     if given["problem"] is not None:
         from mfsym.problems import load_problem
 
@@ -197,7 +197,7 @@ def _unit_of(cloud: str, given: dict[str, Any]) -> str | Unit:
 
 
 def _unit_of_run(path: str) -> Unit:
-    """The unit that a run trained; MfsymError where its file does not say which, or cannot."""
+    """The unit that a run trained; MfsymError if its file does not record it, or if its problem was a Python object."""
     from mfsym.experiments import problem_of
     from mfsym.experiments.cells import GIVEN
     from mfsym.stores import open_result
@@ -212,7 +212,7 @@ def _unit_of_run(path: str) -> Unit:
 
 
 def _along(run: str, other: str | None, at: float | None) -> list[Record]:
-    """The distance from every kept time of a run to the next one, or to another cloud."""
+    """The distance from each snapshot of a run to the next snapshot, or to another cloud."""
     from mfsym.stores import open_result
     from mfsym.stores.clouds import load_cloud
 

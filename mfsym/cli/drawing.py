@@ -1,4 +1,4 @@
-"""The command figure: a result as a figure."""
+"""The command figure: draw a result."""
 
 from __future__ import annotations
 

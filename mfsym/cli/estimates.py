@@ -1,4 +1,4 @@
-"""What a training will need, printed instead of run."""
+"""Print the resources that a training needs, without running it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what time and
 
 
 def print_estimate(needs: ResourceEstimate, schemes: int, form: str = "text") -> None:
-    """Print the needs of ``needs.cells`` replicates of so many schemes: trainings, memory of a worker, nominal time."""
+    """Print the number of trainings, the memory per worker and the nominal time of ``needs.cells`` replicates."""
     from mfsym.configurations.preflight import human_bytes, human_seconds
 
     trainings = needs.cells * schemes

@@ -1,4 +1,4 @@
-"""Arguments that are a file or the bare name of a sim or a problem that comes with mfsym."""
+"""Arguments that name a file, or a sim or problem that comes with mfsym."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mfsym.errors import MfsymError
 
 
 class Shipped(click.ParamType):
-    """A path; where no file is there and the text is a bare name, the file of that name that comes with mfsym.
+    """A path, or the bare name of a file that comes with mfsym; an existing path takes precedence.
 
-    find : text to path, MfsymError for a bare name that is neither.  known : the names that come with mfsym.
+    find : maps text to a path; MfsymError for an unknown bare name.  known : the names that come with mfsym.
     """
 
     name = "file"
@@ -25,7 +25,7 @@ class Shipped(click.ParamType):
         self.find, self.known = find, known
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path; a usage error for a folder and for a bare name of nothing."""
+        """The path; a usage error for a folder or an unknown bare name."""
         try:
             path = value if isinstance(value, Path) else self.find(value)
         except MfsymError as error:
@@ -35,7 +35,7 @@ class Shipped(click.ParamType):
         return path
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The names that begin so, then the files."""
+        """Completions: first the names with this prefix, then files."""
         names = [CompletionItem(name) for name in self.known() if name.startswith(incomplete)]
         return [*names, CompletionItem(incomplete, type="file")]
 

@@ -45,18 +45,18 @@ accuracy_options = with_options(
         "--halvings", type=Whole(0, 16), default=6, show_default=True, help="Most halvings of the noisy step."
     ),
 )
-"""How exactly a limit is computed."""
+"""Options for the accuracy with which a limit is computed."""
 
 
 def accuracy_of(given: dict[str, Any]) -> Any:
-    """The Accuracy of ``accuracy_options``, taken out of the given options."""
+    """Pop the values of ``accuracy_options`` from the given options; return them as an Accuracy."""
     from mfsym.flows import Accuracy
 
     return Accuracy(**{name: given.pop(name) for name in ACCURACY})
 
 
 def say_shortfall(attrs: dict[str, Any]) -> None:
-    """Say on stderr that a limit's time step did not meet its tolerance, where it did not."""
+    """Warn on stderr if the time integration of a limit missed its tolerance."""
     reached, wanted = float(attrs.get("time_error", 0.0)), float(attrs.get("time_tolerance", 1.0))
     if reached > wanted:
         click.echo(

@@ -1,4 +1,4 @@
-"""What every command shares: one-line errors, exit codes, signals."""
+"""Shared by all commands: one-line errors, exit codes, signals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERRUPTED, TERMINATED = 130, 143
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: unwinds like KeyboardInterrupt, so that workers are ended and temporary files removed."""
+    """Raised on SIGTERM; unwinds like KeyboardInterrupt, which ends the workers and removes temporary files."""
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
@@ -29,7 +29,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def in_options(message: str) -> str:
-    """An error of a Python function in the words of the command line.
+    """Translate the error of a Python function to the terms of the command line.
 
     >>> in_options("retry_failed=True runs it again")
     '--retry-failed runs it again'
@@ -51,7 +51,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning of mfsym as one line; any other as Python shows it."""
+    """Print a warning of mfsym on one line, and any other warning as Python does."""
     if issubclass(category, MfsymWarning):
         click.echo(f"warning: {message}", file=file, err=True)
     else:
@@ -59,9 +59,9 @@ def _show_warning(
 
 
 class _Pipe(Exception):
-    """A broken pipe on its way past click, which would take it for standard output's and leave without a word.
+    """Carries a BrokenPipeError past click, which would attribute it to standard output and exit silently.
 
-    Standard output and standard error raise none (``outputs``): it is another one, a worker's perhaps.
+    Our standard streams never raise one (see ``outputs``), so it comes from another pipe, such as a worker's.
     """
 
     def __init__(self, error: BrokenPipeError) -> None:
@@ -70,14 +70,14 @@ class _Pipe(Exception):
 
 
 class GuardedGroup(click.Group):
-    """A click group whose commands load when called and whose errors are one line with the promised exit code.
+    """A click group that imports commands when called and prints errors on one line, with documented exit codes.
 
     0 done, 1 finished with failed or diverged cells (or an unexpected error, with its traceback), 2 usage or
     configuration, 3 store unusable, 130 SIGINT, 143 SIGTERM.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, and hand a broken pipe past click."""
+        """Run the command; wrap a broken pipe so that click does not catch it."""
         try:
             os.getcwd()
         except FileNotFoundError:
@@ -113,7 +113,7 @@ class GuardedGroup(click.Group):
 
 
 def guarded_exit(group: click.Group) -> NoReturn:
-    """Run the command line of this process; after a signal, leave without waiting for compiled code to return."""
+    """Run the command line of this process; after a signal, exit without waiting for compiled code to return."""
     prepare_streams()
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, _on_sigterm)

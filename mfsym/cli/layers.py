@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def layer_records(model: str, other: str | None, given: dict[str, Any]) -> list[Record]:
-    """One record for each ``--arrays``: the distance of that layer to symmetric laws, or to the same layer of another.
+    """One record per ``--arrays``: the distance of that layer to symmetric laws, or to the same layer of another model.
 
     MfsymError unless the unit is a uv unit, the arrays fit, and the inputs have the unit's dimension.
     """
@@ -50,7 +50,7 @@ def _names(text: str) -> list[str]:
 
 
 def _cloud(arrays: list[Any], convention: str, depth: int) -> Any:
-    """Particles (N, p) of one layer; in a residual network of several, v is multiplied by their number."""
+    """Particles (N, p) of one layer; in a residual network of depth L, v is multiplied by L, unless "math"."""
     from mfsym.data.networks import cloud_from_layers
 
     first, second, *rest = arrays
@@ -59,7 +59,7 @@ def _cloud(arrays: list[Any], convention: str, depth: int) -> Any:
 
 
 def _unit(given: dict[str, Any], biased: bool) -> Unit:
-    """The uv unit whose group acts: of the problem or the reference, with a constant input where there are biases."""
+    """The uv unit of the problem or the reference problem, with a constant input appended if there are biases."""
     from mfsym.data.networks import with_constant_input
     from mfsym.units import UVUnit
 

@@ -1,4 +1,4 @@
-"""The command list: what there is, by name."""
+"""The command list: names of groups, units, schemes, problems, sims and figures."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
 
 
 def first_sentence(thing: type) -> str:
-    """The first sentence of a class's docstring: what it is; what follows is for its code."""
+    """The first sentence of a class's docstring; the rest concerns its code."""
     return (thing.__doc__ or "").strip().splitlines()[0].partition(". ")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Commands on the machine: info, warmup."""
+"""Commands that concern the machine: info, warmup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distance of two batches of clouds modulo rotations: what ``mfsym distance --quotient`` prints."""
+"""The distance between two batches of clouds modulo rotations, for ``mfsym distance --quotient``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mfsym.quotients import Quotient
 
 QUOTIENTS = ("so(2)", "so(3)", "se(2)", "se(3)")
-"""Groups of motions; se(d) centres the clouds, then turns them."""
+"""Groups of rotations and rigid motions; se(d) centres the clouds and then rotates them."""
 
 WITHOUT = ("to", "along", "at", "method", "plan", "null", "unit", "problem")
-"""Options that have no meaning beside ``--quotient``."""
+"""Options that cannot be combined with ``--quotient``."""
 
 OPTIONS = {"at": "time"}
 
@@ -26,7 +26,7 @@ OPTIONS = {"at": "time"}
 def modulo(cloud: str, other: str | None, given: dict[str, Any]) -> dict[str, Any]:
     """Squared W2 between the laws of two files of clouds, each cloud an atom, with the bounds that prove it.
 
-    MfsymError for another group, options that do not go with it, and clouds that the group does not act on.
+    MfsymError for an unsupported group, an option of WITHOUT, or clouds on which the group does not act.
     """
     name = "".join(given["quotient"].lower().split())
     if name not in QUOTIENTS:
@@ -61,7 +61,7 @@ def _quotient(points: int, d: int, centred: bool) -> Quotient:
 
 
 def _clouds(source: str, d: int) -> NDArray[np.float64]:
-    """Clouds (N, n, d): of a result of ``mfsym sample``, or rows (N, n d) of another file."""
+    """Clouds (N, n, d) from a result of ``mfsym sample``, or from rows (N, n d) of another file."""
     if Path(source).suffix.lower() == ".nc":
         from mfsym.stores import open_result
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, with the checks that click leaves out."""
+"""Options shared by several commands, with checks that click does not provide."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class Whole(click.ParamType):
 
 
 class Name(click.Choice[str]):
-    """One of several names; the nearest is named where a text is none of them."""
+    """One of several names; the error for an unknown name suggests the nearest."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name; a usage error with all of them otherwise."""
+        """The name; otherwise a usage error that lists all names."""
         try:
             return as_choice(value, "it", self.choices)
         except MfsymError as error:
@@ -89,7 +89,7 @@ def with_options(*decorators: Callable[[Any], Any]) -> Callable[[Command], Comma
 
 
 def _type_of(kind: Kind) -> click.ParamType | None:
-    """The type of an option that takes one value of a kind; None for any text."""
+    """The click type for one value of a kind; None for arbitrary text."""
     if isinstance(kind, WholeRange):
         return Whole(kind.least, kind.most)
     if isinstance(kind, RealRange):
@@ -98,16 +98,16 @@ def _type_of(kind: Kind) -> click.ParamType | None:
 
 
 def _shown(key: Key) -> str:
-    """The default of a key as people write it; "" for none."""
+    """The default of a key as users write it; "" if it has none."""
     value = key.default[0] if isinstance(key.default, list) else key.default
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def parameter_option(name: str, *, default: str | None = None, doc: str = "") -> Callable[[Command], Command]:
-    """The option of a declared parameter, or of its key in a file: of its type, with its meaning.
+    """The option of a declared parameter or its file key, with its type and help text.
 
-    What is not given comes from MFSYM_* or the defaults: the option itself has none.
-    default : what its help states instead of the declared one.  doc : its meaning here, where that differs.
+    The option has no default: a missing value comes from MFSYM_* or the declared defaults.
+    default : shown in the help instead of the declared one.  doc : help text instead of the declared one.
     """
     parameter = PARAMETERS[name]
     key = parameter.key
@@ -120,18 +120,18 @@ def parameter_option(name: str, *, default: str | None = None, doc: str = "") ->
 problem_option = parameter_option("problem")
 
 problem_options = with_options(problem_option, *(parameter_option(name) for name in named(option=True)))
-"""One training's parameters; what is not given comes from MFSYM_* or the defaults."""
+"""Parameters of one training; missing values come from MFSYM_* or the defaults."""
 
 
 def _quiet(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    """With -q nothing is said of compiling either, for as long as the command runs."""
+    """With -q, also silence compilation messages while the command runs."""
     if value:
         ctx.with_resource(hushed())
     return value
 
 
 def quiet_option(text: str) -> Callable[[Command], Command]:
-    """``-q``, with its line of help."""
+    """The option ``-q`` with this help text."""
     return click.option("-q", "--quiet", is_flag=True, callback=_quiet, help=text)
 
 
@@ -145,7 +145,7 @@ large_option = click.option("--allow-large", is_flag=True, help="Run what the si
 
 
 def format_option(*names: str) -> Callable[[Command], Command]:
-    """``--format`` with these names, the first the default."""
+    """The option ``--format`` with these choices; the first is the default."""
     return click.option("--format", "form", type=Name(names), default=names[0], show_default=True, help="How to print.")
 
 
@@ -155,7 +155,7 @@ def verbosity(quiet: bool, verbose: bool) -> int:
 
 
 def output_file(text: str | None, suffix: str = ".nc") -> Path | None:
-    """The path of a result to write, found out before any work.
+    """The path of the result to write, checked before any work starts.
 
     MfsymError if it has another suffix, is a folder, or its folder is missing; StoreError if it cannot be written.
     """
@@ -175,7 +175,7 @@ def output_file(text: str | None, suffix: str = ".nc") -> Path | None:
 
 
 def keep_and_print(dataset: xr.Dataset, path: Path | None, text: str) -> None:
-    """Publish a Dataset where there is a path, and print the text, also where that fails."""
+    """Write a Dataset if a path is given; print the text even if writing fails."""
     from mfsym.stores.datasets import save
 
     try:

@@ -1,7 +1,7 @@
-"""The standard streams of the command, whatever its caller left of them: none, a closed pipe, a full disk.
+"""Standard streams that survive a caller who closed them, a broken pipe and a full disk.
 
-A reader that goes away takes nothing with it: what is written from then on goes nowhere, and the command runs to its
-end and exits as it would have. A disk that is full is an error: who redirects results to a file wants them.
+If the reader closes its end, later output is discarded; the command runs to completion with its usual exit code.
+A full disk is an error, since the results redirected to it would be lost.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 def _silence(descriptor: int) -> None:
-    """Let what is written to a descriptor from now on go nowhere."""
+    """Discard everything written to a descriptor from now on."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, descriptor)
     os.close(null)
 
 
 class _Output(io.FileIO):
-    """Standard output or standard error, silent once nobody reads it.
+    """Standard output or standard error; discards output once its reader is gone.
 
-    Raises StoreError when standard output cannot be written for another reason; standard error never complains, since
-    it is where complaints go.
+    Raises StoreError when standard output cannot be written for another reason. Standard error never raises, since
+    errors are reported there.
     """
 
     def write(self, data: Any) -> int:
-        """Write bytes, all or some."""
+        """Write bytes, possibly only some of them."""
         try:
             return super().write(data)
         except OSError as error:
@@ -58,10 +58,10 @@ def _wrapped(descriptor: int, like: TextIO | None) -> TextIO:
 
 
 def prepare_streams() -> None:
-    """Give this process all three standard streams.
+    """Ensure that all three standard streams are open.
 
-    A descriptor that is closed is opened on the null device: otherwise the next file that is opened, a result perhaps,
-    would get its number, and receive what libraries write to standard error.
+    A closed descriptor is opened on the null device. Otherwise the next file opened, perhaps a result, would take its
+    number and receive what libraries write to standard error.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:

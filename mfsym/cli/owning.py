@@ -1,4 +1,4 @@
-"""What is one's own on the command line: start particles and a teacher from files, and a step schedule."""
+"""User-supplied inputs on the command line: start particles and a teacher from files, and a step schedule."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILES = ("teacher", "init")
-"""Options that take a file of particles beside their names."""
+"""Options that take a name or a file of particles."""
 
 
 def is_file(value: Any) -> bool:
-    """Whether a value of an option names a file of particles."""
+    """Whether the value of an option is a file of particles."""
     from mfsym.stores.clouds import is_cloud_file
 
     return is_cloud_file(value)
 
 
 class NameOrFile(click.ParamType):
-    """A name of another type, or the name of a file of particles: .npy, .npz, .csv, or RUN.nc@TIME."""
+    """A name accepted by another type, or a file of particles: .npy, .npz, .csv, or RUN.nc@TIME."""
 
     name = "name or file"
 
@@ -36,17 +36,17 @@ class NameOrFile(click.ParamType):
         self.names = names
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """The names, and FILE."""
+        """The metavar: the names, then FILE."""
         names = self.names.get_metavar(param, ctx)
         return names and f"{names.removesuffix(']')}|FILE]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name or the file's; a usage error for what is neither."""
+        """The name or the path of the file; a usage error for anything else."""
         return value if is_file(value) else self.names.convert(value, param, ctx)
 
 
 def own_options(command: Command) -> Command:
-    """Let --teacher and --init of a command, stated by decorators below, take files; add --schedule."""
+    """Let --teacher and --init, declared by decorators below, also take files; add --schedule."""
     for param in getattr(command, "__click_params__", ()):
         if param.name in FILES:
             param.type = NameOrFile(param.type)
@@ -55,7 +55,7 @@ def own_options(command: Command) -> Command:
 
 
 class OwnInputs(NamedTuple):
-    """Files of particles and the formula of a schedule; None where the cell says it.  n : the number asked for."""
+    """Files of particles and the formula of a schedule; None to use the cell's.  n : the value of -n."""
 
     teacher: str | None
     init: str | None
@@ -64,14 +64,14 @@ class OwnInputs(NamedTuple):
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> OwnInputs:
-        """Those among the values of options, taken out of them."""
+        """Pop these inputs from the values of the options."""
         files = {name: given.pop(name) if is_file(given.get(name)) else None for name in FILES}
         if files["teacher"] is not None and given.get("problem") is not None:
             raise MfsymError(f"teacher is stated by the problem {given['problem']}; leave it out")
         return cls(**files, schedule=given.pop("schedule"), n=given.get("n"))
 
     def sized(self, cell: Cell) -> Cell:
-        """The cell with as many particles as the start has; MfsymError if another number was asked for."""
+        """The cell with n set to the number of start particles; MfsymError if a different -n was given."""
         if self.init is None:
             return cell
         from mfsym.stores.clouds import load_cloud
@@ -82,7 +82,7 @@ class OwnInputs(NamedTuple):
         return replace(cell, n=count)
 
     def setup(self, cell: Cell) -> Setup:
-        """The setup of a cell with them."""
+        """The setup of a cell with these inputs."""
         from mfsym.experiments.setups import setup_from_files
 
         return setup_from_files(cell, self.teacher, self.init, self.schedule)

@@ -24,7 +24,7 @@ from mfsym.configurations.shipped import problems
 from mfsym.errors import NotSymmetric
 
 COUNTEREXAMPLE = "c4-counterexample"
-"""The problem of the command counterexample where no other is named."""
+"""The default problem of the command counterexample."""
 
 
 @click.command()
@@ -54,7 +54,7 @@ def check(problem: Path, n: int, seed: int, basis: bool, strict: bool, form: str
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    """The record for people."""
+    """The record as human-readable lines."""
     from mfsym.configurations.preflight import human_bytes, human_seconds
 
     size = f"order {record['order']}" if record["order"] else f"dimension {record['dimension']}"
@@ -79,7 +79,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
 
 
 def _symmetry(record: dict[str, Any]) -> str:
-    """What is known of the symmetry of the data, in words."""
+    """A sentence on the symmetry of the data."""
     parts = []
     if record["asymmetry"] is not None:
         where = f" at g = {record['asymmetry_element']}" if not record["equivariant"] else ""

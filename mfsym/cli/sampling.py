@@ -100,13 +100,13 @@ def samplers(shapes: Path, out: str | None, check: bool, form: str, quiet: bool,
 
 
 class OutOfRange(MfsymError):
-    """A comparison with a sampler outside the range that its file states."""
+    """The total variation of a sampler lies outside the range stated in its file."""
 
     exit_code = 1
 
 
 def _records(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    """One record for each sampler: its total variations, and means of the other numbers over replicates."""
+    """One record per sampler: its total variations, and the means of the other numbers over replicates."""
     records = []
     for name in dataset["sampler"].values:
         one = dataset.sel(sampler=name)

@@ -1,4 +1,4 @@
-"""The command completion: what completes mfsym's commands, options and names in a shell."""
+"""The command completion: shell completion of commands, options and names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command init: a sim or a problem to edit."""
+"""The command init: copy a sim or a problem to edit."""
 
 from __future__ import annotations
 

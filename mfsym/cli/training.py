@@ -156,5 +156,5 @@ def compare(
 
 
 def say_drifted(who: str) -> None:
-    """Say on standard error that rounding decided a run."""
+    """Warn on standard error that rounding errors drove a run off E^G."""
     click.echo(f"warning: {who} off E^G by rounding, though the scheme preserves it; try --dtype auto", err=True)

@@ -1,4 +1,4 @@
-"""Configuration: the keys, the layers they come from, the cells they make, and what these need."""
+"""Configuration: keys, the layers that set them, the cells of a sweep, and their resource estimates."""
 
 from mfsym.configurations.cells import Cell, axes, count, expand, extra_axes
 from mfsym.configurations.layers import Resolved, resolve

@@ -1,4 +1,4 @@
-"""A cell: one point of a sweep, frozen, hashable, with an identity made of its values only."""
+"""A cell: one point of a sweep, frozen, hashable, with an identity that depends on its values only."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from mfsym.configurations.names import SCHEMES, in_order
 from mfsym.configurations.parameters import PARAMETERS, Parameters, named
 
 SCHEMA_VERSION = 3
-"""Raised when the meaning of a cell's values or of its arrays changes: old cells are then not found.
+"""Raised when the meaning of a cell's values or of its arrays changes: cells of an older schema are not reused.
 
-2: risks and L2 distances carry their errors, and kinked targets other rules. A grid of both would mix them.
-3: kernels add in another order, so that numbers differ by rounding."""
+2: risks and L2 distances carry errors, and targets with kinks use other quadrature rules.
+3: kernels sum in another order, so results differ by rounding."""
 
 FOUNDING = (
     *("teacher", "init", "n", "replicate", "seed", "schemes", "alpha", "tau", "beta", "batch_size", "horizon"),
     *("unit", "activation", "dtype"),
 )
-"""Fields that the identity of this schema always holds. Any other is left out where it has its default, so that a new
-parameter changes the identity of no cell that does not set it; its default may then not change within a schema."""
+"""Fields that always enter the identity. Any other field enters only if it differs from its default, so that a new
+parameter leaves the identity of existing cells unchanged; its default may then not change within a schema."""
 
 PROBLEM_KEYS = ("problem", "problem_digest")
 
 
 @dataclass(frozen=True)
 class Cell(Parameters):
-    """One training of every scheme under common random numbers: a value of every one of ``Parameters``.
+    """One training of every scheme under common random numbers: a value for each of ``Parameters``.
 
     n : N particles.  horizon : mean-field time T, so round(T N) steps.  The other fields are as in [training].
-    problem, problem_digest : path and content of the problem file that states teacher, unit and activation, else "".
-    The content is part of the identity, the path is not. Numbers may be NumPy's; MfsymError for one out of range.
+    problem, problem_digest : path and content digest of the problem file (fixes teacher, unit, activation), or "".
+    The digest is part of the identity, the path is not. Numbers may be NumPy's; MfsymError for one out of range.
     null : draws behind the null level of rmd2_symmetrised, 0 for none (``mfsym.metrics.nulls``).
     """
 
@@ -59,16 +59,16 @@ class Cell(Parameters):
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def options(self, *, limit: bool = False) -> dict[str, Any]:
-        """The keyword arguments that ``NoisySGD`` takes of it; limit : those of ``MeanFieldFlow``."""
+        """The keyword arguments for ``NoisySGD``, or with ``limit`` for ``MeanFieldFlow``."""
         return {name: getattr(self, name) for name in named(**{"limit" if limit else "dynamics": True})}
 
     @property
     def label(self) -> str:
-        """A short name for people; see ``label_of`` for the cells of a grid."""
+        """A short readable label; see ``label_of`` for the cells of a grid."""
         return self.label_of(())
 
     def label_of(self, listed: Iterable[str]) -> str:
-        """A name for people that no other cell of a grid has; listed : the training parameters that vary over it."""
+        """A readable label, unique within a grid; listed : the training parameters that vary over the grid."""
         head = f"teacher={self.teacher} init={self.init} n={self.n}"
         return " ".join([head, *(f"{key}={getattr(self, key)}" for key in listed), f"replicate={self.replicate}"])
 
@@ -79,18 +79,18 @@ class Cell(Parameters):
 
     @property
     def cost(self) -> float:
-        """Particle-samples of the whole cell, the unit of the time estimate: larger cells start first."""
+        """Particle-samples of the whole cell, the unit of the time estimate. Cells of higher cost start first."""
         return float(self.steps) * self.n * self.batch_size * len(self.schemes) + 50.0 * self.n**1.5 * (
             1.0 + self.null * len(self.schemes)
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The values, as JSON holds them."""
+        """The values as plain JSON types."""
         return {**asdict(self), "schemes": list(self.schemes)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Cell:
-        """The cell of ``dataclasses.asdict`` after a passage through JSON."""
+        """The cell from the values of ``to_dict``, also after a JSON round trip."""
         known = {field.name for field in fields(cls)}
         picked = {key: value for key, value in values.items() if key in known}
         return cls(**{**picked, "schemes": tuple(picked["schemes"])})
@@ -115,14 +115,14 @@ def axes(resolved: Resolved) -> dict[str, list[Any]]:
 
 
 def count(resolved: Resolved) -> int:
-    """Number of cells, without making them."""
+    """Number of cells, without constructing them."""
     return math.prod(len(values) for values in axes(resolved).values())
 
 
 def expand(resolved: Resolved) -> Iterator[tuple[tuple[int, ...], Cell]]:
     """(index along each dimension of ``axes``, cell) for every point of the grid.
 
-    Cells hold their schemes in the order of the registry, so that the order in which a file lists them names no others.
+    Cells hold their schemes in registry order, so identities do not depend on the order in which a file lists them.
     """
     dimensions, values = axes(resolved), resolved.values
     common = {key: values[key] for key in (*named(axis="list"), *named(axis="")) if key not in dimensions}

@@ -16,14 +16,14 @@ from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
 
 SEARCHED = ("n", "horizon", "alpha", "tau", "beta", "batch_size")
-"""Keys of [training] of a problem file that a search takes where nothing else is said."""
+"""Keys of [training] of a problem file that serve as defaults of a search."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One table [[case]]: a problem, a rule, the first seed, and what the search is run with.
+    """One table [[case]]: a problem, a rule, the first seed, and the parameters of the search.
 
     problem : a problem file, relative to the study; "" for the reference problem.
-    What is None comes from [training] of the problem, then from the defaults of ``mfsym.discovery.Search``.
+    A value of None is taken from [training] of the problem, then from the defaults of ``mfsym.discovery.Search``.
     """
 
     name: str
@@ -42,31 +42,31 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicates: Count | None = None
 
     def search(self) -> dict[str, Any]:
-        """The keyword arguments of ``Search`` that the case or its problem states."""
+        """The keyword arguments of ``Search`` set by the case or its problem."""
         keys = (*SEARCHED, "delta", "trainings", "snapshots", "replicates", "seed")
         stated = {key: value for key in keys if (value := getattr(self, key)) is not None}
         return preferred(self.problem) | stated
 
     def to_dict(self) -> dict[str, Any]:
-        """The values, as JSON holds them, with what the problem states in its place."""
+        """The values as plain JSON types, with those from the problem filled in."""
         return {**msgspec.structs.asdict(self), **self.search()}
 
 
 def preferred(problem: str) -> dict[str, Any]:
-    """What the table [training] of a problem file says of a search; nothing without a problem."""
+    """The search parameters in [training] of a problem file; empty without a problem."""
     values = training_layer(Path(problem)) if problem else {}
     return {key: value for key, value in values.items() if key in SEARCHED}
 
 
 class DiscoveryStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole file: its cases, each run from this many seeds, one after the other from its first."""
+    """A study file: its cases, each run from ``seeds`` consecutive seeds from its first one."""
 
     case: list[Case]
     seeds: Count = 20
 
 
 def read_study(path: Path) -> DiscoveryStudy:
-    """The study that a file states; MfsymError, naming the file, for anything that is not one."""
+    """Read a study file; MfsymError, which names the file, if it is invalid."""
     data = read_toml(path, "a study file")
     if "seeds" in data:
         data["seeds"] = checked("seeds", data["seeds"], DiscoveryStudy, f" ({path})")
@@ -87,7 +87,7 @@ def read_study(path: Path) -> DiscoveryStudy:
 
 
 def _checked(case: Any, place: str) -> Any:
-    """A table [[case]] with its values checked; what is no table is left as it is."""
+    """A table [[case]] with its values checked; anything but a table is returned unchanged."""
     if not isinstance(case, dict):
         return case
     for key in case:
@@ -97,5 +97,5 @@ def _checked(case: Any, place: str) -> Any:
 
 
 def _place(problem: str, folder: Path) -> str:
-    """The absolute path of a problem that a file of this folder names."""
+    """The absolute path of a problem named in a file of this folder."""
     return str(problem_file(problem, folder).absolute())

@@ -1,6 +1,6 @@
-"""What a sweep file may say: one structure per table, made of the declared parameters.
+"""Schema of a sweep file: one structure per table, generated from the declared parameters.
 
-A key of ``[training]`` given as a list becomes one more dimension.
+A key of ``[training]`` given as a list adds a dimension to the sweep.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ else:
 
 
 def _type_of(kind: Kind) -> Any:
-    """The type of values of a kind, as msgspec reads it."""
+    """The msgspec type of the values of a kind."""
     if isinstance(kind, WholeRange):
         return Annotated[int, Meta(ge=kind.least, le=kind.most)]
     if isinstance(kind, RealRange):
@@ -57,7 +57,7 @@ def _field(parameter: Parameter) -> tuple[str, Any, Any]:
 
 
 def _table(name: str) -> type[msgspec.Struct]:
-    """The structure of the table of this name: its keys, in the order in which they are declared."""
+    """The structure of the named table, with its keys in order of declaration."""
     keys = [_field(each) for each in PARAMETERS.values() if each.table == name]
     return msgspec.defstruct(name.capitalize(), keys, frozen=True, forbid_unknown_fields=True, module=__name__)
 

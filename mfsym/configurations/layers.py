@@ -1,4 +1,4 @@
-"""Where a value comes from: command line > --set > environment MFSYM_* > file > default."""
+"""Layers of a configuration, in order of precedence: command line > --set > environment MFSYM_* > file > default."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from mfsym.errors import MfsymError
 
 ENVIRONMENT_PREFIX = "MFSYM_"
 OTHER_ENVIRONMENT = ("CACHE_DIR", "DEMO_SIZE", "LOG", "THREADS")
-"""Variables MFSYM_* that are no keys of a configuration."""
+"""Variables MFSYM_* that are not configuration keys."""
 
 COMMAND_LINE, ARGUMENTS = "command line", "arguments"
-"""Origins of what options state, and of what a Python function was called with: errors name the first only."""
+"""Origins of values from options and from the arguments of a Python function; errors mention only the first."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete, checked configuration: value of every key, and where it came from."""
+    """A complete, checked configuration: the value of every key, and its origin."""
 
     values: dict[str, Any]
     origins: dict[str, str]
 
     def tables(self) -> dict[str, dict[str, Any]]:
-        """The values by table, as they travel in every result."""
+        """The values by table, as stored in every result."""
         tables: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
         for key, table in key_tables().items():
             tables[table][key] = self.values[key]
@@ -45,7 +45,7 @@ class Resolved:
 
 
 def file_layer(path: Path) -> dict[str, Any]:
-    """Keys and values of a sweep file; MfsymError for anything that is not one. A problem lies relative to the file."""
+    """Keys and values of a sweep file; MfsymError if it is invalid. A problem path is relative to the file."""
     values = _flatten(read_toml(path, "a sweep file"), path)
     if isinstance(values.get("problem"), str) and values["problem"]:
         values["problem"] = str(problem_file(values["problem"], path.parent))
@@ -53,7 +53,7 @@ def file_layer(path: Path) -> dict[str, Any]:
 
 
 def _flatten(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Keys of the known tables; unknown tables and keys are refused with the nearest name."""
+    """Keys and values of all tables; the error for an unknown table or key suggests the nearest name."""
     values: dict[str, Any] = {}
     for table, content in data.items():
         if table not in TABLES:
@@ -70,7 +70,7 @@ def _flatten(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _belongs(key: str) -> str:
-    """Where a key that stands elsewhere belongs; nothing for what is no key."""
+    """A hint that names the table of a misplaced key; "" if it is not a key."""
     table = key_tables().get(key)
     return f": {key} belongs in [{table}]" if table else ""
 
@@ -92,7 +92,7 @@ def set_layer(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def environment_layer(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Values of MFSYM_ALPHA, MFSYM_N, ...; an unknown MFSYM_* variable is refused."""
+    """Values of MFSYM_ALPHA, MFSYM_N, ...; MfsymError for an unknown MFSYM_* variable."""
     values: dict[str, Any] = {}
     tables = key_tables()
     for name, text in sorted((os.environ if environment is None else environment).items()):
@@ -106,10 +106,10 @@ def environment_layer(environment: Mapping[str, str] | None = None) -> dict[str,
 
 
 def resolve(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
-    """Resolve (origin, values) layers, the first given winning over the later ones and all over the defaults.
+    """Resolve (origin, values) layers: earlier layers override later ones, and all override the defaults.
 
-    Raises MfsymError for an unknown key, and for a value of the wrong type, out of range or not finite, naming its key
-    and, unless it is an argument of a function, its origin.
+    Raises MfsymError for an unknown key, and for a value of the wrong type, out of range or not finite. The error names
+    the key and, unless it is a function argument, its origin.
     """
     tables = key_tables()
     values, origins = defaults(), dict.fromkeys(tables, "default")
@@ -126,5 +126,5 @@ def resolve(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
 
 
 def at(origin: str) -> str:
-    """' (origin)' for an error about a value; nothing for the arguments of a function."""
+    """' (origin)' for an error about a value; "" for function arguments."""
     return "" if origin == ARGUMENTS else f" ({origin})"

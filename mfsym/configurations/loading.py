@@ -1,4 +1,4 @@
-"""A whole configuration: layers over what a problem file prefers, for a sweep or for one training."""
+"""Load a complete configuration for a sweep or one training, with the defaults set by a problem file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mfsym.configurations.texts import read_toml
 from mfsym.errors import MfsymError
 
 STATED = named(stated=True)
-"""Keys that a problem file states; giving one together with a problem is an error."""
+"""Keys a problem file fixes; giving one together with a problem is an error."""
 
 PREFERRED = (*(key for key in TRAINING_KEYS if key not in STATED), "init", "n")
 """Keys of the table [training] of a problem file: defaults for trainings on it."""
@@ -38,12 +38,12 @@ FILE_SUFFIXES = (".npy", ".npz", ".csv", ".nc")
 
 
 def read_problem_tables(path: Path) -> dict[str, Any]:
-    """The tables of a problem file as TOML gives them; MfsymError if it cannot be read."""
+    """The raw TOML tables of a problem file; MfsymError if it cannot be read."""
     return read_toml(path, "a problem file")
 
 
 def digest_of(path: Path) -> str:
-    """32 hexadecimal digits of what a problem file says and of every file it names, not of comments and layout."""
+    """Digest (32 hex digits) of the values in a problem file and of all files it names; ignores comments and layout."""
     tables = read_problem_tables(path)
     tables = {key: value for key, value in tables.items() if key not in ("name", "description", "training")}
     digest = hashlib.blake2b(json.dumps(tables, sort_keys=True, default=str).encode(), digest_size=16)
@@ -66,15 +66,15 @@ def _file_names(value: Any) -> Iterator[str]:
 
 
 def _file_of(source: str) -> str:
-    """The file that a source names: RUN.nc@TIME is a time of a run."""
+    """The file part of a source: RUN.nc@TIME refers to the file RUN.nc."""
     name, at, _ = source.rpartition("@")
     return name if at and name.lower().endswith(".nc") else source
 
 
 def resolve_stated(*layers: tuple[str, Mapping[str, Any]]) -> Resolved:
-    """As ``resolve``; where a layer names a problem, its [training] comes before the defaults and its digest is kept.
+    """As ``resolve``; if a layer names a problem, its [training] overrides the defaults and its digest is recorded.
 
-    MfsymError if a layer also sets what the problem states, or if a recorded digest is not the file's.
+    MfsymError if a layer also sets a key that the problem fixes, or if a recorded digest differs from the file's.
     """
     given = [(origin, {key: value for key, value in layer.items() if value is not None}) for origin, layer in layers]
     name = next((layer["problem"] for _, layer in given if "problem" in layer), "")
@@ -108,10 +108,10 @@ def load(
     arguments: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Resolved:
-    """The configuration of a file with every layer over it.
+    """The configuration of a sweep file, with all layers applied.
 
     path : a sweep file (TOML), or None.  assignments : texts key=value (``--set``).
-    options : values given on the command line; arguments : to a Python function. None stands for not given.
+    options : values given on the command line; arguments : to a Python function. None means not given.
     environment : instead of os.environ.  Raises MfsymError (exit code 2) for anything unknown or out of range.
     """
     return resolve_stated(
@@ -134,15 +134,15 @@ def single_cell(
 
 
 def stated_cell(arguments: Mapping[str, Any], schemes: Sequence[str] | None = None) -> Cell:
-    """The cell of replicate 0 from the arguments of a Python function; the environment has no say.
+    """The cell of replicate 0 from the arguments of a Python function; ignores the environment.
 
-    Raises MfsymError as ``single_cell``, and speaks of no command line.
+    Raises MfsymError as ``single_cell`` does; its messages never mention the command line.
     """
     return _cell((ARGUMENTS, arguments), schemes=schemes)[0]
 
 
 def _cell(*layers: tuple[str, Mapping[str, Any]], schemes: Sequence[str] | None) -> tuple[Cell, int]:
-    """The cell and the number of replicates of layers, the first winning."""
+    """The cell and the number of replicates from layers; earlier layers override later ones."""
     (origin, first), *others = layers
     given = {**first} | ({"scheme": list(schemes)} if schemes is not None else {})
     resolved = resolve_stated((origin, given), *others)
@@ -168,7 +168,7 @@ def as_schemes(schemes: Any) -> tuple[str, ...] | None:
 
 
 def parse_schemes(text: str | None) -> tuple[str, ...] | None:
-    """'vanilla,fa' to names; MfsymError for an unknown or repeated one."""
+    """Parse 'vanilla,fa' to names; MfsymError for an unknown or repeated one."""
     if text is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Names that options, files and arguments take: of schemes, units, activations, teachers, start laws, rules and noises.
+"""Names of schemes, units, activations, teachers, start laws, rules and noises in options, files and arguments.
 
-The names stand here, below everything, so that reading a configuration or printing a help text loads no code that
-computes. The registry of each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names
-by ``bound``, which refuses a name without an object and an object without a name when the registry is imported.
+This module imports no numerical code, so reading a configuration or printing a help text stays fast. The registry of
+each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names by ``bound``, which
+raises at import if a name has no object or an object has no name.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 AUTO = "auto"
-"""Stands beside the names of precisions and of noises for "as the run needs it"."""
+"""Choice that lets the run select the precision or the noise."""
 
 SCHEMES = ("vanilla", "da", "da-sampled", "fa", "ea")
-"""Training schemes, in the order in which tables and cells hold them."""
+"""Training schemes, in the order of tables and cells."""
 
 UNITS = ("matrix", "uv", "mlp")
 """Kinds of unit."""
@@ -26,10 +26,10 @@ REFERENCE_UNITS = ("matrix", "uv")
 """Kinds of unit of the reference problem; the other kinds need a problem file."""
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "erf", "identity")
-"""Activations; compiled code knows each by its place."""
+"""Activations; compiled code identifies each by its index."""
 
 CONVENTIONS = ("torch", "keras", "math")
-"""How the weights of a trained network are laid out."""
+"""Layouts of the weights of a trained network."""
 
 TEACHERS = ("arbitrary", "wi", "si")
 """Teachers of the reference problem."""
@@ -47,14 +47,14 @@ ORBIT_NOISES = NOISES[2:]
 """Kinds of noise that depend on the orbits of the particles under the group."""
 
 RULES = ("paper", "robust", "oracle", "paper-oracle")
-"""Rules by which a discovery decides."""
+"""Decision rules of a discovery."""
 
 INTEGRATORS = ("RK23", "RK45", "DOP853")
 """Embedded Runge-Kutta pairs of a flow, by their names in scipy; of orders 3, 5 and 8."""
 
 
 def bound(names: tuple[str, ...], objects: Mapping[str, T]) -> Mapping[str, T]:
-    """The objects by name, in the order of the names: a registry.
+    """A registry: the objects by name, in the order of ``names``.
 
     Raises LookupError unless every name has an object and every object a name.
     """
@@ -65,7 +65,7 @@ def bound(names: tuple[str, ...], objects: Mapping[str, T]) -> Mapping[str, T]:
 
 
 def in_order(chosen: Iterable[str], names: tuple[str, ...]) -> tuple[str, ...]:
-    """The chosen names in the order of a registry's.
+    """The chosen names, in registry order.
 
     >>> in_order(["fa", "vanilla"], SCHEMES)
     ('vanilla', 'fa')

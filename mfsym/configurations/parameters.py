@@ -1,8 +1,8 @@
 """The parameters of a training, each declared once: one line of ``Parameters``.
 
-The line makes the field of a ``Cell``, the key of a sweep file, of ``--set`` and of ``MFSYM_*``, the keyword argument
+The line defines the field of a ``Cell``, the key of a sweep file, of ``--set`` and of ``MFSYM_*``, the keyword argument
 of ``mfsym.simulate`` and ``mfsym.compare``, the command-line option with its help, the dimension of a sweep, and the
-entry in the data dictionary. One with ``dynamics`` reaches ``NoisySGD`` as the keyword argument of its name.
+entry in the data dictionary. A parameter with ``dynamics`` is passed to ``NoisySGD`` as a keyword argument.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mfsym.configurations.names import (
 from mfsym.errors import MfsymError
 
 LARGEST = 1e300
-"""Largest number that a parameter may be."""
+"""Largest value of a parameter."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class RealRange:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of several names. A cell may hold another one: that of an object which a Python function was handed."""
+    """One of several names. A cell may hold another name, that of an object passed to a Python function."""
 
     variable: ClassVar[str] = "text"
     names: tuple[str, ...]
 
     def check(self, value: Any, name: str) -> Any:
-        """The value as it is: names are checked where they are resolved."""
+        """The value unchanged: names are checked when they are resolved."""
         return value
 
 
@@ -76,7 +76,7 @@ class AnyText:
     variable: ClassVar[str] = "text"
 
     def check(self, value: Any, name: str) -> Any:
-        """The value as it is."""
+        """The value unchanged."""
         return value
 
 
@@ -88,7 +88,7 @@ POSITIVE, NONNEGATIVE = RealRange(positive=True), RealRange()
 
 @dataclass(frozen=True)
 class Key:
-    """The key of a file, where it is not the parameter itself: its name, default, kind and meaning."""
+    """A file key that differs from its parameter: name, default, kind and meaning."""
 
     name: str
     default: Any
@@ -98,15 +98,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declaration.
+    """The declaration of one parameter.
 
-    kind : what it may be.  default : of a cell.  doc : its meaning, for help texts; ``more`` : for the data dictionary,
-    where that says more.  units : as in the data dictionary.
+    kind : allowed values.  default : of a cell.  doc : meaning, for help texts.  more : longer text for the data
+    dictionary, if any.  units : as in the data dictionary.
     table : of a sweep file, "sweep" or "training".  axis : how it becomes a dimension of a sweep. "always": its key
-    takes a list; "list": a value, or a list for one more dimension; "count": its key says how many; "": it does not.
-    option : whether every command that trains has it as an option and every function as a keyword argument.
+    takes a list; "list": a value, or a list for one more dimension; "count": its key is the length; "": never.
+    option : whether every training command has it as an option and every training function as a keyword argument.
     dynamics : whether ``NoisySGD`` takes it; limit : whether ``MeanFieldFlow`` does too.
-    stated : whether a problem file states it.  key : of the file, where it is not the parameter itself.
+    stated : whether a problem file fixes it.  key : the file key, if it differs from the parameter.
     """
 
     name: str
@@ -133,17 +133,17 @@ class Parameter:
 
     @property
     def dimension(self) -> str:
-        """The name of its dimension and of its entry in the data dictionary; "" if it is none."""
+        """The name of its dimension and its entry in the data dictionary; "" if it is not a dimension."""
         return {"": "", "count": self.name}.get(self.axis, self.key.name)
 
     @property
     def flag(self) -> str:
-        """The option of its name: ``-n``, ``--batch-size``."""
+        """The command-line flag: ``-n``, ``--batch-size``."""
         return f"-{self.name}" if len(self.name) == 1 else f"--{self.key.name.replace('_', '-')}"
 
 
 def _sweep(default: Any, kind: Kind, doc: str, *, axis: str = "", option: bool = False, **rest: Any) -> Any:
-    """A parameter of [sweep]: of the grid, the seeds and the problem."""
+    """A parameter of [sweep]: the grid, the seeds and the problem."""
     told = Parameter("", kind, default, doc, table="sweep", axis=axis, option=option, **rest)
     return field(default=default, metadata={"parameter": told})
 
@@ -151,7 +151,7 @@ def _sweep(default: Any, kind: Kind, doc: str, *, axis: str = "", option: bool =
 def _training(
     default: Any, kind: Kind, doc: str, *, dynamics: bool = True, limit: bool = True, stated: bool = False, **rest: Any
 ) -> Any:
-    """A parameter of [training]; unless said otherwise both dynamics take it as a keyword argument."""
+    """A parameter of [training]; by default both dynamics take it as a keyword argument."""
     taken = dynamics and not stated
     told = Parameter("", kind, default, doc, dynamics=taken, limit=taken and limit, stated=stated, **rest)
     return field(default=default, metadata={"parameter": told})
@@ -159,7 +159,7 @@ def _training(
 
 @dataclass(frozen=True)
 class Parameters:
-    """Every parameter of a training: the fields of a ``Cell``, in order. New ones go to the end."""
+    """Every parameter of a training: the fields of a ``Cell``, in order. Append new ones at the end."""
 
     teacher: str = _sweep(
         "wi",

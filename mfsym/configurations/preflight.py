@@ -1,4 +1,4 @@
-"""Refuse what cannot fit before anything is made: cells, memory, disk."""
+"""Estimate cells, memory and disk before a run starts, and refuse a run that does not fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_PER_CELL = 0.02
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """What a sweep will need: cells, bytes on disk, bytes of memory in one worker, seconds of one core."""
+    """Resources that a sweep needs: cells, bytes on disk, bytes of memory per worker, single-core seconds."""
 
     cells: int
     disk: int
@@ -29,7 +29,7 @@ class ResourceEstimate:
     seconds: float
 
     def describe(self) -> str:
-        """One line for people."""
+        """A readable one-line summary."""
         return (
             f"{self.cells} cells, {human_bytes(self.disk)} on disk, {human_bytes(self.memory)} per worker, "
             f"about {human_seconds(self.seconds)} of one core"
@@ -59,9 +59,9 @@ def _largest(resolved: Resolved, key: str) -> float:
 
 
 def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> ResourceEstimate:
-    """The needs of a sweep from its configuration alone; costs nothing for any size of grid.
+    """Estimate a sweep from its configuration alone; the cost does not depend on the size of the grid.
 
-    parameters : per particle, of the problem's unit.
+    parameters : number per particle, for the problem's unit.
     """
     cells = count(resolved)
     schemes = len(resolved.values["scheme"])
@@ -76,7 +76,7 @@ def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> ResourceEstima
 
 
 def available_memory() -> int:
-    """Bytes of memory this machine can still give."""
+    """Bytes of memory available on this machine."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -89,10 +89,10 @@ def available_memory() -> int:
 def check(
     resolved: Resolved, folder: Path, *, jobs: int = 1, allow_large: bool = False, parameters: int = PARAMETERS
 ) -> ResourceEstimate:
-    """The estimate of a sweep that fits; MfsymError naming the estimate and ``allow_large`` otherwise.
+    """The estimate of a sweep if it fits; otherwise MfsymError, which states the estimate and ``allow_large``.
 
-    folder : where the cells go; its nearest existing parent tells the free disk space.  parameters : per particle.
-    jobs : workers asked for; no more are started, or judged, than there are cells.
+    folder : of the cells; free disk space is read at its nearest existing parent.  parameters : number per particle.
+    jobs : requested workers; at most one per cell is started and counted.
     """
     needs = estimate(resolved, parameters)
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
@@ -116,9 +116,9 @@ def check_cell(
     allow_large: bool = False,
     parameters: int = PARAMETERS,
 ) -> ResourceEstimate:
-    """The estimate of one training, or of ``replicates`` of them; refused as a sweep would be.
+    """The estimate of ``replicates`` trainings; MfsymError if they do not fit, as for a sweep.
 
-    jobs : workers that will be started.
+    jobs : number of workers to start.
     """
     resolved = resolve(
         ("cell", {"n": [cell.n], "replicates": replicates, "horizon": cell.horizon, "batch_size": cell.batch_size}),
@@ -132,7 +132,7 @@ def check_cell(
 
 
 def refuse_large(needs: ResourceEstimate, *, jobs: int, free: int, note: str, allow: bool) -> None:
-    """MfsymError with the estimate unless it fits this machine or ``allow``; free : bytes of disk."""
+    """Raise MfsymError with the estimate unless it fits this machine or ``allow`` is set; free : bytes free on disk."""
     memory = available_memory()
     reasons = []
     if needs.cells > MAX_CELLS:

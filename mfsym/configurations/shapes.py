@@ -1,4 +1,4 @@
-"""Shapes files: templates or a molecule, and samplers to compare, one table [[sampler]] for each."""
+"""Shapes files: templates or a molecule, and one table [[sampler]] for each sampler to compare."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ShapesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """A table of a shapes file."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The values, as JSON holds them."""
+        """The values as plain JSON types."""
         return msgspec.structs.asdict(self)
 
     def replaced(self, **values: Any) -> Self:
-        """The same with some values replaced, each checked as in a file; None leaves a value as it is."""
+        """A copy with some values replaced, each checked as in a file; None keeps a value."""
         found = {key: checked(key, value, type(self)) for key, value in values.items() if value is not None}
         return msgspec.structs.replace(self, **found)
 
@@ -49,10 +49,10 @@ class TemplateTable(ShapesTable, frozen=True):
 
 
 class SamplerTable(ShapesTable, frozen=True):
-    """[[sampler]]: a denoiser and how it is followed.
+    """[[sampler]]: a denoiser and a sampling method.
 
-    denoiser : of the templates, or "learned" by ``loss``.  twist : size of a vertical field added to the denoiser.
-    between : the range that the total variation of the recovered populations must be in; [] for any.
+    denoiser : of the templates, or "learned" by ``loss``.  twist : amplitude of a vertical field added to the denoiser.
+    between : required range of the total variation of the recovered populations; [] for none.
     """
 
     name: Text
@@ -67,11 +67,11 @@ class SamplerTable(ShapesTable, frozen=True):
 
 
 class ShapesFile(ShapesTable, frozen=True):
-    """A whole file. ``smiles`` stands for templates; see ``mfsym.quotients.molecules`` for the keys beside it.
+    """A shapes file. ``smiles`` replaces templates; see ``mfsym.quotients.molecules`` for the keys of a molecule.
 
     samples, replicates, seed : of a comparison of samplers; replicate r has the seed ``seed`` + r.
-    paths : of how many samples to keep every step.  training_steps, batch : of learned denoisers.
-    radius : within which a template counts as covered, RMSD.
+    paths : number of samples whose every step is kept.  training_steps, batch : of learned denoisers.
+    radius : RMSD within which a template counts as covered.
     """
 
     name: Text | None = None
@@ -98,7 +98,7 @@ _PLAIN = ("samples", "replicates", "seed", "paths", "eta", "embeddings", "separa
 
 
 def read_shapes(path: Path) -> ShapesFile:
-    """What a shapes file states; MfsymError of one line, naming the file, for anything that is not one."""
+    """Read a shapes file; a one-line MfsymError, which names the file, if it is invalid."""
     data = read_toml(path, "a shapes file")
     _refuse_unknown(data, ShapesFile, f"{path}: unknown key or table", "")
     for key in _PLAIN:

@@ -1,4 +1,4 @@
-"""The sims and problems that come with mfsym, by name: beside the modules once installed, in ``sims/`` of a clone."""
+"""The sims and problems that come with mfsym, by name: in the installed package, or in ``sims/`` of a clone."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def folder() -> Path:
-    """The folder of the sims; its folder ``problems`` holds the problems."""
+    """The folder of the sims; problems are in its subfolder ``problems``."""
     packed = PACKAGE / "sims"
     return packed if packed.is_dir() else PACKAGE.parent / "sims"
 
 
 def sims() -> dict[str, Path]:
-    """Name to file of every sim: grids for sweeps and convergence, cases for discoveries."""
+    """Maps the name of every sim to its file: grids for sweeps and convergence, cases for discoveries."""
     return {path.stem: path for path in sorted(folder().glob("*.toml"))}
 
 
 def problems() -> dict[str, Path]:
-    """Name to file of every problem."""
+    """Maps the name of every problem to its file."""
     return {path.stem: path for path in sorted((folder() / "problems").glob("*.toml"))}
 
 
 def sim_file(name: str | Path) -> Path:
-    """The file of a sim: the path as it is, or, of a bare name that is no file here, the sim that comes with mfsym.
+    """The file of a sim: the path itself or, for a bare name without such a file, the sim that comes with mfsym.
 
-    Raises MfsymError for a bare name that is neither.
+    Raises MfsymError for an unknown bare name.
     """
     return _file(name, Path(), sims(), "sim")
 
 
 def problem_file(name: str | Path, beside: Path = Path()) -> Path:
-    """As ``sim_file``, for problems; ``beside`` : the folder that a path is relative to."""
+    """As ``sim_file``, for problems; ``beside`` : the folder to which a path is relative."""
     return _file(name, beside, problems(), "problem")
 
 
@@ -53,11 +53,11 @@ def _file(name: str | Path, beside: Path, known: dict[str, Path], kind: str) -> 
 
 
 def description(path: Path) -> str:
-    """What the first line of a file says, its command left out."""
+    """The description in the first line of a file, without its command."""
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").partition(": mfsym")[0].rstrip(":.")
 
 
 def copied(path: Path) -> str:
-    """The text of a sim or a problem for a copy elsewhere: problems beside it are named, not searched beside it."""
+    """The text of a sim or problem for a copy elsewhere; paths of shipped problems are replaced by their names."""
     return re.sub(r'"problems/([\w-]+)\.toml"', r'"\1"', path.read_text(encoding="utf-8"))

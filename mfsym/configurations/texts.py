@@ -9,13 +9,13 @@ from mfsym.configurations.values import parse_toml
 from mfsym.errors import MfsymError
 
 MAX_FILE_BYTES = 1_000_000
-"""Largest file that is read."""
+"""Size of the largest file that is read, in bytes."""
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
-    """The content of a TOML file; MfsymError, naming the file, for anything that is not one.
+    """Read a TOML file; MfsymError, which names the file, if it is invalid.
 
-    what : the kind of file, for the error of one that is too large.
+    what : kind of file, for the error if it is too large.
     """
     try:
         size = path.stat().st_size

@@ -1,6 +1,6 @@
-"""Values of keys: read from texts and TOML, and checked against what each key takes.
+"""Values of keys: parse them from text and TOML, and check them against the type of each key.
 
-One grammar of numbers for options, ``--set`` and ``MFSYM_*``: what TOML takes, and ``.5``, ``5.`` and ``05`` as well.
+Options, ``--set`` and ``MFSYM_*`` share one grammar of numbers: that of TOML, plus ``.5``, ``5.`` and ``05``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mfsym.arguments import as_choice, as_number, as_plain, as_whole, shown
 from mfsym.errors import MfsymError
 
 NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?|(\d[\d_]*)?\.\d[\d_]*)([eE][+-]?\d+)?", re.ASCII)
-"""A number as people write it; TOML wants digits on both sides of the point."""
+"""A number as users write it; TOML requires digits on both sides of the point."""
 
 BARE = re.compile(r"(?<![\w.+-])([+-]?)(?:(\.\d[\d_]*)|(\d[\d_]*\.)(?![\d_]))([eE][+-]?\d+)?", re.ASCII)
-"""A number of a TOML line with digits on one side of its point only."""
+"""A number in a TOML line with digits on only one side of its point."""
 
 LONGEST = 1000
-"""Longest text that is read as a number."""
+"""Longest text parsed as a number, in characters."""
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number that a text is, or None: whole where it has neither point nor exponent.
+    """Parse a number, or return None; an int if the text has neither point nor exponent.
 
     >>> parse_number("1_000"), parse_number(".5"), parse_number("5."), parse_number("x")
     (1000, 0.5, 5.0, None)
@@ -49,7 +49,7 @@ def parse_number(text: str) -> int | float | None:
 
 
 def parse_value(text: str) -> Any:
-    """A value as in TOML, numbers as in ``parse_number``; a bare word is text, and a, b, c without brackets a list."""
+    """Parse a TOML value, numbers as in ``parse_number``; a bare word is text, and a, b, c without brackets a list."""
     if "\n" in text or "\r" in text:
         raise MfsymError(f"a value must be on one line, got {text[:40]!r}")
     number = parse_number(text)
@@ -70,7 +70,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text, with or without a byte order mark; MfsymError of one line for anything else."""
+    """The tables of a TOML text, with or without a byte order mark; a one-line MfsymError if it is invalid."""
     text = text.removeprefix("\ufeff")
     try:
         return tomllib.loads(text)
@@ -81,7 +81,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _hint(text: str, reason: str) -> str:
-    """What to write instead, where the line of an error holds a number without digits on one side of its point."""
+    """A suggested correction if the failing line holds a number without digits on one side of its point."""
     place = re.search(r"at line (\d+)", reason)
     line = text.splitlines()[int(place[1]) - 1] if place and int(place[1]) <= len(text.splitlines()) else ""
     found = BARE.search(line.partition("#")[0])
@@ -101,9 +101,9 @@ def types_of(struct: type[msgspec.Struct]) -> dict[str, inspect.Type]:
 
 
 def check_names(data: Mapping[str, Any], struct: type[msgspec.Struct], what: str) -> None:
-    """Refuse values of keys that take one of several names, with these names.
+    """Raise MfsymError if a key that takes one of several names has another value; the error lists the names.
 
-    what : what the keys are of, the first words of the MfsymError.
+    what : the owner of the keys, at the start of the error message.
     """
     for key, kind in types_of(struct).items():
         if key in data and isinstance(kind, inspect.LiteralType):
@@ -111,10 +111,10 @@ def check_names(data: Mapping[str, Any], struct: type[msgspec.Struct], what: str
 
 
 def checked(key: str, value: Any, struct: type[msgspec.Struct], place: str = "") -> Any:
-    """The value of a key of a structure with the type declared there.
+    """The value of a key, converted to the type declared in the structure.
 
-    value : also NumPy's numbers and arrays, ranges, tuples, pandas columns.  place : where it stands, for errors.
-    Raises MfsymError of one line that says what the key takes; lists must have no repeats and not be empty.
+    value : also NumPy's numbers and arrays, ranges, tuples, pandas columns.  place : its location, for errors.
+    Raises a one-line MfsymError that states what the key takes; lists must be nonempty without repeats.
     """
     declared = types_of(struct)[key]
     name, value = f"{key}{place}", as_plain(value)

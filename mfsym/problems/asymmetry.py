@@ -1,7 +1,7 @@
-"""Whether a data law is symmetric: exactly where its target is a function, by a test where it is a set of samples.
+"""Is a data law symmetric? Checked directly if the target is a known function, by a statistical test for samples.
 
 The law of (x, f(x)) is symmetric iff the law of x is invariant under rho_x and f(rho_g x) = rho_hat_g f(x) for all g,
-for almost all x. For a function both can be asked directly, at random inputs of the law.
+for almost all x. For a known function f, both are checked directly, at random inputs.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ INPUTS = 256
 """Random inputs at which f(rho_g x) is compared with rho_hat_g f(x)."""
 
 ALL = 64
-"""Finite groups of up to so many elements are tried whole; of others generators and as many Haar draws."""
+"""Finite groups up to this order are checked at every element, others at generators and this many Haar draws."""
 
 EXACT = 1e-9
-"""Deviation, relative to the size of f, up to which f counts as equivariant; ten times its own rounding if larger."""
+"""f counts as equivariant up to this relative deviation, or up to ten times its rounding error if that is larger."""
 
 _ROUNDINGS = 10.0
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a target f is from equivariant, at INPUTS random inputs of its law.
+    """Equivariance defect of a target f at INPUTS random inputs.
 
     largest : max |f(rho_g x) - rho_hat_g f(x)| over elements and inputs, relative to the root mean square of f.
-    element : name of the group element where it is largest.  elements : how many were tried.
-    rounding : what moving x by its rounding changes of f, in the same units.
-    inputs_invariant : whether rho_x leaves the law of x as it is; None where that is not known.
+    element : name of the group element that attains it.  elements : number of elements tried.
+    rounding : change of f when x is perturbed by its rounding error, in the same units.
+    inputs_invariant : whether the law of x is invariant under rho_x; None if unknown.
     """
 
     largest: float
@@ -50,7 +50,7 @@ class Deviation:
 
     @property
     def equivariant(self) -> bool:
-        """Whether the deviation is rounding."""
+        """Whether the deviation is within rounding error."""
         return self.largest <= max(EXACT, _ROUNDINGS * self.rounding)
 
 
@@ -82,7 +82,7 @@ def has_function(data: Data) -> bool:
 
 
 def elements_of(unit: Unit, seed: int) -> Iterator[tuple[str, Floats, Floats]]:
-    """(name, rho_x, rho_hat) one by one: all of a small finite group; else generators, exp(A), Haar draws."""
+    """Yield (name, rho_x, rho_hat): every element of a small finite group; else generators, exp(A), Haar draws."""
     group, acts = unit.rho_x.group, (unit.rho_x, unit.rho_y)
     whole = group.order is not None and group.order <= ALL
     if not whole:

@@ -1,4 +1,4 @@
-"""From the tables of a problem file to a Problem: its group, unit and data."""
+"""Build a Problem, with its group, unit and data, from the tables of a problem file."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ NETWORK_KEYS = ("hidden", "biases", "output_bias", "output_linear")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is learnt: a jointly equivariant unit, a data law and a loss.
+    """A learning problem: a jointly equivariant unit, a data law and a loss.
 
     unit : with its group and representations.  data : on the unit's R^d x R^c.  loss : a name of ``mfsym.data.losses``.
-    training : values of [training] that the problem prefers to the defaults.
+    training : values of [training], which override the defaults.
     digest : of the content of its file, "" if it has none.
     """
 
@@ -63,20 +63,20 @@ class Problem:
 
     @classmethod
     def of(cls, source: Problem | Teacher) -> Problem:
-        """A teacher as a problem: its own unit and the quadratic loss. A Problem is one already."""
+        """Wrap a teacher as a problem with its unit and the quadratic loss; return a Problem unchanged."""
         return source if isinstance(source, Problem) else cls(source.name, source.unit, source)
 
     def quadratic(self, what: str) -> Problem:
-        """This problem, if its loss is the quadratic one; MfsymError naming what needs it otherwise."""
+        """This problem if its loss is quadratic; otherwise MfsymError.  what : names what needs that loss."""
         if self.loss != "quadratic":
             raise MfsymError(f"{what} needs the quadratic loss, got {self.loss} in the problem {self.name}")
         return self
 
 
 def load_problem(path: Path | str, digest: str | None = None) -> Problem:
-    """The Problem that a TOML file states, or the one of a bare name that comes with mfsym, such as "d4-plane".
+    """Load a Problem from a TOML file, or by the name of one that comes with mfsym, such as "d4-plane".
 
-    digest : the content it must have, as ``mfsym.configurations.loading.digest_of`` tells; None for any.
+    digest : required digest of the content (``mfsym.configurations.loading.digest_of``); None accepts any.
     Raises MfsymError (one line, naming file, table and key) for anything unknown, out of range or inconsistent.
     """
     path = problem_file(path)
@@ -102,7 +102,7 @@ def _load(text: str, digest: str) -> Problem:
 
 
 def build(tables: ProblemFile, folder: Path, name: str = "problem", digest: str = "") -> Problem:
-    """The Problem of checked tables; file names in them are relative to ``folder``."""
+    """Build the Problem from checked tables; file names in them are relative to ``folder``."""
     group = build_group(tables.group, folder)
     actions = tables.representations
     rho_x, rho_y = (
@@ -122,7 +122,7 @@ def build(tables: ProblemFile, folder: Path, name: str = "problem", digest: str 
 
 
 def build_unit(table: UnitTable, rho_x: Representation, rho_y: Representation) -> Unit:
-    """The unit of [unit]: refused with NotEquivariant when it is not jointly equivariant."""
+    """The unit of [unit]; raises NotEquivariant if it is not jointly equivariant."""
     as_choice(table.kind, "unit.kind", UNITS)
     shape = {key: getattr(table, key) for key in NETWORK_KEYS if getattr(table, key) is not None}
     if not issubclass(UNITS[table.kind], MLPUnit):
@@ -158,7 +158,7 @@ def build_target(table: TargetTable, inputs: InputsTable, unit: Unit, folder: Pa
 
 
 def teacher_particles(table: TargetTable, unit: Unit, folder: Path) -> Floats:
-    """Particles of a teacher: given, from a file, or drawn; then as they are, with all images, or projected on E^G."""
+    """Particles of a teacher: given, from a file, or drawn; then kept, expanded to orbits, or projected onto E^G."""
     if table.random is not None:
         z = normals(stream_key(table.seed, "teacher"), 0, table.random, unit.p)
     elif isinstance(table.particles, str):
@@ -181,7 +181,7 @@ def teacher_particles(table: TargetTable, unit: Unit, folder: Path) -> Floats:
 
 
 def build_dataset(table: DatasetTable, unit: Unit, folder: Path, name: str) -> SampleData:
-    """The data law of [dataset]: x <- scale (x - shift), labels as rows of the identity where ``classes`` is given."""
+    """The data law of [dataset]: x <- scale (x - shift), labels are one-hot encoded if ``classes`` is given."""
 
     def prepared(source: str) -> tuple[Floats, Floats]:
         x, y = read(source if source in NAMED else folder / source, table.x, table.y)
@@ -200,7 +200,7 @@ def build_dataset(table: DatasetTable, unit: Unit, folder: Path, name: str) -> S
 
 
 def parse_text(text: str, folder: Path | str = ".") -> Problem:
-    """The Problem of a TOML text: for notebooks."""
+    """Build the Problem from TOML text, for use in notebooks."""
     path = Path(folder) / "problem.toml"
     try:
         data = parse_toml(text)

@@ -1,4 +1,4 @@
-"""What can be said of a problem before anything is trained: its symmetry, its sizes, its cost."""
+"""Check a problem before training: its symmetry, its dimensions and its cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mfsym.streams import normals, stream_key
 Floats = NDArray[np.float64]
 
 SAMPLES, PERMUTATIONS = 400, 999
-"""Size of each of the two samples of the symmetry test, and the permutations its p-value comes from."""
+"""Size of each of the two samples of the symmetry test, and number of permutations behind its p-value."""
 
 _DRAWS, _POINTS = 12, 8
 _FEW = 0.02
@@ -40,8 +40,8 @@ class SymmetryTest:
 
     statistic : 2 E|A - B| - E|A - A'| - E|B - B'| of x and y in units of their root mean square (Székely & Rizzo 2013,
     doi:10.1016/j.jspi.2013.03.018).  p_value : share of permutations of the two samples with at least this statistic.
-    detectable : the shift of one sample, in root mean squares of (x, y), that the test finds in 80 % of cases at its
-    level of 1 %; None where so few samples cannot show any, or where it was not asked for.
+    detectable : smallest shift of one sample, in root mean squares of (x, y), that the test detects with power 80 %
+    at level 1 %; None if the samples are too few to detect any, or if it was not computed.
     """
 
     statistic: float
@@ -52,9 +52,9 @@ class SymmetryTest:
 
 
 def symmetry_test(problem: Problem, seed: int = 0, samples: int = SAMPLES, *, with_power: bool = False) -> SymmetryTest:
-    """Whether the data law is symmetric, from ``samples`` draws and as many other draws moved by the group.
+    """Test whether the data law is symmetric, from ``samples`` draws and as many others transformed by the group.
 
-    with_power : also find ``detectable``, by simulation.
+    with_power : also estimate ``detectable`` by simulation.
     """
     unit, count = problem.unit, _available(problem.data, samples)
     if count == 0:
@@ -73,10 +73,10 @@ def symmetry_test(problem: Problem, seed: int = 0, samples: int = SAMPLES, *, wi
 
 
 def check(problem: Problem, *, n: int = 100, seed: int = 0, basis: bool = False) -> dict[str, Any]:
-    """What ``mfsym check`` prints, as plain values.
+    """The record that ``mfsym check`` prints, as plain values.
 
-    n : particles that the memory (bytes) and time (seconds of one core, all usable schemes) are estimated for.
-    basis : also the orthonormal basis of E^G, row after row.
+    n : number of particles in the estimates of memory (bytes) and time (single-core seconds, all usable schemes).
+    basis : also return an orthonormal basis of E^G, as rows.
     """
     unit = problem.unit
     group, action = unit.rho_x.group, unit.action
@@ -108,10 +108,10 @@ def check(problem: Problem, *, n: int = 100, seed: int = 0, basis: bool = False)
 
 
 def symmetry(problem: Problem, seed: int = 0) -> dict[str, Any]:
-    """What can be said of the symmetry of the data law; the keys that docs/problems.md describes, None if not asked.
+    """Symmetry of the data law, under the keys described in docs/problems.md; None for what was not computed.
 
-    ``symmetric`` is True or False where the target is a function and the law of x a known one; for samples False where
-    the energy test rejects at its level, None otherwise: then ``symmetry_detectable`` says what it would have found.
+    ``symmetric`` is True or False if the target is a function and the law of x is known. For samples it is False if
+    the energy test rejects, else None, and ``symmetry_detectable`` is the shift that the test would have detected.
     """
     exact = deviation(problem, seed) if has_function(problem.data) else None
     settled = exact is not None and (not exact.equivariant or exact.inputs_invariant is not None)
@@ -153,7 +153,7 @@ def homomorphism_error(rep: Representation) -> float:
 def joint_equivariance_error(problem: Problem) -> float:
     """max|sigma(rho x, M z) - rho_hat sigma(x, z)| of the unit, relative to max(1, |sigma|), at fixed random points.
 
-    Over generators, one-parameter subgroups and Haar draws. It says nothing of a trained model, whose defect is
+    Over generators, one-parameter subgroups and Haar draws. The defect of a trained model is a different quantity,
     ``metrics.Evaluation.equivariance_error``.
     """
     unit = problem.unit
@@ -172,7 +172,7 @@ def joint_equivariance_error(problem: Problem) -> float:
 
 
 def usable_schemes(group: Group) -> tuple[str, ...]:
-    """Schemes that need no quadrature, and those that do where the group has one."""
+    """Schemes that need no quadrature, and those that do if the group has one."""
     try:
         group.quadrature()
     except MfsymError:
@@ -181,7 +181,7 @@ def usable_schemes(group: Group) -> tuple[str, ...]:
 
 
 def _expectation(data: Data) -> dict[str, Any]:
-    """How expectations over the data are taken, and E|y|^2 with its error."""
+    """The method for expectations over the data, and E|y|^2 with its error."""
     found = expect(data, lambda _, y: Columns(np.sum(y**2, axis=1, keepdims=True)), precision=0.0)
     return {
         "rule": found.method,
@@ -191,7 +191,7 @@ def _expectation(data: Data) -> dict[str, Any]:
 
 
 def _cost(problem: Problem, n: int) -> dict[str, Any]:
-    """Usable schemes, and memory and time to train them all at n particles with the problem's own parameters."""
+    """Usable schemes, with the memory and time to train them all at n particles with the problem's parameters."""
     unit, training = problem.unit, {"batch_size": 20, "horizon": 20.0, **problem.training}
     schemes = usable_schemes(unit.rho_x.group)
     passes = [get_scheme(name, unit).nodes for name in schemes]
@@ -211,7 +211,7 @@ def _draws(group: Group, step: int) -> Any:
 
 
 def _distinct(group: Group, elements: Any) -> Any:
-    """The elements of a batch once each; all of them in a continuous group."""
+    """The distinct elements of a batch; for a continuous group, all of them."""
     return elements if group.order is None else np.unique(elements)
 
 
@@ -220,12 +220,12 @@ def _largest(values: Floats) -> float:
 
 
 def _multiplied(a: Floats, b: Floats) -> Floats:
-    """The product of two (q, q) matrices, by their nonzero entries where these are few, as in a permutation."""
+    """The product of two (q, q) matrices; sparse if they have few nonzero entries, as permutations do."""
     if max(np.count_nonzero(a), np.count_nonzero(b)) > _FEW * a.size:
         return np.asarray(a @ b)
     return np.asarray((csr_array(a) @ csr_array(b)).toarray())
 
 
 def _available(data: Data, samples: int) -> int:
-    """At most half of a finite sample, so that no sample meets its own image."""
+    """At most half of a finite sample, so that no point is compared with its own image."""
     return min(samples, len(data) // 2) if hasattr(data, "__len__") else samples

@@ -1,4 +1,4 @@
-"""Small expressions in problem files: groups, representations and formulas, read without running code."""
+"""Expressions in problem files (groups, representations, formulas), evaluated without running Python code."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _SHAPE_ERRORS = (TypeError, ValueError, OverflowError, ZeroDivisionError, Memory
 
 @dataclass(frozen=True)
 class Language:
-    """What an expression may say: ``what`` it is (for errors), names, functions and operators.
+    """The grammar of an expression: its names, functions and operators.
 
-    names : looked up lazily, by a function without arguments.  number : what a written number becomes.
-    special : functions of the texts of their arguments, which they read themselves.
+    what : kind of expression, for errors.  names : evaluated lazily, by a function without arguments.
+    number : converts a literal number.  special : functions that receive their arguments as unparsed text.
     """
 
     what: str
@@ -41,7 +41,7 @@ class Language:
     special: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
     def evaluate(self, text: str) -> Any:
-        """The value of an expression; MfsymError that quotes it if it is not one."""
+        """The value of an expression; MfsymError, which quotes the text, if it is invalid."""
         tree = self.parse(text)
         try:
             return self._value(tree)
@@ -52,7 +52,7 @@ class Language:
             raise MfsymError(f"{self.what} {text[:60]!r}: {reason}") from error
 
     def parse(self, text: str) -> ast.expr:
-        """The syntax tree; MfsymError if the text is not one expression."""
+        """The syntax tree; MfsymError if the text is not a single expression."""
         if len(text) > MAX_TEXT:
             raise MfsymError(f"{self.what} must be under {MAX_TEXT} characters, got {len(text)}")
         try:
@@ -90,14 +90,14 @@ def _column(x: Floats, k: int) -> Floats:
 
 
 def _single(name: str, function: Callable[[Any], Any], *arguments: Any) -> Any:
-    """function of its only argument: a ufunc would take a second one as the place to write to."""
+    """Apply a function of one argument; a ufunc would take a second argument as its output array."""
     if len(arguments) != 1:
         raise MfsymError(f"a formula: {name} takes one argument, got {len(arguments)}")
     return function(arguments[0])
 
 
 def _several(name: str, function: Callable[[Sequence[Any]], Any], *arguments: Any) -> Any:
-    """function of the list of its arguments, broadcast against each other."""
+    """Apply a function to the list of its arguments, broadcast against each other."""
     if not arguments:
         raise MfsymError(f"a formula: {name} takes one argument or more, got none")
     return function(np.broadcast_arrays(*arguments))
@@ -137,7 +137,7 @@ _ARITHMETIC: Mapping[type[ast.AST], Callable[..., Any]] = MappingProxyType(
 
 
 class TimeFormula:
-    """A step schedule s(t) as a formula in the mean-field time t, with what ``Formula`` may hold.
+    """A step schedule s(t) as a formula in the mean-field time t, in the grammar of ``Formula``.
 
     >>> TimeFormula("1/(1+t)")(np.array([0.0, 1.0]))
     array([1. , 0.5])
@@ -148,7 +148,7 @@ class TimeFormula:
         self(np.zeros(1))
 
     def __call__(self, times: Floats) -> Floats:
-        """Factors (S,) at times (S,); not finite where the formula is not."""
+        """Factors (S,) at times (S,); non-finite values are returned unchanged."""
         names: dict[str, Callable[[], Any]] = {"t": lambda: times, "pi": partial(np.float64, np.pi)}
         language = Language("a schedule", names, FUNCTIONS, _ARITHMETIC, np.float64)
         with np.errstate(all="ignore"):
@@ -169,7 +169,7 @@ class Formula:
             raise MfsymError(f"a formula must give one number for each input, got shape {probe.shape}")
 
     def __call__(self, x: Floats) -> Floats:
-        """Values (Q, c) at x (Q, d); MfsymError where one is not finite."""
+        """Values (Q, c) at x (Q, d); MfsymError if one is not finite."""
         names: dict[str, Callable[[], Any]] = {f"x{k + 1}": partial(_column, x, k) for k in range(self.d)}
         names["pi"] = partial(np.float64, np.pi)
         language = Language("a formula", names, FUNCTIONS, _ARITHMETIC, np.float64)

@@ -1,4 +1,4 @@
-"""What a problem file may say: every table, key, type and range. Unknown keys are refused with the nearest name."""
+"""Schema of a problem file: every table, key, type and range. The error for an unknown key suggests the nearest one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class GroupTable(Table, frozen=True):
-    """[group]: a ``name`` we know, such as "cyclic(4)"; beside ``generators`` (matrices or .npy) it is a label."""
+    """[group]: a known ``name`` such as "cyclic(4)"; with ``generators`` (matrices or .npy) it is only a label."""
 
     name: Text
     generators: Matrices | None = None
 
 
 class RepresentationTable(Table, frozen=True):
-    """An action as matrices, one a generator (and one a Lie algebra basis element), or as permutations from 0."""
+    """An action as matrices, one per generator and per Lie algebra basis element, or as 0-based permutations."""
 
     generators: Matrices | None = None
     algebra: Matrices | None = None
@@ -49,9 +49,9 @@ class RepresentationsTable(Table, frozen=True):
 
 
 class UnitTable(Table, frozen=True):
-    """[unit]: ``kind`` and ``activation``; for mlp what each hidden layer carries, and where biases are.
+    """[unit]: ``kind`` and ``activation``; for mlp also the representation of each hidden layer, and the biases.
 
-    An entry of ``hidden`` is a representation, "gated(...)" or "normed(...)" of one, or a list of these side by side.
+    An entry of ``hidden`` is a representation, "gated(...)" or "normed(...)" of one, or a list of these (direct sum).
     """
 
     kind: Text = "matrix"

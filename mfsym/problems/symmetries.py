@@ -1,4 +1,4 @@
-"""Groups and representations from the words of a problem file, or from matrices."""
+"""Build groups and representations from expressions in a problem file, or from matrices."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from mfsym.units.mlp import Gated, Normed, Part
 Floats = NDArray[np.float64]
 
 MAX_DIM = 4096
-"""Largest space a representation of a problem file may act on."""
+"""Largest dimension of a representation in a problem file."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Groups of one name: how one is made, the largest size, and what it is."""
+    """A family of groups: its constructor, largest size and description."""
 
     build: Callable[[int], Group]
     largest: int
@@ -79,7 +79,7 @@ REPRESENTATIONS: Mapping[str, str] = MappingProxyType(
         "a + b, 2 * a, a * b": "direct sum, copies, tensor product",
     }
 )
-"""Words of a representation and what they mean."""
+"""Names in the expression of a representation, and their meaning."""
 
 
 def build_group(table: GroupTable, folder: Path) -> Group:
@@ -94,7 +94,7 @@ def build_group(table: GroupTable, folder: Path) -> Group:
 
 
 def build_representation(given: str | RepresentationTable, group: Group, folder: Path, where: str) -> Representation:
-    """A representation of the group from words such as "2 * vector + trivial(1)", or from matrices."""
+    """A representation of the group from an expression such as "2 * vector + trivial(1)", or from matrices."""
     if isinstance(given, str):
         made = _language(group, where).evaluate(given)
         if not isinstance(made, Representation):
@@ -112,7 +112,7 @@ def build_representation(given: str | RepresentationTable, group: Group, folder:
 
 
 def build_part(text: str, group: Group, where: str) -> Part:
-    """What a hidden layer carries: a representation, or "gated(a)", "normed(a)" of one."""
+    """The representation of a hidden layer, plain or wrapped in "gated(a)" or "normed(a)"."""
     language = _language(group, where)
     functions = {**language.functions, "gated": lambda a: Gated(_rep(a)), "normed": lambda a: Normed(_rep(a))}
     made = replace(language, functions=functions).evaluate(text)
@@ -122,7 +122,7 @@ def build_part(text: str, group: Group, where: str) -> Part:
 
 
 def pixels(group: Group, n: int) -> Representation:
-    """Images of n x n pixels, row by row, moved as the plane is: for plane groups that keep the square grid.
+    """The action on n x n images, flattened row by row, for plane groups that preserve the square grid.
 
     x to the right along rows, y up; the quarter turn of C_4 turns the image counter-clockwise.
     """
@@ -174,7 +174,7 @@ def _irrep(group: Group, degree: int, parity: int | None = None) -> Representati
 
 
 def _factor(group: Group, where: str, index: str, text: str) -> Representation:
-    """The representation ``text`` of one factor of a product, as one of the product."""
+    """The representation ``text`` of one factor of a product group, as a representation of the product."""
     if not index.isdecimal() or int(index) >= len(group.factors):
         raise MfsymError(f"{where}: factor needs a number below {len(group.factors)} first, got {index[:20]!r}")
     return _rep(_language(group.factors[int(index)], where).evaluate(text)).inflate(group, int(index))
@@ -196,7 +196,7 @@ def _sum(a: Any, b: Any) -> Representation:
 
 
 def _times(a: Any, b: Any) -> Representation:
-    """Copies of b for a number a, the tensor product of two representations."""
+    """a copies of b if a is a number; the tensor product if both are representations."""
     if isinstance(a, int | float):
         copies = as_whole(a, "the number of copies", 1, MAX_DIM)
         _small(copies * _rep(b).dim)
@@ -228,7 +228,7 @@ def _product(*groups: Any) -> Group:
 
 
 def _matrices(given: Matrices, folder: Path, where: str) -> Floats:
-    """Matrices (m, k, k) as written, or from a .npy file beside the problem."""
+    """Matrices (m, k, k) as given, or from a .npy file relative to the problem's folder."""
     values: Any
     if isinstance(given, str):
         path = folder / given

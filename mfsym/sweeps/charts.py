@@ -16,10 +16,10 @@ from mfsym.typing import Floats
 WIDTH, HEIGHT = 340, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 24, 34
 DODGE = 5.0
-"""Pixels between the marks of neighbouring schemes at one N, so that curves that coincide can all be seen."""
+"""Horizontal offset in pixels between the marks of schemes at one N, so that coinciding curves stay visible."""
 
 FLOOR = 1e-16
-"""Values at or below it are drawn on it: rounding."""
+"""Values at or below this are rounding errors and are drawn at this level."""
 
 MOST_TICKS = 6
 
@@ -36,7 +36,7 @@ SHAPES: Mapping[str, str] = {
     "p": "M0,-4L3.8,-1.2L2.4,3.2H-2.4L-3.8,-1.2Z",
     "h": "M-2,-3.5H2L4,0L2,3.5H-2L-4,0Z",
 }
-"""Outlines around (0, 0), in pixels, by matplotlib's letter of the marker; any other letter is drawn as a circle."""
+"""Marker outlines around (0, 0) in pixels, by matplotlib marker letter; any other letter is drawn as a circle."""
 
 
 def _outline(mark: Mark) -> str:
@@ -52,27 +52,27 @@ class LogAxis(NamedTuple):
     end: float
 
     def at(self, value: float) -> float:
-        """The pixel of a positive value."""
+        """The pixel coordinate of a positive value."""
         share = (math.log10(value) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
 
 def _across(sizes: NDArray[np.int64]) -> LogAxis:
-    """N from left to right, with room for the dodged marks at both ends."""
+    """The horizontal axis of N, with room for the offset marks at both ends."""
     low, high = math.log10(sizes.min()), math.log10(sizes.max())
     room = 0.5 if low == high else 0.08 * (high - low)
     return LogAxis(low - room, high + room, LEFT, WIDTH - RIGHT)
 
 
 def _up(values: Floats) -> LogAxis:
-    """Whole decades around positive values, from bottom to top."""
+    """The vertical axis: whole decades that enclose the positive values."""
     logs = np.log10(values)
     low, high = math.floor(float(logs.min())), math.ceil(float(logs.max()))
     return LogAxis(low, max(high, low + 1), HEIGHT - BOTTOM, TOP)
 
 
 def _frame(across: LogAxis, up: LogAxis, sizes: NDArray[np.int64]) -> list[str]:
-    """Grid lines with powers of ten at the left, and a tick at each N below."""
+    """Grid lines labelled with powers of ten at the left, and a tick at each N."""
     parts, base = [], HEIGHT - BOTTOM
     step = max(1, math.ceil((up.high - up.low) / MOST_TICKS))
     for power in range(int(up.low), int(up.high) + 1, step):
@@ -117,8 +117,8 @@ def _curve(rows: Floats, sizes: NDArray[np.int64], scales: tuple[LogAxis, LogAxi
 def chart(sizes: NDArray[np.int64], series: Mapping[str, Floats], marks: Mapping[str, Mark], title: str) -> str:
     """Inline SVG of medians over replicates against N with bars from quartile to quartile, both axes logarithmic.
 
-    sizes : (M,) numbers N.  series : scheme to (M, R) values over replicates; what is not finite is left out.
-    marks : scheme to its mark.  title : above the panel. Values at or below FLOOR are drawn on it.
+    sizes : (M,) numbers N.  series : scheme to (M, R) values over replicates; non-finite values are left out.
+    marks : scheme to its mark.  title : above the panel. Values at or below FLOOR are drawn at FLOOR.
     """
     values = np.concatenate([rows[np.isfinite(rows)] for rows in series.values()] or [np.array([])])
     text = html.escape(title)

@@ -1,4 +1,4 @@
-"""Collect verified cells into one Dataset, and verify a Dataset against the cells behind it."""
+"""Collect verified cells into one Dataset, and verify a Dataset against its cells."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NOT_COLLECTED = ("particles",)
-"""Arrays that stay in the cell files: their size depends on N."""
+"""Arrays kept in the cell files only, because their size depends on N."""
 
 FRONT = ("teacher", "init", "scheme", "n")
 
 
 def _empty(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The values of a variable before any cell is known: missing, -1 or NaN."""
+    """Initial values of a variable: "missing" for the status, else "", -1 or NaN."""
     if name == "status":
         return np.full(shape, "missing", dtype="<U8")
     if name == "precision":
@@ -46,14 +46,14 @@ def _empty(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
 
 @dataclass
 class _Grid:
-    """Arrays over (cell dimensions..., scheme[, other]) that fill up cell by cell."""
+    """Arrays over (cell dimensions..., scheme[, other]) filled cell by cell."""
 
     dimensions: dict[str, list[Any]]
     schemes: list[str]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def put(self, name: str, index: tuple[int, ...], values: NDArray[Any], held: Sequence[str]) -> None:
-        """Store one cell's values of one variable; held : the schemes of the cell, in its own order."""
+        """Store one cell's values of one variable; held : the schemes of the cell, in the cell's order."""
         places = [held.index(scheme) for scheme in self.schemes]
         for axis in range(len(self.dims(name)) - len(self.dimensions)):
             values = values.take(places, axis=axis)
@@ -63,20 +63,20 @@ class _Grid:
         self.arrays[name][index] = values
 
     def dims(self, name: str) -> tuple[str, ...]:
-        """Dimensions of a variable as it is stored here."""
+        """Dimensions of a variable in the collected Dataset."""
         cells = tuple(self.dimensions)
         return cells + (() if name in TIMINGS else {"rmd2_pair": ("scheme", "other")}.get(name, ("scheme",)))
 
 
 def order_dims(names: tuple[str, ...]) -> tuple[str, ...]:
-    """teacher, init, scheme, n, then extra ones, replicate, other."""
+    """Sort dimension names: teacher, init, scheme, n, extra dimensions, replicate, other."""
     back = [name for name in ("replicate", "other") if name in names]
     middle = [name for name in names if name not in FRONT and name not in back]
     return (*(name for name in FRONT if name in names), *middle, *back)
 
 
 def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
-    """The Dataset of a sweep from its verified cells; cells that are not there have status missing or failed.
+    """The Dataset of a sweep from its verified cells; absent cells have status missing or failed.
 
     Dimensions teacher, init, scheme, n, one per listed training parameter, replicate (and other for rmd2_pair).
     Raises StoreError if a cell file is damaged.
@@ -107,9 +107,9 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
 
 
 def _loss(resolved: Resolved, told: set[str | None]) -> str:
-    """The loss of the risks: as the cells tell; where one is too old to tell, the loss of the problem.
+    """The loss that defines the risks: as recorded in the cells if all record the same one, else the problem's.
 
-    Raises MfsymError if the problem file is then no longer what it was.
+    Raises MfsymError if the problem file is needed and has changed.
     """
     known = {loss for loss in told if loss is not None}
     if known == told and len(known) == 1:
@@ -123,7 +123,7 @@ def _loss(resolved: Resolved, told: set[str | None]) -> str:
 
 
 def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
-    """Attributes that say how a Dataset was made; loss : what its risks are means of."""
+    """Provenance attributes of a Dataset; loss : the loss whose means are its risks."""
     values = resolved.values
     kinds = values["noise"] if isinstance(values["noise"], list) else [values["noise"]]
     noise = noise_of(values["init"], values["scheme"], kinds)
@@ -136,7 +136,7 @@ def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
 
 
 def _recall(problem: str, digest: str) -> None:
-    """Read the text of the problem for the attributes, if its file is still the one that the cells were trained on."""
+    """Load the problem's text for the attributes if its file still has the digest recorded in the cells."""
     path = Path(problem)
     if problem and path.is_file() and digest_of(path) == digest:
         remember(digest, path)
@@ -151,14 +151,14 @@ class Verification:
     bad: list[dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``mfsym verify --format json`` prints it."""
+        """The record that ``mfsym verify --format json`` prints."""
         return {"digest": self.digest, "cells": self.cells, "bad": self.bad}
 
 
 def verify(out: Path | str) -> Verification:
-    """Read every byte of a result and of every cell behind it, and compare the two.
+    """Read every byte of a result and of its cells, and compare the two.
 
-    The digest depends on values only: any number of jobs, shards, restarts or executors gives the same one.
+    The digest depends on values only: it is the same for any number of jobs, shards and restarts, and any executor.
     Raises StoreError if there is neither a result nor a sweep folder at ``out``.
     """
     folder = folder_of(out)
@@ -175,7 +175,7 @@ def verify(out: Path | str) -> Verification:
 
 
 def _verify_cells(folder: Folder, dataset: xr.Dataset | None, bad: list[dict[str, str]]) -> int:
-    """Check every cell of the recorded configuration; the number of good ones. Adds the bad ones to ``bad``."""
+    """Check every cell of the recorded configuration; return the number of good ones; append the others to ``bad``."""
     try:
         resolved = recorded(folder)
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""Plan a sweep: which cells there are, which of them are done, and what the rest will need."""
+"""Plan a sweep: list its cells, find those that are done, and estimate the cost of the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Shard:
 
 @dataclass
 class SweepState:
-    """The cells of a folder by what their files say; damaged cells are also among the missing ones."""
+    """The cells of a folder by status, read from their files; damaged cells also count as missing."""
 
     done: list[Cell] = field(default_factory=list)
     diverged: list[Cell] = field(default_factory=list)
@@ -47,7 +47,7 @@ class SweepState:
     seconds: float = 0.0
 
     def counts(self) -> dict[str, int]:
-        """Counts for people and for JSON; ``done`` includes ``diverged`` and ``drifted``."""
+        """Number of cells by status; ``done`` includes ``diverged`` and ``drifted``."""
         return {
             "cells": len(self.done) + len(self.failed) + len(self.missing),
             "done": len(self.done),
@@ -59,7 +59,7 @@ class SweepState:
         }
 
     def forecast(self) -> float | None:
-        """Seconds of one core for the missing cells, from the seconds the done ones took; None before the first."""
+        """Predicted single-core seconds for the missing cells, from the time of the done ones; None if none is done."""
         known = sum(cell.cost for cell in self.done)
         if not self.done or not known:
             return None
@@ -80,7 +80,7 @@ def has_ended(archive: Archive, status: str) -> bool:
 
 
 def parameters_of(problem: str, digest: str) -> int:
-    """Parameters per particle of the unit of a problem file, or of the reference problem (no name)."""
+    """Parameters per particle of the unit of a problem file, or of the reference problem for ""."""
     if not problem:
         return PARAMETERS
     from mfsym.problems import load_problem
@@ -89,7 +89,7 @@ def parameters_of(problem: str, digest: str) -> int:
 
 
 def cells_of(resolved: Resolved, shard: Shard = Shard()) -> list[Cell]:
-    """The cells of a shard, the most expensive first, so that the last ones to end are short."""
+    """The cells of a shard, most expensive first, so that workers finish at about the same time."""
     ordered = sorted((cell for _, cell in expand(resolved)), key=lambda cell: -cell.cost)
     return [cell for position, cell in enumerate(ordered) if shard.holds(position)]
 
@@ -119,7 +119,7 @@ def inspect(folder: Folder, cells: list[Cell]) -> SweepState:
 
 
 def describe(needs: ResourceEstimate, state: SweepState) -> Iterator[str]:
-    """Lines of ``--dry-run``."""
+    """The lines that ``--dry-run`` prints."""
     counts = state.counts()
     yield f"cells    {counts['cells']}: {counts['done']} done, {counts['failed']} failed, {counts['missing']} to run"
     yield f"disk     {human_bytes(needs.disk)}"
@@ -133,7 +133,7 @@ def describe(needs: ResourceEstimate, state: SweepState) -> Iterator[str]:
 
 
 def dry_run_record(needs: ResourceEstimate, state: SweepState) -> dict[str, Any]:
-    """``--dry-run`` as JSON."""
+    """The JSON record of ``--dry-run``."""
     forecast = state.forecast()
     return {
         **state.counts(),

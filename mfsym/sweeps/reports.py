@@ -1,6 +1,6 @@
-"""One self-contained page about a sweep: what was run and found in words, charts, tables, provenance.
+"""One self-contained page about a sweep: a summary in words, charts, tables and provenance.
 
-No network, no script; light or dark as the reader's screen, and fit for paper.
+It needs neither network nor scripts, follows the reader's light or dark mode, and prints well.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ summary { cursor: pointer; color: var(--soft); }
 
 
 def marks_on(dataset: xr.Dataset) -> dict[str, Mark]:
-    """A mark for each scheme of a Dataset: the package's, one that the file records, or the next that is free."""
+    """A mark for each scheme of a Dataset: the package's, the one recorded in the file, or the next free one."""
     recorded = json.loads(dataset.attrs.get("marks", "{}"))
     own = {name: Mark(*mark) for name, mark in recorded.items()}
     return marks_of([str(name) for name in dataset["scheme"].values], own)
@@ -77,14 +77,14 @@ def _panels(dataset: xr.Dataset, name: str, marks: dict[str, Mark]) -> str:
 
 
 def _table(rows: list[list[str]]) -> str:
-    """Rows of texts as an HTML table, the first its head."""
+    """Rows of texts as an HTML table; the first row is the header."""
     head = "".join(f"<th>{html.escape(text)}</th>" for text in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in rows[1:])
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _section(dataset: xr.Dataset, name: str, marks: dict[str, Mark]) -> str:
-    """One measure: what it is, in which unit, its charts, its table, and the largest of its stated errors."""
+    """The section of one measure: description, units, charts, table and the largest of its stated errors."""
     attrs = dataset[name].attrs
     parts = [f"<h2>{html.escape(name)}</h2>"]
     parts.append(f"<p>{html.escape(attrs.get('long_name', ''))} [{html.escape(attrs.get('units', '1'))}]</p>")
@@ -98,7 +98,7 @@ def _section(dataset: xr.Dataset, name: str, marks: dict[str, Mark]) -> str:
 
 
 def _measures(dataset: xr.Dataset) -> tuple[list[str], dict[str, str]]:
-    """Variables that have a section, and those left out because they equal one that has: left out to kept."""
+    """The variables with a section, and a map from each omitted duplicate to the variable it equals."""
     shown: list[str] = []
     repeated: dict[str, str] = {}
     for name in (*RECORD, *CLASS_RECORD):
@@ -112,7 +112,7 @@ def _measures(dataset: xr.Dataset) -> tuple[list[str], dict[str, str]]:
 
 
 def _facts(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Name and text of everything in an attribute; JSON objects are taken apart, as table.key."""
+    """(name, text) pairs of an attribute; JSON objects are flattened to table.key."""
     if isinstance(value, str) and value[:1] in "{[":
         try:
             value = json.loads(value)
@@ -132,9 +132,9 @@ def _provenance(attrs: dict[str, Any]) -> str:
 
 
 def report(dataset: xr.Dataset, title: str) -> str:
-    """The page of a sweep's Dataset: a paragraph in words, charts and a table per measure, provenance.
+    """The report of a sweep's Dataset: a summary paragraph, charts and a table per measure, provenance.
 
-    title : what the page is about.  Returns HTML text that opens from disk, without network and JavaScript.
+    title : heading of the page.  Returns HTML that opens from disk, without network or JavaScript.
     """
     marks = marks_on(dataset)
     shown, repeated = _measures(dataset)

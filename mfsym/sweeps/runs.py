@@ -1,4 +1,4 @@
-"""Run the cells of a sweep on workers and publish each one when it is done."""
+"""Run the cells of a sweep on workers and write each cell file as soon as it is done."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mfsym.stores.publishing import publish
 
 @dataclass(frozen=True)
 class Trained:
-    """A cell as its worker hands it back: the bytes of its file, what progress says about it, and its seconds.
+    """A trained cell as its worker returns it: the bytes of its file, its progress message and its seconds.
 
-    ended : "diverged" or "drifted" where a scheme did, else "".
+    ended : "diverged" or "drifted" if a scheme did so, else "".
     """
 
     data: bytes
@@ -34,7 +34,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class How:
-    """How to run: number of jobs, a scheduler's address, whether to stop at the first failure, how much to say."""
+    """How to run: number of jobs, a scheduler's address, whether to stop at the first failure, verbosity."""
 
     jobs: int = 1
     scheduler: str | None = None
@@ -43,7 +43,7 @@ class How:
 
 
 class Ended(NamedTuple):
-    """How a cell ended that is not as it should be: its name for people, and what happened."""
+    """A cell that failed, diverged or drifted: its label, and what happened."""
 
     label: str
     reason: str
@@ -51,9 +51,9 @@ class Ended(NamedTuple):
 
 @dataclass
 class Summary:
-    """What a run did: numbers of cells done now and before, those that did not end well, seconds of all workers.
+    """Summary of a run: cells done now and before, cells that failed, diverged or drifted, total worker seconds.
 
-    failed, diverged, drifted : by the identity of the cell. A cell that drifted has its numbers, and its status.
+    failed, diverged, drifted : keyed by the identity of the cell. A drifted cell keeps its numbers and is marked.
     """
 
     ran: int = 0
@@ -65,7 +65,7 @@ class Summary:
     measuring: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``mfsym sweep --format json`` prints it: failed, diverged and drifted by the names of the cells."""
+        """The record that ``mfsym sweep --format json`` prints; failed, diverged and drifted are keyed by label."""
         ended = {kind: dict(getattr(self, kind).values()) for kind in ("failed", "diverged", "drifted")}
         return {"ran": self.ran, "kept": self.kept, **ended, "training": self.training, "measuring": self.measuring}
 
@@ -80,7 +80,7 @@ class Summary:
 
 
 def train(cell: Cell) -> Trained:
-    """Train and measure one cell; a pure function of the cell, timings apart. Runs in a worker."""
+    """Train and measure one cell; a pure function of the cell, except for timings. Runs in a worker."""
     from mfsym.experiments import make_ready, run_cell
 
     make_ready(cell)
@@ -94,17 +94,17 @@ def train(cell: Cell) -> Trained:
 
 
 def _steps(cell: Cell, arrays: dict[str, Any], ended: str) -> list[str]:
-    """Which schemes of a cell ended so, and at which step."""
+    """The schemes of a cell that ended with this status, and the step at which they did."""
     chosen = [k for k, status in enumerate(arrays["status"]) if status == ended]
     return [f"{cell.schemes[k]} at step {int(arrays[f'{ended}_step'][k])}" for k in chosen]
 
 
 def run(folder: Folder, cells: list[Cell], how: How, listed: Sequence[str] = ()) -> Summary:
-    """Run the cells, publish the good ones, record the failures; one Summary.
+    """Run the cells, write the files of the good ones, record the failures; return a Summary.
 
-    listed : the training parameters that vary over the grid, which the names of its cells state.
-    A cell that raises or whose worker keeps dying is recorded and the others go on, unless ``fail_fast``.
-    Raises StoreError when a file cannot be written or the scheduler is lost: what is published stays.
+    listed : the training parameters that vary over the grid; cell labels include them.
+    A cell that raises, or whose worker dies repeatedly, is recorded as failed; unless ``fail_fast``, the others go on.
+    Raises StoreError when a file cannot be written or the scheduler is lost; cells already written are kept.
     """
     summary = Summary()
     if not cells:
@@ -125,7 +125,7 @@ def run(folder: Folder, cells: list[Cell], how: How, listed: Sequence[str] = ())
 def _settle(
     folder: Folder, cell: Cell, label: str, outcome: executors.Outcome, summary: Summary, progress: Progress
 ) -> None:
-    """Publish one outcome and count it."""
+    """Write one outcome to the folder and count it."""
     if outcome.error is not None:
         error = outcome.error
         reason = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""A sweep in words: what was run, what was found, what went wrong."""
+"""A summary of a sweep in words: what was run, what was found, what went wrong."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAMED = ("scheme", "teacher", "init", "n", "replicate")
-"""Dimensions that a sentence speaks of by itself; the others are training parameters."""
+"""Dimensions with a fixed place in the sentence; the others are training parameters."""
 
 SPOKEN = {
     "rmd2_si": "the relative distance to the strongly invariant laws (rmd2_si)",
     "rmd2_symmetrised": "the relative distance to the symmetrised law (rmd2_symmetrised)",
     "risk": "the risk",
 }
-"""Measures that the summary speaks of, and how."""
+"""Measures in the summary, with their wording."""
 
 
 def _listed(values: Sequence[Any]) -> str:
@@ -55,7 +55,7 @@ def run_in(dataset: xr.Dataset) -> str:
 
 
 def _training(dataset: xr.Dataset) -> dict[str, Any]:
-    """The table [training] of the configuration that the file carries; nothing if it carries none."""
+    """The table [training] of the configuration stored in the file; empty if there is none."""
     try:
         tables = json.loads(dataset.attrs.get("config", "{}"))
     except (TypeError, ValueError):
@@ -65,9 +65,9 @@ def _training(dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def found_in(dataset: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """What was found at the largest N, one sentence per measure of SPOKEN: where which scheme is lowest and highest.
+    """What was found at the largest N, one sentence per measure of SPOKEN: the lowest and highest scheme in each panel.
 
-    names : of the measures that the page shows.  Schemes whose quartiles overlap there are named together.
+    names : measures shown on the page.  Schemes whose quartile ranges overlap are named together.
     """
     if dataset.sizes["scheme"] < 2:
         return []
@@ -81,7 +81,7 @@ Spread = dict[str, tuple[float, float, float]]
 
 
 def _ranked(last: xr.Dataset, name: str) -> str:
-    """The ends of one measure, panels with the same schemes at both ends together."""
+    """The lowest and highest schemes of one measure; panels with the same schemes at both ends are grouped."""
     array = last[name]
     dims = [str(label) for label in array.dims if label not in ("scheme", "replicate")]
     array = array.transpose(*dims, "scheme", "replicate")
@@ -115,20 +115,20 @@ def _listed_places(panels: list[tuple[str, Spread]]) -> str:
 
 
 def _spreads(panel: Floats, schemes: list[str]) -> Spread:
-    """Scheme to the quartiles of its finite values, rounding counted as FLOOR."""
+    """Maps each scheme to the quartiles of its finite values; smaller values are raised to FLOOR."""
     found = {scheme: quartiles(np.maximum(row, FLOOR)) for scheme, row in zip(schemes, panel, strict=True)}
     return {scheme: spread for scheme, spread in found.items() if spread is not None}
 
 
 def _alike(spread: Spread, lowest: bool) -> tuple[str, ...]:
-    """The scheme whose median is at one end, and those whose quartiles overlap its own."""
+    """The scheme with the extreme median, and those whose quartile ranges overlap with its range."""
     end = (min if lowest else max)(spread, key=lambda scheme: spread[scheme][1])
     low, _, high = spread[end]
     return tuple(scheme for scheme in spread if spread[scheme][0] <= high and spread[scheme][2] >= low)
 
 
 def _level(panels: list[tuple[str, Spread]], schemes: tuple[str, ...]) -> str:
-    """The range of the medians of schemes over panels."""
+    """The range of the schemes' medians over panels."""
     medians = [spread[scheme][1] for _, spread in panels for scheme in schemes]
     low, high = min(medians), max(medians)
     if high <= FLOOR:
@@ -143,7 +143,7 @@ MEANINGS = {
 
 
 def statuses_in(dataset: xr.Dataset) -> str:
-    """What diverged or drifted, and at which values of the grid; that all went well otherwise."""
+    """A sentence on what diverged or drifted and at which grid values, or that every training ended well."""
     statuses = dataset["status"].astype(str)
     counts = Counter(statuses.values.ravel().tolist())
     if set(counts) == {"ok"}:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What to do with what is there: start anew, run failures again, which shard, whether a huge sweep is meant."""
+    """How to treat existing results, which shard to run, and whether to allow a sweep beyond the resource limits."""
 
     overwrite: bool = False
     retry_failed: bool = False
@@ -39,7 +39,7 @@ class Options:
 
 
 def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[ResourceEstimate, SweepState]:
-    """What a sweep would need and what is done already; writes nothing. Raises as ``execute`` would."""
+    """The resources that a sweep needs and the cells already done; writes nothing. Raises as ``execute`` does."""
     folder = folder_of(out)
     needs = _check(resolved, folder, options)
     if not options.overwrite:
@@ -49,7 +49,7 @@ def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Reso
 
 
 def _check(resolved: Resolved, folder: Folder, options: Options) -> ResourceEstimate:
-    """The estimate of the sweep, refused if it is too large: first for one worker, then for those that will start."""
+    """The resource estimate; MfsymError if too large, checked first for one worker, then for all that will start."""
     parameters = parameters_of(resolved.values["problem"], resolved.values["problem_digest"])
     judged = partial(check, resolved, folder.root, allow_large=options.allow_large, parameters=parameters)
     jobs, needs = as_whole(options.how.jobs, "jobs", least=1), judged()
@@ -61,7 +61,7 @@ def _check(resolved: Resolved, folder: Folder, options: Options) -> ResourceEsti
 
 
 def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
-    """Run what is missing and write the Dataset when every cell of the whole grid is done or failed.
+    """Run the missing cells; write the Dataset once every cell of the whole grid is done or failed.
 
     Raises MfsymError if the sweep is too large, StoreError if the folder holds another configuration, is locked or
     cannot be written.
@@ -95,12 +95,12 @@ def execute(resolved: Resolved, out: Path | str, options: Options) -> Summary:
 
 
 def _identities(resolved: Resolved) -> Iterator[str]:
-    """The names of the cells of a grid, made as they are asked for."""
+    """The identities of the cells of a grid, generated lazily."""
     return (cell.identity for _, cell in expand(resolved))
 
 
 def finish(folder: Folder, resolved: Resolved) -> xr.Dataset:
-    """Build the Dataset from verified cells and publish it, unless the one there has the same values already."""
+    """Build the Dataset from verified cells; write it unless the existing one has the same values."""
     dataset = collect(folder, resolved)
     if folder.result.exists():
         try:
@@ -129,13 +129,13 @@ def sweep(
 
     source : a TOML file, the name of a sim that comes with mfsym, or a mapping of keys to values, for example
     {"n": [5, 10], "alpha": [5.0, 50.0]}.
-    out : the result file (``.nc``); its cells go to the folder beside it, and a grid whose lists change finds the cells
-    that it shares with the one before.
-    jobs : worker processes, 1 for this one; a script that asks for more keeps its calls under
-    ``if __name__ == "__main__":``.  overwrite : start anew.  retry_failed : run cells that failed before again.
-    allow_large : run what the check of memory and disk would refuse.
-    progress : True shows how far the sweep is, a bar on a terminal and in a notebook; quiet=False is the same.
-    Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is written all the same).
+    out : the result file (``.nc``); cells go to a folder next to it. If the lists of the grid change, the cells common
+    to both grids are reused.
+    jobs : worker processes; 1 runs in this process. A script with more keeps its calls under
+    ``if __name__ == "__main__":``.  overwrite : discard existing results.  retry_failed : rerun failed cells.
+    allow_large : skip the check of memory and disk.
+    progress : True shows progress, as a bar on a terminal and in a notebook; quiet=False does the same.
+    Raises MfsymError, StoreError; SweepIncomplete if a cell failed or diverged (the Dataset is still written).
     """
     jobs = checked_jobs(jobs)
     resolved = load(arguments=source) if isinstance(source, Mapping) else load(sim_file(source))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 RECORD = ("risk", "risk_error", "risk_bare", "risk_bare_error", "rmd2_si", "rmd2_symmetrised", "distance_wi")
 CLASS_RECORD = ("accuracy", "accuracy_moved")
-"""Numbers of one scheme in the JSON of ``mfsym compare``; the second where y names a class."""
+"""Measures of one scheme in the JSON of ``mfsym compare``; CLASS_RECORD is present only if y encodes a class."""
 
 READ_RECORD = {
     "risk_read": "risk",
@@ -35,12 +35,12 @@ STATED = ("risk_error", "risk_bare_error")
 
 
 def _number(value: Any) -> float | None:
-    """A float for JSON: null stands for what a diverged run does not have."""
+    """A float for JSON; null for the missing values of a diverged run."""
     return float(value) if math.isfinite(value) else None
 
 
 def record_names(dataset: xr.Dataset) -> tuple[str, ...]:
-    """The numbers of one scheme that a Dataset holds."""
+    """The names of the per-scheme numbers in a Dataset."""
     return tuple(name for name in (*RECORD, *CLASS_RECORD, *NULL_MEASURES) if name in dataset)
 
 
@@ -81,7 +81,7 @@ def _plain(value: Any) -> float | int | None:
 
 
 def aligned(rows: list[list[str]]) -> str:
-    """Rows of texts in columns: the first flush left, the others flush right."""
+    """Rows of texts in aligned columns: the first flush left, the others flush right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -93,7 +93,7 @@ def aligned(rows: list[list[str]]) -> str:
 
 
 def _spread(values: np.ndarray, drifted: int = 0) -> str:
-    """mean ± standard deviation over replicates; counted beside it: what is not finite, and what drifted but is in."""
+    """mean ± standard deviation over replicates; non-finite and drifted (included) values are counted."""
     good = values[np.isfinite(values)]
     lost = f" [{values.size - good.size} not finite]" if good.size < values.size else ""
     lost += f" [{drifted} drifted]" if drifted else ""
@@ -104,7 +104,7 @@ def _spread(values: np.ndarray, drifted: int = 0) -> str:
 
 
 def _entry(name: str, values: np.ndarray) -> str:
-    """What a table shows of one number over replicates."""
+    """The table entry of one number over replicates."""
     if name not in STATED or not np.isfinite(values).any():
         return _spread(values)
     return f"{np.nanmax(values):.0e}"
@@ -113,7 +113,7 @@ def _entry(name: str, values: np.ndarray) -> str:
 def comparison_table(dataset: xr.Dataset) -> str:
     """The table of ``mfsym compare``: mean ± standard deviation over replicates, largest stated errors, the pairs.
 
-    Below, what the risks are.
+    The last two lines define the risks.
     """
     names = record_names(dataset)
     rows = [["scheme", "status", *names]]
@@ -167,7 +167,7 @@ def comparison_csv(dataset: xr.Dataset) -> str:
 
 
 def sweep_rows(dataset: xr.Dataset, variable: str, *, csv: bool = False) -> list[list[str]]:
-    """Rows of texts: a head, then one row per point of the grid and one column per scheme.
+    """Rows of texts: a header, then one row per point of the grid and one column per scheme.
 
     variable : a number per scheme and replicate.  csv : full means instead of mean ± standard deviation.
     Raises MfsymError if the Dataset has no such variable.
