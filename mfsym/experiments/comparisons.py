@@ -40,9 +40,9 @@ def compare(
 
     problem, init, schedule, parameters : as ``simulate``.
     schemes : names, subclasses of Scheme and Schemes; None for the package's.
-    jobs : worker processes; a script that asks for more than one keeps its calls under
-    ``if __name__ == "__main__":``, and objects of its own at the top of a module.
-    null : moved clouds behind the null level of rmd2_symmetrised (``null_level``), 0 for none.
+    jobs : worker processes. A script that uses more than one must guard its calls by ``if __name__ == "__main__":``
+    and define its own classes and functions at module level.
+    null : random clouds that estimate the null level of rmd2_symmetrised (``null_level``), 0 for none.
     Returns a Dataset with dimensions scheme, replicate (other, particle, param), named by the data dictionary.
     """
     given = {**parameters, "null": null, "init": init, "schedule": schedule}
@@ -53,12 +53,12 @@ def compare(
 def compare_cells(
     cell: Cell, *, replicates: int = 1, jobs: int = 1, problem: Problem | None = None, verbosity: int = -1
 ) -> xr.Dataset:
-    """As ``compare``, for the replicates 0, 1, ... of a cell.  problem : instead of the one that the cell names."""
+    """As ``compare``, for the replicates 0, 1, ... of a cell.  problem : overrides the one that the cell names."""
     return compare_setup(Setup.of(cell, problem), replicates=replicates, jobs=jobs, verbosity=verbosity)
 
 
 def compare_setup(setup: Setup, *, replicates: int = 1, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
-    """As ``compare``, for a setup; the error of a replicate that fails is raised."""
+    """As ``compare``, for a setup. If a replicate fails, its error is raised."""
     replicates, cell = as_whole(replicates, "replicates", 1), setup.cell
     cells = [replace(cell, replicate=r) for r in range(replicates)]
     train = partial(run_cell, problem=setup.carried, own=setup.own)

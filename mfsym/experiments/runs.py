@@ -22,10 +22,10 @@ from mfsym.problems import Problem
 
 @dataclass(frozen=True)
 class CellResult:
-    """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
+    """Results of training and measuring one cell: arrays over schemes, by the names of the data dictionary.
 
     status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p);
-    seconds, seconds_measured ().  loss : name of the problem's loss, in whose units the risks are.
+    seconds, seconds_measured ().  loss : name of the problem's loss, which sets the units of the risks.
     """
 
     cell: Cell
@@ -36,10 +36,10 @@ class CellResult:
 def run_cell(cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> CellResult:
     """Train every scheme of a cell from one start, on one stream of data and noise, and measure them all.
 
-    problem : instead of the one that the cell names.  own : objects used instead of what the cell names.
-    A pure function of its arguments, its times apart.
-    A run that diverges has status "diverged", the step, and NaN for every metric. One that leaves E^G by rounding has
-    status "drifted", the step, and its numbers.
+    problem : overrides the one that the cell names.  own : objects that override what the cell names.
+    A pure function of its arguments, except for the measured times.
+    A run that diverges has status "diverged", the step, and NaN for every metric. A run that leaves E^G by rounding has
+    status "drifted", the step, and its metrics.
     """
     started = clock.perf_counter()
     stated = problem_of(cell) if problem is None else problem
@@ -64,7 +64,7 @@ def run_cell(cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> 
 
 
 def _null(state: State, cell: Cell, problem: Problem) -> dict[str, float]:
-    """The null level of one trained scheme; NaN where it diverged."""
+    """The null level of one trained scheme; NaN if it diverged."""
     if state.status != "ok":
         return dict.fromkeys(NULL_MEASURES, float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
@@ -78,10 +78,10 @@ def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
 
 
 def make_ready(cell: Cell) -> None:
-    """Have the kernels that a cell needs compiled, by this process or by another one that is at it already.
+    """Compile the kernels that a cell needs, or wait for another process that is already compiling them.
 
-    Two steps of a small cell of the same kind, once per process and kind: workers that start together on an empty
-    cache compile once, not once each. Nothing is compiled with the JIT off.
+    It runs two steps of a small cell of the same kind, once per process and kind. Workers that start together on an
+    empty cache thus compile once, not once each. Nothing is compiled with the JIT off.
     """
     if JIT_DISABLED:
         return
