@@ -1,4 +1,4 @@
-"""How mfsym draws: one colour and marker per scheme, paper-like type, clouds seen against the fixed subspace.
+"""Plot style: one colour and marker per scheme, paper-like type, clouds shown with the fixed subspace.
 
 The scripts of ``figures/`` and ``mfsym animate`` share this file; nothing else in the package imports matplotlib.
 """

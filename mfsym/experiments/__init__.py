@@ -1,4 +1,4 @@
-"""The reference experiment: train schemes under common random numbers, measure, and hand back a Dataset.
+"""The reference experiment: train schemes under common random numbers, measure them, and return a Dataset.
 
 Maass Martinez & Fontbona 2024, section 4 and appendix F. One replicate gives every scheme the same start, data and
 noise; only the Haar draws of sampled data augmentation are its own.

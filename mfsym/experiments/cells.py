@@ -1,4 +1,4 @@
-"""From a cell to what is trained: its problem, its dynamics, its start."""
+"""Build the problem, the dynamics and the initial state of a cell."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mfsym.errors import MfsymError
 from mfsym.problems import Problem, load_problem
 
 GIVEN = "given as an object"
-"""What stands for the problem file in the cell of a problem that was an object: nothing can load it again."""
+"""Placeholder for the problem file in a cell whose problem was given as an object; such a cell cannot be reloaded."""
 
 
 class UnrecordedCell(Cell):
-    """The cell of a training of which something was given as an object that no record holds."""
+    """A cell that depends on an object that is not recorded, so that it cannot be reproduced from its fields."""
 
     @property
     def identity(self) -> str:
-        """None: MfsymError, for no kept cell can stand for this one, nor this one for another."""
+        """Always raises MfsymError: the fields of this cell do not identify its result."""
         raise MfsymError(f"the training {self.label!r} holds objects that are not recorded, so it has no identity")
 
 
 def problem_of(cell: Cell) -> Problem:
     """The problem whose file a cell names, or the reference problem of its teacher and unit.
 
-    Raises MfsymError if the file's content is no longer what the cell was planned with, or if there was no file.
+    Raises MfsymError if the file has changed since the cell was planned, or if there was no file.
     """
     if cell.problem == GIVEN:
         raise MfsymError(f"the problem {cell.teacher!r} was given as an object; give it again, or state it in a file")
@@ -44,15 +44,16 @@ def problem_of(cell: Cell) -> Problem:
 
 @lru_cache(maxsize=16)
 def _reference(teacher: str, unit: str, activation: str) -> Problem:
-    """The reference problem of these names, the same object every time."""
+    """The reference problem with these names; cached, so that equal names give the same object."""
     return Problem.of(reference_teacher(teacher, unit, activation))
 
 
 def told(cell: Cell, problem: Problem, own: Own = NOTHING) -> Cell:
-    """The cell whose values are true of a training on this problem: what attributes say.
+    """The cell with its fields corrected to describe the given problem, as result attributes report it.
 
-    That is the cell itself where it names the problem; else its problem is GIVEN, under the names of the object. It is
-    an UnrecordedCell where the problem has no file, or where schemes or a schedule are one's own.
+    A cell that already names the problem is returned unchanged. Otherwise ``problem`` becomes GIVEN and the names are
+    those of the object. The result is an UnrecordedCell if the problem has no file, or if a scheme or the schedule is
+    user-defined.
     """
     named = cell.problem == GIVEN or _names(cell, problem)
     if not named:
@@ -64,7 +65,7 @@ def told(cell: Cell, problem: Problem, own: Own = NOTHING) -> Cell:
 
 
 def _names(cell: Cell, problem: Problem) -> bool:
-    """Whether the problem of a cell is this very one."""
+    """Whether the fields of the cell already identify this problem."""
     if not cell.problem and (cell.teacher not in TEACHERS or cell.unit not in REFERENCE_UNITS):
         return False
     own = problem_of(cell)
@@ -72,7 +73,7 @@ def _names(cell: Cell, problem: Problem) -> bool:
 
 
 def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.float64]]]:
-    """What clouds are drawn against: a basis of E^G, and the teacher's particles where there is a teacher."""
+    """Reference variables for plots of clouds: a basis of E^G, and the teacher's particles if there is a teacher."""
     found = {"fixed_basis": (("param", "direction"), problem.unit.fixed_subspace.basis)}
     if isinstance(problem.data, Teacher):
         found["teacher_particles"] = (("teacher_particle", "param"), problem.data.particles)
@@ -80,7 +81,7 @@ def scenery(problem: Problem) -> dict[str, tuple[tuple[str, str], NDArray[np.flo
 
 
 def dynamics_of(cell: Cell, scheme: str, problem: Problem, own: Own = NOTHING) -> NoisySGD:
-    """The dynamics of one scheme of a cell; noise is projected on E^G where the start lies in it."""
+    """The dynamics of one scheme of a cell; the noise is projected onto E^G if the start lies in E^G."""
     return NoisySGD(
         problem.unit,
         own.scheme(scheme),

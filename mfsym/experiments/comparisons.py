@@ -64,7 +64,7 @@ def compare(
 def compare_cells(
     cell: Cell, *, replicates: int = 1, jobs: int = 1, problem: Problem | None = None, verbosity: int = -1
 ) -> xr.Dataset:
-    """As ``compare``, for the replicates 0, 1, ... of a cell.  problem : instead of the one that the cell names."""
+    """As ``compare``, for the replicates 0, 1, ... of a cell.  problem : overrides the one that the cell names."""
     return compare_setup(Setup.of(cell, problem), replicates=replicates, jobs=jobs, verbosity=verbosity)
 
 

@@ -50,7 +50,7 @@ CONFIDENCE = 0.95
 
 
 def approach(cell: Cell, target: Limit, problem: Problem) -> dict[str, Floats]:
-    """Distances (T,) of one replicate of noisy SGD to the limit, by name; NaN from a divergence on."""
+    """Distances (T,) of one replicate of noisy SGD to the limit, by name; NaN after a divergence."""
     dynamics = dynamics_of(cell, cell.schemes[0], problem, target.own)
     states = dynamics.flow(start_of(cell, dynamics, target.own), target.times)
     rows = [
@@ -73,7 +73,8 @@ def fit_slope(n: ArrayLike, values: ArrayLike, power: int = 2, seed: int = 0) ->
     """Slope of log M(N) against log N, M = (mean over replicates of values^power)^(1 / power), by least squares.
 
     n : (K,) sizes.  values : (K, R) non-negative, one row per size; replicates that are not finite are left out.
-    The interval is the percentile bootstrap over replicates, sizes apart (Efron & Tibshirani 1993, section 13.3).
+    The interval is the percentile bootstrap over replicates, resampled separately for each size (Efron & Tibshirani
+    1993, section 13.3).
     Raises MfsymError with fewer than two sizes, or where a size has no positive value.
     """
     sizes = np.log(as_floats(n, "n"))
@@ -97,9 +98,9 @@ def fit_slope(n: ArrayLike, values: ArrayLike, power: int = 2, seed: int = 0) ->
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared: sizes N, replicates of each, mean-field times, particles of the limit's cloud.
+    """Design of a convergence study: sizes N, replicates of each, mean-field times, particles of the limit's cloud.
 
-    W2 is fastest where N divides the last or is a multiple of it.
+    W2 is fastest if N divides the number of the limit's particles, or is a multiple of it.
     """
 
     sizes: tuple[int, ...]
@@ -121,10 +122,10 @@ class Study:
 
 
 STUDIED = ("sizes", "replicates", "times", "limit_n")
-"""Parameters of ``converge`` that make its Study."""
+"""Parameters of ``converge`` that are fields of its Study."""
 
 SIZES = (50, 200, 1000)
-"""Numbers of particles where none are given."""
+"""Default numbers of particles."""
 
 
 @with_progress
@@ -170,7 +171,7 @@ def converge(
 def converge_setup(
     setup: Setup, study: Study, *, accuracy: Accuracy | None = None, jobs: int = 1, verbosity: int = -1
 ) -> xr.Dataset:
-    """As ``converge``, for the first scheme of a setup; its n, replicate and horizon are the study's."""
+    """As ``converge``, for the first scheme of a setup; n, replicate and horizon come from the study."""
     jobs, cell = checked_jobs(jobs), setup.quadratic("converge").without_start("converge").cell
     sizes, replicates, problem = study.sizes, study.replicates, setup.problem
     times = np.array(study.times)
@@ -192,7 +193,7 @@ def converge_setup(
 def _slopes(
     sizes: Sequence[int], tables: dict[str, Floats], count: int, seed: int
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Names of what is fitted, and (name, time, 3) slopes with their intervals; NaN where nothing can be fitted."""
+    """Names of the fitted observables, and (name, time, 3) slopes with their intervals; NaN without a fit."""
     names = [*ERRORS, *SQUARES]
     fitted = np.full((len(names), count, 3), np.nan)
     for i, name in enumerate(names):
@@ -247,7 +248,7 @@ def slope_table(dataset: xr.Dataset) -> str:
 
 
 def slope_records(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    """The rows of ``slope_table`` as records; null where nothing could be fitted."""
+    """The rows of ``slope_table`` as records; null where no fit was possible."""
     records = []
     for name in dataset["observable"].values:
         for time in dataset["time"].values:

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LAWS: Mapping[str, type[Scheme]] = MappingProxyType({"si": EquivariantArchitecture, "wi": FeatureAveraging})
-"""Kind of law and the scheme whose model is that of such a law at every N: P # mu for EA, mu^G for FA."""
+"""Kind of law, and the scheme whose model is that of such a law for every N: P # mu for EA, mu^G for FA."""
 
 RADII = 41
 
 PROBES, CONSTANT = 32, 1e-10
-"""Inputs and particles of E^G that are tried, and how much the unit may vary with the input, relative to its size."""
+"""Numbers of random inputs and particles of E^G, and the relative variation over inputs that counts as constant."""
 
 
 def least_constant_risk(problem: Problem) -> float:

@@ -1,7 +1,7 @@
 """Diffusion on shapes modulo rotations: samples of one sampler, and comparisons of several.
 
-Xu et al. 2026, arXiv:2604.21809. Populations are what a sampler must recover: the share of samples nearest to each
-shape. Coverage is reported beside them, and is blind to them.
+Xu et al. 2026, arXiv:2604.21809. A sampler must recover the populations: the share of samples nearest to each shape.
+Coverage is reported as well, but it does not depend on the populations.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 NOISE = {"aligned": "quotient", "drift": "horizontal", "plain": "isotropic"}
-"""Integrator to the name of its noise."""
+"""Maps each integrator to the name of its noise."""
 
 FEW = 1000
-"""Samples of which the W2 distance on the quotient is taken, at most."""
+"""Largest number of samples used for the W2 distance on the quotient."""
 
 AXES = ("x", "y", "z")
 
 
 class Twisted:
-    """A denoiser plus a vertical field of its own: D(x, t) + twist A x, A the first generator of rotations."""
+    """A denoiser plus a vertical field: D(x, t) + twist A x, A the first generator of rotations."""
 
     def __init__(self, denoiser: Denoiser, templates: Templates, twist: float) -> None:
         self.denoiser, self.templates = denoiser, templates
@@ -63,14 +63,15 @@ def sample_shapes(
     paths: int = 0,
     **keys: Any,
 ) -> xr.Dataset:
-    """Samples of a diffusion on shapes modulo rotations, and what they recover: what ``mfsym sample`` writes.
+    """Sample a diffusion on shapes modulo rotations and measure the populations: what ``mfsym sample`` writes.
 
-    shapes : Shapes, Templates, or a shapes file.  first : number of the first sample; sample i is a function of
-    (seed, i) alone.  paths : of how many samples to keep every step.
+    shapes : Shapes, Templates, or a shapes file.  first : index of the first sample; sample i is a function of
+    (seed, i) alone.  paths : number of samples whose whole path is kept.
     sampler : denoiser, loss, twist, method, integrator, curvature_sign, steps; or these as keywords.
     Returns a Dataset: clouds (sample, point, axis), nearest, distance_nearest, singular_step (sample); templates
     (template, point, axis), template_weight, template_shape (template); weight, population (shape); total_variation
-    with its error and what sampling alone gives; coverage, amr, w2_quotient; paths (time, sample, point, axis) if kept.
+    with its error and its expected value for exact sampling; coverage, amr, w2_quotient; paths (time, sample, point,
+    axis) if kept.
     """
     import xarray as xr
 
@@ -95,9 +96,9 @@ def sample_shapes(
 
 
 def compare_samplers(shapes: Shapes | Path | str, *, verbosity: int = -1, **keys: Any) -> xr.Dataset:
-    """Every sampler of a shapes file from several seeds: what ``mfsym samplers`` writes.
+    """Compare the samplers of a shapes file over several seeds: what ``mfsym samplers`` writes.
 
-    shapes : Shapes or a file with tables [[sampler]].  keys : samples, replicates, seed, in place of the file's.
+    shapes : Shapes or a file with tables [[sampler]].  keys : samples, replicates, seed; they override the file's.
     Returns a Dataset: total_variation, total_variation_error, total_variation_expected, coverage, amr, w2_quotient,
     rmsd (sampler, replicate), population (sampler, replicate, shape), weight (shape); range_lower, range_upper
     (sampler), NaN where the file states none; templates; paths (sampler, time, sample_kept, point, axis) of the first
@@ -123,7 +124,7 @@ def compare_samplers(shapes: Shapes | Path | str, *, verbosity: int = -1, **keys
 
 
 def as_shapes(shapes: Shapes | Templates | Path | str) -> Shapes:
-    """Shapes from a file or from templates, which are then named by their numbers."""
+    """Shapes from a file or from templates; the latter are named by their index."""
     if isinstance(shapes, Shapes):
         return shapes
     if isinstance(shapes, Templates):
@@ -133,7 +134,7 @@ def as_shapes(shapes: Shapes | Templates | Path | str) -> Shapes:
 
 
 def outside(dataset: xr.Dataset) -> list[str]:
-    """Lines about the runs of a comparison whose total variation is not in the range that the shapes file states."""
+    """One line for each run of a comparison whose total variation lies outside the range given in the shapes file."""
     lines = []
     for name in dataset["sampler"].values:
         one = dataset.sel(sampler=name)
@@ -145,14 +146,14 @@ def outside(dataset: xr.Dataset) -> list[str]:
 
 
 def _table(keys: dict[str, Any]) -> SamplerTable:
-    """The sampler that keyword arguments state."""
+    """The sampler defined by keyword arguments."""
     for key in keys:
         as_choice(key, "the name of an argument", SamplerTable.__struct_fields__)
     return SamplerTable(name="sampler").replaced(**keys)
 
 
 def _stated(table: SamplerTable, file: ShapesFile) -> dict[str, Any]:
-    """The sampler and what else the shapes file says of a run, as JSON holds them."""
+    """The sampler and the other run settings of the shapes file, as JSON values."""
     keys = {"eta": file.eta}
     if table.denoiser == "learned":
         keys |= {"training_steps": file.training_steps, "batch": file.batch}
@@ -175,7 +176,7 @@ def _run(shapes: Shapes, table: SamplerTable, n: int, *, seed: int, first: int, 
 
 
 def _measures(shapes: Shapes, made: Samples) -> dict[str, Any]:
-    """What one run recovers."""
+    """The measures of one run."""
     templates, quotient = shapes.templates, shapes.templates.quotient
     rows = made.clouds.reshape(len(made.clouds), -1)
     nearest, distance = templates.nearest(rows)
@@ -209,7 +210,7 @@ def _scenery(shapes: Shapes) -> dict[str, Any]:
 
 
 def _coordinates(shapes: Shapes, trails: Floats | None) -> dict[str, Any]:
-    """Coordinates of shapes, and of paths (time, sample_kept, ...) where there are some."""
+    """Coordinates of the shapes, and of the paths (time, sample_kept, ...) if any were kept."""
     templates = shapes.templates
     coords: dict[str, Any] = {
         "shape": list(shapes.names),
@@ -231,7 +232,7 @@ PER_RUN = (
     "w2_quotient",
     "rmsd",
 )
-"""Numbers of one run that a comparison holds."""
+"""Measures of one run that a comparison keeps."""
 
 
 def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], trails: list[Floats]) -> xr.Dataset:

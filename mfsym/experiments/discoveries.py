@@ -14,18 +14,18 @@ from mfsym.experiments.setups import UNSTATED, setup_of
 from mfsym.units import Unit
 
 NAMED = ("unit", "activation")
-"""What a reference problem takes beside its name; a Search takes the rest."""
+"""Parameters of a reference problem other than its name; all others are fields of Search."""
 
 
 def discover(problem: Any = UNSTATED, *former: Any, **parameters: Any) -> Any:
     """Find E^G from data without using the group, and keep the whole trace: what ``mfsym discover`` writes.
 
     problem : as ``simulate``; of quadratic loss.  parameters : rule ("robust", "paper", "oracle" or "paper-oracle"),
-    known (whether the group of the unit is that of the data; None for what the problem says), unit and activation of a
+    known (whether the group of the unit is that of the data; None: as the problem states), unit and activation of a
     reference problem, a ``search``, or the fields of ``Search``: n, horizon, alpha, tau, beta, batch_size, delta, ...
-    Returns the Dataset of ``discovery.traces.trace``: the subspaces E_0, E_1, ... over step with what was seen in each,
-    and in the attributes dimension, angle, settled, verdict and reason.
-    discover(unit, data, rule, search), with a Unit first, hands back the Discovery as an object instead.
+    Returns the Dataset of ``discovery.traces.trace``: the subspaces E_0, E_1, ... over step with the measures of each,
+    and the attributes dimension, angle, settled, verdict and reason.
+    discover(unit, data, rule, search), with a Unit first, returns the Discovery as an object instead.
     """
     if isinstance(problem, Unit):
         return find(problem, *former, **parameters)

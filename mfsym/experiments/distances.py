@@ -25,7 +25,7 @@ def distance_between(a: ArrayLike, b: ArrayLike, weights_b: ArrayLike | None = N
 
 
 def _record(result: W2Result, a: ArrayLike, b: ArrayLike) -> dict[str, float | str]:
-    """What is printed of a result between clouds a and b."""
+    """The printed fields of a result between clouds a and b."""
     return {
         "w2_squared": result.w2_squared,
         "rmd2": rmd2_from(result.w2_squared, a, b),
@@ -41,11 +41,11 @@ def distance_to(
 ) -> dict[str, float | str]:
     """Distance of a cloud (N, p) to the "si" or "wi" laws, or to its "symmetrised" law, for the group of a unit.
 
-    unit : a Unit, or the name of a reference unit.  null, seed : draws of ``null_level``, which is added; 0 for none.
+    unit : a Unit, or the name of a reference unit.  null, seed : draws and seed of ``null_level``; 0 draws omit it.
     The nearest SI and WI laws are barycentres, whose second moment is E|z|^2 - d^2; that gives their RMD^2.
-    Where the distance to the WI laws has bounds only, ``w2_squared`` is the upper one and ``rmd2`` that of the upper
-    one; ``lower_bound`` is one of the squared distance. To the symmetrised law of an infinite group it is an estimate,
-    with its ``error``.
+    If only bounds on the distance to the WI laws are known, ``w2_squared`` and ``rmd2`` are upper bounds, and
+    ``lower_bound`` bounds the squared distance from below. The distance to the symmetrised law of an infinite group is
+    an estimate, with its ``error``.
     """
     particles = as_atoms(z)
     reference = reference_unit(unit) if isinstance(unit, str) else unit

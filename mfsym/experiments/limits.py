@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SAMPLED = (*named(dynamics=True, limit=False), "replicate")
-"""Parameters of a training that its limit does not have."""
+"""Parameters of a training that do not apply to its limit."""
 
 PORTRAITS = (0.0, 0.05, 0.25, 1.0)
-"""Shares of the horizon at which portraits are taken where no times are given."""
+"""Default times of the portraits, as fractions of the horizon."""
 
 
 def flow(
@@ -54,10 +54,10 @@ def flow(
     tolerance : refine the cloud to this relative W2 error.  accuracy : of quadrature and time.
     Returns what ``simulate`` returns, and second_moment, energy, dissipated, energy_defect, quadrature_order,
     error_force, error_time, error_w2, error_risk, all over time. Errors are differences to a flow of half as many
-    particles and, with noise, to the flow of steps twice as long on the same Brownian path; error_time is the W2
-    distance to that one (NaN without noise: there energy_defect tells). With noise error_risk includes how the risk
-    scatters over small clouds on Brownian paths of their own. The attribute time_error is what the steps
-    reached of the attribute time_tolerance; it is larger where ``accuracy.halvings`` were too few.
+    particles and, with noise, to the flow of steps twice as long on the same Brownian path. error_time is the W2
+    distance to the latter; it is NaN without noise, where energy_defect measures the time error. With noise, error_risk
+    includes the spread of the risk over small clouds with independent Brownian paths. The attribute time_error is the
+    error that the steps reached; it exceeds the attribute time_tolerance if ``accuracy.halvings`` was too small.
     """
     setup = setup_of(problem, (scheme,), {**parameters, "init": init, "schedule": schedule})
     return flow_setup(setup, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance)
@@ -73,7 +73,7 @@ def flow_cell(
     tolerance: float | None = None,
     verbosity: int = -1,
 ) -> xr.Dataset:
-    """As ``flow``, for the first scheme of a cell; the unit is the data's own if there is one."""
+    """As ``flow``, for the first scheme of a cell; the unit is that of the data, if the data have one."""
     setup = Setup.of(cell, Problem(data.name, unit_of(data) if unit is None else unit, data))
     return flow_setup(setup, snapshots=snapshots, accuracy=accuracy, tolerance=tolerance, verbosity=verbosity)
 
@@ -100,7 +100,7 @@ def flow_setup(
 
 
 def unit_of(data: Data) -> Unit:
-    """The unit a teacher is made of; MfsymError for data without one."""
+    """The unit of a teacher; MfsymError for data without a unit."""
     if not isinstance(data, Teacher):
         raise MfsymError("this data law has no unit of its own; give the unit")
     return data.unit
@@ -118,10 +118,10 @@ def phase_portrait(
     """The velocity field of the flow inside E^G, where that is a plane: what ``mfsym phase`` writes.
 
     problem, scheme, parameters : as ``flow``; n counts the particles.  times : increasing, one portrait each; None for
-    0, 1/20, 1/4 and all of the horizon.  grid : points a side.
+    0, 1/20, 1/4 and 1 times the horizon.  grid : points per side.
     Returns drift (time, second, first, coordinate), the projection on E^G of -alpha s D_z dF/dmu at each point of a
-    square that holds particles and teacher; particles_fixed and, where there is a teacher, teacher_fixed, in the same
-    coordinates, which are those in the columns of fixed_basis (param, direction). Raises MfsymError if E^G has not
+    square that contains particles and teacher; particles_fixed and, if there is a teacher, teacher_fixed. All are in
+    coordinates with respect to the columns of fixed_basis (param, direction). Raises MfsymError unless E^G has
     dimension 2. The former order of arguments, phase_portrait(cell, times, data, unit), still works.
     """
     if isinstance(problem, Cell):
@@ -163,7 +163,7 @@ def portrait_setup(setup: Setup, times: Any = None, *, grid: int = 25, accuracy:
 
 
 def _config(setup: Setup, n: int) -> dict[str, Any]:
-    """The parameters that a limit by n particles depends on, and its problem."""
+    """The parameters that determine a limit computed with n particles, and its problem."""
     values = {**setup.cell.to_dict(), "n": n}
     return {key: value for key, value in values.items() if key not in SAMPLED}
 

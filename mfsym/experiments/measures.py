@@ -1,8 +1,8 @@
-"""The table of measures: every number of a law and of its model, by the name that the data dictionary declares.
+"""The table of measures: every scalar measured on a law or its model, by its name in the data dictionary.
 
-``mfsym.variables`` says what each number is and in which units; MEASURES says how it is computed. ``simulate``,
-``compare``, ``flow`` and ``converge`` choose from the table. To add a measure: its entry in the dictionary, its line in
-MEASURES, its name in the list of the studies that write it.
+``mfsym.variables`` defines each measure and its units; MEASURES maps it to the function that computes it. ``simulate``,
+``compare``, ``flow`` and ``converge`` choose from the table. To add a measure, add its entry to the dictionary, its
+line to MEASURES, and its name to the list of each study that writes it.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ MODEL_METRICS = (
     "equivariance_error",
 )
 ERRORS = (*(f"{name}_error" for name in MODEL_METRICS), "equivariance_error_group")
-"""The error of each of MODEL_METRICS as an integral over x, and of the last as one over an infinite group."""
+"""The integration error over x of each of MODEL_METRICS, and over an infinite group of the equivariance error."""
 
 CLASS_METRICS = ("accuracy", "accuracy_moved")
 """Metrics of problems whose y names a class."""
 
 RISKS = ("risk", "risk_bare", "risk_error", "risk_bare_error")
-"""What needs the risks and no other number of the model."""
+"""Measures that need only the risks of the model."""
 
 SNAPSHOT = (*RISKS, "rmd2_si", "rmd2_symmetrised", "rmd2_symmetrised_error", "rmd2_floor")
-"""What ``simulate`` writes of one scheme at one time."""
+"""Measures that ``simulate`` writes for one scheme at one time."""
 
 FLOWING = (
     *RISKS,
@@ -72,23 +72,23 @@ FLOWING = (
     "error_force",
     "quadrature_order",
 )
-"""What ``flow`` writes of the limit at one time."""
+"""Measures that ``flow`` writes for the limit at one time."""
 
 DEPARTURES = ("error_mean", "error_second_moment", "error_prediction", "error_risk", "w2_limit", "rmd2_limit")
-"""Distances of a law to the limit's."""
+"""Distances between a law and the limit law."""
 
 CONVERGING = (*DEPARTURES, "rmd2_si", "risk", "risk_error", "second_moment")
-"""What ``converge`` writes of one replicate at one time."""
+"""Measures that ``converge`` writes for one replicate at one time."""
 
 
 class Judged:
-    """One law that is measured; what several measures share is computed once, when the first of them asks for it.
+    """One law to be measured; intermediate results shared by several measures are computed lazily, once.
 
-    unit : of the particles z (N, p), float64.  scheme, problem : whose model they are; not needed by measures of the
-    law.  zero : second moment of which rounding makes a law; relative distances are 0 at or below it.
-    floor : what ``rmd2_floor`` says.  limit : (L, p) particles of the limit at the same time.
-    flow, begun, presented, tau : the state of a flow, its first one, the scheme whose population risk it follows, and
-    its penalty.  names : what will be asked for, which decides how the risks are integrated.
+    unit : of the particles z (N, p), float64.  scheme, problem : define the model; measures of the law do not need
+    them.  zero : second moment at rounding level; relative distances are 0 for laws at or below it.
+    floor : the value of ``rmd2_floor``.  limit : (L, p) particles of the limit at the same time.
+    flow, begun, presented, tau : the state of a flow, its initial state, the scheme whose population risk it follows,
+    and its penalty.  names : the measures that will be computed; they decide how the risks are integrated.
     """
 
     def __init__(self, unit: Unit, z: Floats, names: Iterable[str] = (), **known: Any) -> None:
@@ -114,9 +114,9 @@ class Judged:
 
     @cached_property
     def model(self) -> dict[str, float]:
-        """Numbers of the model: the risks alone, by one rule with the energy of a flow, or all where others are asked.
+        """Measures of the model: the risks alone, by the quadrature of a flow's energy; or all, if others are named.
 
-        Each is integrated as far as its own error asks for, so that the same risk may differ by that error.
+        Each quadrature is refined until its error estimate is met, so the same risk may differ by that error.
         """
         data, loss = self.problem.data, self.problem.loss
         if self.names & {*MODEL_METRICS[2:], *ERRORS[2:], *CLASS_METRICS}:
@@ -132,7 +132,7 @@ class Judged:
 
     @cached_property
     def coupling(self) -> W2Result:
-        """W2 between the law and the limit's."""
+        """W2 between the law and the limit law."""
         return w2(self.z, self.limit)
 
 
@@ -159,7 +159,7 @@ def _error_risk(law: Judged) -> float:
 
 
 class Measure(NamedTuple):
-    """One line of the table: what computes a number that the data dictionary declares."""
+    """One line of the table: the function that computes a variable of the data dictionary."""
 
     name: str
     function: Callable[[Judged], float]
@@ -197,14 +197,14 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({measure.name: measure for me
 
 
 def row_of(law: Judged, names: Iterable[str]) -> dict[str, float]:
-    """The measures of these names."""
+    """The measures with these names."""
     return {name: MEASURES[name].function(law) for name in names}
 
 
 def row_of_state(
     state: State, scheme: Scheme, problem: Problem, names: Iterable[str], limit: Floats | None = None
 ) -> dict[str, float]:
-    """The measures of these names of a trained state; NaN where it diverged.  limit : as in ``Judged``."""
+    """The measures with these names of a trained state; NaN if it diverged.  limit : as in ``Judged``."""
     names = tuple(names)
     if state.status == "diverged":
         return dict.fromkeys(names, float("nan"))
@@ -217,7 +217,7 @@ def measure(dynamics: NoisySGD, state: State, names: Iterable[str] = SNAPSHOT) -
     """The measures of one state of a noisy SGD, by name: the row that ``simulate`` writes.
 
     names : other measures of a law or of its model, as ``compare`` writes them (LAW_METRICS, MODEL_METRICS, ...).
-    What each is, and in which units, is in ``mfsym.variables.VARIABLES``. NaN where the state diverged.
+    ``mfsym.variables.VARIABLES`` defines each of them and its units. NaN if the state diverged.
     Raises MfsymError for an unknown name, and for the state of a residual network.
 
     >>> from mfsym.data.teachers import reference_teacher
@@ -240,12 +240,12 @@ def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]
 
 
 def metric_names(problem: Problem) -> tuple[str, ...]:
-    """The numbers of one trained scheme on a problem, as ``compare`` writes them."""
+    """Names of the measures that ``compare`` writes for one trained scheme on a problem."""
     return (*LAW_METRICS, *MODEL_METRICS, *ERRORS, *(CLASS_METRICS if problem.data.classes else ()))
 
 
 def pairs(states: list[State]) -> NDArray[np.float64]:
-    """(S, S) squared RMD between the laws of the schemes; NaN where one of the two diverged."""
+    """(S, S) squared RMD between the laws of the schemes; NaN if either law diverged."""
     clouds = [None if state.status == "diverged" else np.asarray(state.z, dtype=np.float64) for state in states]
     zeros = [rounding_floor(state.z, state.step) for state in states]
     table = np.full((len(states), len(states)), np.nan)

@@ -1,4 +1,4 @@
-"""Runs as moving clouds: what ``mfsym animate`` shows of what ``mfsym simulate`` and ``mfsym flow`` wrote.
+"""Animated clouds: ``mfsym animate`` shows the results of ``mfsym simulate`` and ``mfsym flow``.
 
 The views are those of figures 4 and 5 of Maass Martínez & Fontbona 2024, one for every time.
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def movie_of(run: xr.Dataset) -> Movie:
-    """The cloud of a run over time, with E^G and the teacher that the run holds.
+    """The cloud of a run over time, with E^G and the teacher of the run.
 
     run : particles (time, particle, param), fixed_basis (param, direction) and, of a teacher, teacher_particles
     (teacher_particle, param), as ``simulate`` and ``flow`` give them.
-    Raises MfsymError if it holds no such particles or no basis, or does not say how it was made.
+    Raises MfsymError if the particles, the basis or the recorded configuration is missing.
     """
     if "particles" not in run or run["particles"].dims != ("time", "particle", "param"):
         raise MfsymError("an animation needs particles over time; write a run with mfsym simulate or mfsym flow")

@@ -1,4 +1,4 @@
-"""Cells in parallel: the loop over replicates and sizes that the studies share."""
+"""Run cells in parallel: the loop over replicates and sizes shared by all studies."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def run_all(
     verbosity: int = -1,
     unit: str = "cell",
 ) -> list[Result]:
-    """The results in the order of the cells, the largest started first; the first error ends the rest.
+    """The results in the order of the cells. The largest cell starts first; the first error stops the others.
 
-    jobs : worker processes, 1 for none.  title : what the progress line speaks of.  unit : what a cell is there.
+    jobs : worker processes, 1 for none.  title : title of the progress line.  unit : its word for one cell.
     """
     return run_tasks(
         function,

@@ -23,7 +23,7 @@ from mfsym.problems import Problem
 
 @dataclass(frozen=True)
 class CellResult:
-    """What training and measuring one cell gives: arrays over schemes, by the names of the data dictionary.
+    """Results of training and measuring one cell: arrays over schemes, by the names of the data dictionary.
 
     status, diverged_step, drifted_step, precision and every metric (S,); rmd2_pair (S, S); particles (S, N, p);
     seconds, seconds_measured (); with read-outs also what ``readings.readings_of`` gives.
@@ -71,7 +71,7 @@ def run_cell(
 
 
 def _null(state: State, cell: Cell, problem: Problem) -> dict[str, float]:
-    """The null level of one trained scheme; NaN where it diverged."""
+    """The null level of one trained scheme; NaN if it diverged."""
     if state.status != "ok":
         return dict.fromkeys(NULL_MEASURES, float("nan"))
     z = np.asarray(state.z, dtype=np.float64)
@@ -85,10 +85,10 @@ def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
 
 
 def make_ready(cell: Cell) -> None:
-    """Have the kernels that a cell needs compiled, by this process or by another one that is at it already.
+    """Compile the kernels that a cell needs, or wait for another process that is already compiling them.
 
-    Two steps of a small cell of the same kind, once per process and kind: workers that start together on an empty
-    cache compile once, not once each. Nothing is compiled with the JIT off.
+    It runs two steps of a small cell of the same kind, once per process and kind. Workers that start together on an
+    empty cache thus compile once, not once each. Nothing is compiled with the JIT off.
     """
     if JIT_DISABLED:
         return

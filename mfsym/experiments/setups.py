@@ -1,7 +1,7 @@
-"""What a study is made of: numbers in a cell, a problem, and what was given as objects.
+"""The inputs of a study: parameters in a cell, a problem, and objects given by the user.
 
 Every study of ``mfsym.experiments`` is f(problem, ..., parameters) -> Dataset. The problem is a name ("wi"), a problem
-file, a Teacher or a Problem; schemes, start particles, schedules and activations may be objects of one's own.
+file, a Teacher or a Problem. Schemes, start particles, schedules and activations may be user-defined objects.
 """
 
 from __future__ import annotations
@@ -42,35 +42,35 @@ if TYPE_CHECKING:
     import xarray as xr
 
 AnyProblem = str | Path | Teacher | Problem
-"""What stands for a problem: "arbitrary", "wi", "si", the path of a problem file .toml, a Teacher or a Problem; or the
-path of a file of particles, which are a teacher of the reference unit."""
+"""Accepted forms of a problem: "arbitrary", "wi", "si", the path of a problem file .toml, a Teacher or a Problem; or
+the path of a file of particles, which define a teacher of the reference unit."""
 
 
 class _Unstated(str):
-    """The name of the default problem, told from the same name when stated."""
+    """The name of the default problem, distinguishable from the same name given explicitly."""
 
 
 UNSTATED: AnyProblem = _Unstated("wi")
-"""The problem of a study where none is given."""
+"""The default problem of a study."""
 
 AnyStart = str | Path | ArrayLike
-"""What stands for a start: the name of a start law, particles (N, p), or the path of a file of them."""
+"""Accepted forms of a start: the name of a start law, particles (N, p), or the path of a file of particles."""
 
 AnySchedule = str | Schedule
-"""What stands for a step schedule: a function of times, or a formula in t."""
+"""Accepted forms of a step schedule: a function of times, or a formula in t."""
 
 PARAMETERS = (*(name for name in named(option=True) if name != "teacher"), "null", "schedule")
-"""What a training takes as keyword arguments, beside its problem and schemes."""
+"""Keyword arguments of a training, besides its problem and schemes."""
 
 NOT_RECORDED = "a Python {kind}: not recorded"
-"""What attributes say of an object that no text states."""
+"""Attribute text for an object that cannot be recorded as text."""
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
     """One training, or one limit, ready to run.
 
-    cell : true of the problem (``cells.told``).  own : what was given as objects.
+    cell : consistent with the problem (``cells.told``).  own : objects given by the user.
     """
 
     cell: Cell
@@ -79,7 +79,7 @@ class Setup:
 
     @classmethod
     def of(cls, cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> Setup:
-        """The setup of a cell, on its own problem if none is given."""
+        """The setup of a cell; the problem is the one that the cell names if none is given."""
         setting = problem_of(cell) if problem is None else problem
         return cls(told(cell, setting, own), setting, own)
 
@@ -90,20 +90,20 @@ class Setup:
 
     @property
     def carried(self) -> Problem | None:
-        """The problem as workers are handed it: None where the cell names it, so that they load it themselves."""
+        """The problem to send to workers: None if the cell names it, since workers then load it themselves."""
         return self.problem if self.cell.problem == GIVEN else None
 
     def varied(self, **values: Any) -> Setup:
-        """The same with other values of the cell."""
+        """The same setup with some fields of the cell replaced."""
         return replace(self, cell=replace(self.cell, **values))
 
     def quadratic(self, what: str) -> Setup:
-        """This setup, if its loss is the quadratic one; MfsymError naming what needs it otherwise."""
+        """This setup if its loss is quadratic; otherwise MfsymError, naming the study ``what`` that needs it."""
         self.problem.quadratic(what)
         return self
 
     def without_start(self, what: str) -> Setup:
-        """This setup, if it starts from a law; MfsymError naming what needs that otherwise."""
+        """This setup if it starts from a law; otherwise MfsymError, naming the study ``what`` that needs it."""
         if self.own.start is not None:
             raise MfsymError(f"{what} varies the number of particles: init must name a start law, got particles")
         return self
@@ -118,7 +118,7 @@ class Setup:
 
     @property
     def noise(self) -> str:
-        """What noise the trainings feel; see ``noise_of``."""
+        """The noise of the trainings; see ``noise_of``."""
         cell, start = self.cell, self.own.start
         inside: tuple[str, ...] = INSIDE
         if start is not None:
@@ -126,7 +126,7 @@ class Setup:
         return noise_of((cell.init,), [self.own.scheme(name) for name in cell.schemes], (cell.noise,), inside)
 
     def attributes(self, title: str, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes of a result.  title : what made it.  config : the values it depends on."""
+        """The attributes of a result.  title : the study that made it.  config : the values it depends on."""
         own = _records(self)
         found: dict[str, Any] = attributes(
             title, {**config, **own}, self.cell.seed, self.problem.loss, noise=self.noise
@@ -137,7 +137,7 @@ class Setup:
     def dataset(
         self, title: str, variables: Mapping[str, Any], coords: Mapping[str, Any], config: Mapping[str, Any]
     ) -> xr.Dataset:
-        """A result with its scenery and its attributes, checked against the data dictionary."""
+        """A result with the reference variables of plots and its attributes, checked against the data dictionary."""
         import xarray as xr
 
         everything = {**variables, **scenery(self.problem)}
@@ -148,7 +148,7 @@ class Setup:
 
 
 def _records(setup: Setup) -> dict[str, Any]:
-    """What a configuration says of objects of one's own; nothing where there are none."""
+    """The configuration entries of user-defined objects; empty if there are none."""
     own, found = setup.own, dict[str, Any]()
     if own.schedule is not None:
         found["schedule"] = getattr(own.schedule, "text", NOT_RECORDED.format(kind="function"))
@@ -169,8 +169,8 @@ def setup_of(
 ) -> Setup:
     """The checked setup of a study from its arguments.
 
-    problem : an AnyProblem; where it is UNSTATED, the parameter ``teacher`` or ``problem``, else "wi".
-    schemes : AnySchemes, or one; None for all of the package.  what : the word for them in a refusal.
+    problem : an AnyProblem; if it is UNSTATED, the parameter ``teacher`` or ``problem``, else "wi".
+    schemes : AnySchemes, or one; None for all of the package.  what : what error messages call them.
     parameters : keyword arguments, names in ``known``.
     Raises MfsymError for anything unknown, out of range, or stated twice.
     """
@@ -198,7 +198,7 @@ def setup_of(
 def setup_from_files(cell: Cell, teacher: str | None, init: str | None, schedule: str | None) -> Setup:
     """The setup of a cell whose teacher and start are files of particles and whose schedule is a formula.
 
-    None leaves each to the cell. The teacher is one of the reference unit of the cell's unit and activation.
+    None keeps the value of the cell. The teacher uses the reference unit with the cell's unit and activation.
     """
     given = None if teacher is None else Problem.of(teacher_from_file(teacher, cell.unit, cell.activation))
     start, label = _start({"init": init})
@@ -213,7 +213,7 @@ def teacher_from_file(path: Path | str, unit: str = "matrix", activation: AnyAct
 
 
 def _problem(problem: Any, values: dict[str, Any]) -> Any:
-    """The name, Teacher or Problem of a study, taken out of the parameters where it is one of them."""
+    """The name, Teacher or Problem of a study; removed from the parameters if it is one of them."""
     for key in ("teacher", "problem"):
         stated = values.pop(key, None)
         if stated is not None and not isinstance(problem, _Unstated):
@@ -228,7 +228,7 @@ def _problem(problem: Any, values: dict[str, Any]) -> Any:
 
 
 def named_schemes(schemes: Any, what: str = "schemes") -> tuple[tuple[str, ...] | None, dict[str, AnyScheme]]:
-    """Names of schemes, and by name those that were given as objects; (None, {}) for None.
+    """Names of the schemes, and a mapping from name to each scheme given as an object; (None, {}) for None.
 
     Raises MfsymError for an unknown or repeated one.
     """
@@ -249,7 +249,7 @@ def as_schedule(schedule: AnySchedule | None) -> Schedule | None:
 
 
 def _start(values: dict[str, Any]) -> tuple[Floats | None, str | None]:
-    """Start particles and what stands for them in the cell; taken out of the values, where n becomes their number."""
+    """Start particles and their label in the cell. Removes them from ``values`` and sets n to their number there."""
     init = values.get("init")
     if init is None or (isinstance(init, str | list | tuple) and not is_cloud_file(init) and _is_text(init)):
         return None, None
@@ -270,7 +270,7 @@ def _is_text(init: Any) -> bool:
 
 
 def _checked(setup: Setup) -> Setup:
-    """The setup; MfsymError for start particles that are not the unit's, or not finite."""
+    """The setup; MfsymError for start particles whose dimension is not the unit's, or that are not finite."""
     start, unit = setup.own.start, setup.unit
     if start is not None and (start.shape[1] != unit.p or not np.isfinite(start).all()):
         raise MfsymError(f"init must be finite particles (N, {unit.p}), got shape {start.shape}")

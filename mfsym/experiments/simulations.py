@@ -42,8 +42,8 @@ def simulate(
     parameters : n, horizon, alpha, tau, beta, batch_size, unit, activation (a name, or an Activation), dtype, seed; the
     paper's by default; noise.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
-    (time); fixed_basis (param, direction) and, of a teacher, teacher_particles (teacher_particle, param); in the
-    attributes how the run ended: status, diverged_step, drifted_step, precision.
+    (time); fixed_basis (param, direction) and, if there is a teacher, teacher_particles (teacher_particle, param). The
+    attributes status, diverged_step, drifted_step and precision record how the run ended.
     Raises MfsymError for anything unknown or out of range.
     """
     if "null" in parameters:
@@ -53,7 +53,7 @@ def simulate(
 
 
 def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
-    """Steps at which a run is kept: evenly spaced from 0 to the end, without repeats; one snapshot is the end."""
+    """Steps of the snapshots: evenly spaced from 0 to the end, without repeats; a single snapshot is the last step."""
     if snapshots == 1:
         return np.array([cell.steps])
     return np.unique(np.rint(np.linspace(0, cell.steps, snapshots)).astype(np.int64))
@@ -62,7 +62,7 @@ def snapshot_steps(cell: Cell, snapshots: int) -> NDArray[np.int64]:
 def simulate_cell(
     cell: Cell, *, snapshots: int = 21, problem: Problem | None = None, verbosity: int = -1
 ) -> xr.Dataset:
-    """As ``simulate``, for the first scheme of a cell.  problem : instead of the one that the cell names."""
+    """As ``simulate``, for the first scheme of a cell.  problem : overrides the one that the cell names."""
     return simulate_setup(Setup.of(cell, problem), snapshots=snapshots, verbosity=verbosity)
 
 

@@ -1,6 +1,6 @@
-"""What read-outs make of models that were trained on one side of a symmetry: turned digits, and half a domain.
+"""Read-outs of models trained on data that break the symmetry: upright digits, and half a domain.
 
-Each function trains on upright, or half, data from one seed, and says how the model and its read-outs do elsewhere.
+Each function trains on such data from one seed, and measures the model and its read-outs on transformed data.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Labels = NDArray[np.intp]
 Logits = Callable[[Floats], Floats]
 
 TRAINING = 1000
-"""Digits to train on; the other 797 judge."""
+"""Training digits; the other 797 are the test set."""
 
 PROTOTYPES, TEMPERATURE = 4, 40.0
-"""Prototypes a class, and the factor that makes logits of cosines."""
+"""Prototypes per class, and the factor that turns cosines into logits."""
 
 HALF_LABELS, HALF_JUDGES = 500, 20_000
-"""Labelled inputs for the weights of the half-domain student, and inputs to judge it by."""
+"""Labelled inputs to fit the weights of the half-domain student, and test inputs."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Digits:
 
 
 def split_digits(seed: int = 0) -> Digits:
-    """1,000 digits to train on and 797 to judge by. MfsymError without scikit-learn."""
+    """1,000 training digits and 797 test digits. MfsymError without scikit-learn."""
     x, y = digits()
     order = permutation(stream_key(seed, "teacher"), 0, len(x))
     train, test = order[:TRAINING], order[TRAINING:]
@@ -94,7 +94,7 @@ BACKBONES: Mapping[str, Callable[[Digits, int], Logits]] = MappingProxyType(
 
 
 def turned_digits(backbone: str = "prototypes", seed: int = 0) -> dict[str, float]:
-    """Accuracies of a model of upright digits and of its read-outs over C_4, on 797 digits that it has not seen.
+    """Accuracies of a model of upright digits and of its read-outs over C_4, on 797 test digits.
 
     backbone : a name in BACKBONES.  Keys: "upright" and "turned" of the bare model (turned: digit i by i quarter
     turns); of the turned digits "equitune" (mean of logits), "equitune of probabilities",

@@ -1,4 +1,4 @@
-"""Everything that is compiled, as named tasks: small runs that pass through every kernel."""
+"""Small runs that together compile every kernel, as named tasks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = stream_key(0, "init")
 
 
 def tasks() -> Iterator[Task]:
-    """Pairs of a name and a function without arguments; together they compile whatever the commands run."""
+    """Pairs of a name and a function without arguments; together they compile every kernel that the commands use."""
     yield "transport", _transport
     for dtype in DTYPES:
         for unit in ("matrix", "uv"):
@@ -40,7 +40,7 @@ def tasks() -> Iterator[Task]:
 
 
 def warm_up(say: Callable[[str], None] = lambda name: None) -> None:
-    """Compile every kernel into the cache; ``say`` hears the name of each task when done."""
+    """Compile every kernel into the cache; ``say`` is called with the name of each task when it is done."""
     if JIT_DISABLED:
         return
     with hushed():

@@ -39,7 +39,7 @@ VISIBLE = 0.03
 """Stated errors are drawn from this share of the median on: below, the bar is shorter than a line is wide."""
 
 ROOMY = 1.5
-"""Inches of a column in which the letter of a panel stands beside its title, and the axis says what N is."""
+"""Least width of a column, in inches, for the panel letter next to its title and for a full label of the N axis."""
 
 HOW_TO_READ = "Boxes: quartiles over replicates, whiskers: range, markers: medians."
 

@@ -21,7 +21,7 @@ from mfsym.plotting import Mark
 LAWS = {"si": Mark("SI laws", "#CC79A7", "v"), "wi": Mark("WI laws", "#0072B2", "s")}
 
 NARROWEST = 2.2
-"""Inches of a panel at least: in a narrower figure the second stands under the first."""
+"""Least width of a panel, in inches: in a narrower figure the second panel goes below the first."""
 
 
 def draw(dataset: Any, look: Look = USUAL) -> Figure:

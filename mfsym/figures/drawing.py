@@ -75,7 +75,7 @@ def _encoded(figure: Figure, out: Path, width: float | None) -> bytes:
 
 
 def _extent(figure: Figure, width: float | None) -> Bbox | str:
-    """What of a figure is kept: all that is drawn, and where a width was asked for that width, no less."""
+    """The saved region of a figure: all that is drawn, and at least the requested width if there is one."""
     if width is None:
         return "tight"
     drawn = figure.get_tightbbox().padded(PAD)

@@ -1,4 +1,4 @@
-"""How a figure looks where its reader has a say: its width, the teachers it shows, the marks of its schemes."""
+"""User settings of a figure: its width, the teachers it shows, the marks of its schemes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _names_of_pairs() -> dict[str, Mark]:
 
 @dataclass(frozen=True)
 class Look:
-    """What may be asked of any figure.
+    """User settings common to all figures.
 
     width : inches across, 2 to 40; None for the figure's own.
     teachers : names of the teachers to show, in the order of the figure; none for all.
@@ -61,7 +61,7 @@ class Look:
                 raise MfsymError(f"width must be {NARROWEST:g} to {WIDEST:g} inches, got {self.width:g}")
 
     def across(self, own: float = WIDTH) -> float:
-        """Inches across: what was asked for, or the figure's own width."""
+        """Width in inches: the one requested, or the figure's default."""
         return own if self.width is None else self.width
 
     def per_row(self, count: int, least: float, margin: float = 0.0) -> int:
@@ -123,7 +123,8 @@ def read_palette(path: Path, schemes: Iterable[str] = ()) -> dict[str, Mark]:
         ea = { colour = "purple", marker = "*", label = "equivariant" }
         da-fa = "0.6"
 
-    What is left out stays as it is. Colours and markers are those of matplotlib. Raises MfsymError for anything else.
+    Omitted settings keep their defaults. Colours and markers are those of matplotlib. Raises MfsymError for anything
+    else.
     """
     usual = Look().schemes([*SCHEMES, *(name for name in schemes if name not in SCHEMES)]) | _names_of_pairs()
     palette = {}

@@ -19,7 +19,7 @@ from mfsym.plotting import TEACHER, TEXT_SIZE
 
 MOST_TIMES = 4
 MARGIN, NARROWEST = 0.6, 1.3
-"""Inches beside the panels for labels and colour bar, and inches of a panel at least."""
+"""Margin next to the panels for labels and colour bar, and least width of a panel, in inches."""
 
 SPEEDS = LinearSegmentedColormap.from_list("speeds", ["#FFFFFF", "#9CC3E0"])
 

@@ -25,7 +25,7 @@ NOISES = {
 """Noise to its label, colour, dashes and width of line."""
 
 NARROWEST = 2.2
-"""Inches of a panel at least: in a narrower figure the second stands under the first."""
+"""Least width of a panel, in inches: in a narrower figure the second panel goes below the first."""
 
 ERRORS = 2.0
 """Standard errors on either side of a mean that are shaded."""

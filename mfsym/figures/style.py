@@ -24,7 +24,7 @@ DRAWN = ("ok", "drifted")
 NO_BREAK = "\u00a0"
 
 WORDS = re.compile(r"(?:\$[^$]*\$|[^ $])+")
-"""What a line of a caption is not broken in: a formula stays whole."""
+"""Pieces of a caption that a line break never splits: a formula stays whole."""
 
 STARTS = {"si": "SI start", "wi": "WI start"}
 

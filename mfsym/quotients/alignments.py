@@ -31,7 +31,7 @@ LAST_RULE = 3
 
 
 class Aligner(Protocol):
-    """What moves points along their orbits to where they are nearest to others."""
+    """Moves points along their orbits to the positions nearest to given points."""
 
     def align(self, x: Floats, to: Floats) -> Floats:
         """rho(g_s) x_s (S, p), with g_s the element that brings x_s nearest to to_s."""

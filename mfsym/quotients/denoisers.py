@@ -1,7 +1,7 @@
 """Learned denoisers of shapes: a multi-layer perceptron trained by one of four losses. Needs the extra ``jax``.
 
-The network takes the coordinates of a cloud and the time, and gives a cloud: it knows nothing of rotations. Batches,
-noise, times and first weights come from ``mfsym.streams``.
+The network maps the coordinates of a cloud and the time to a cloud; it has no built-in equivariance. Batches, noise,
+times and initial weights come from ``mfsym.streams``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AT_ONCE = 100
 """Steps whose batches are drawn together and that run as one compiled loop."""
 
 WAVES = 4
-"""Sines and cosines of the time that the network sees, beside the time itself."""
+"""Number of sines and of cosines of the time among the network's inputs, besides the time itself."""
 
 
 def require_jax() -> tuple[Any, Any, Any]:

@@ -1,7 +1,7 @@
 """Distances between batches of points on a quotient: exact W2, coverage, and populations of templates.
 
 ``transport.quotient_w2`` takes the matrices of a finite group; ``orbit_w2`` takes any ``Quotient`` whose alignment is
-exact, and hands finite groups on. Both answer with a certified W2Result.
+exact, and delegates finite groups to the former. Both return a certified W2Result.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def coverage(samples: ArrayLike, references: ArrayLike, quotient: Quotient, radi
     """Coverage and average minimum RMSD of samples (S, p) or (S, n, d) and references, for a radius > 0.
 
     Ganea et al. 2021 (GeoMol, arXiv:2106.07802), section 4. Blind to populations: every template once is as good as
-    the right share of each. Report ``populations`` and ``orbit_w2`` beside it.
+    the right share of each. Report ``populations`` and ``orbit_w2`` as well.
     """
     radius = as_number(radius, "radius", above=0.0)
     table = quotient.distances(_batch(samples, "samples"), _batch(references, "references"))
@@ -145,7 +145,7 @@ def as_weights(weights: ArrayLike, count: int) -> Floats:
 
 
 def _batch(x: ArrayLike, name: str) -> Floats:
-    """Points of a batch, with a row for each even where one is handed over alone."""
+    """Points as a batch of rows; a single point becomes a batch of one."""
     values = as_floats(x, name)
     if values.ndim < 2 or len(values) == 0:
         raise MfsymError(f"{name} must be a batch of one or more points, got shape {values.shape}")

@@ -42,7 +42,7 @@ NOISES = {"isotropic": ISOTROPIC, "quotient": QUOTIENT, "horizontal": HORIZONTAL
 """Names of the noises."""
 
 STATUSES = ("ok", "singular", "diverged")
-"""How a cloud is: moving; ended where its orbit lost a dimension; ended before a step beyond FAR or to NaN."""
+"""Status of a cloud: moving; stopped where its orbit lost a dimension; stopped before a step beyond FAR or to NaN."""
 
 SAFE_CODIMENSION = 3
 """Least codimension of the singular orbits at which the second moment of the drift form stays finite."""
@@ -67,9 +67,9 @@ class Confinement:
 
 @dataclass(frozen=True)
 class CloudState:
-    """All that is needed to go on exactly.
+    """The complete state, enough to resume exactly.
 
-    x : the clouds, (S, p) or (S, n, d), as they were handed to ``init``.  step : steps done.  time_step : h.
+    x : the clouds, (S, p) or (S, n, d), in the shape given to ``init``.  step : steps done.  time_step : h.
     codes : (S,) index into STATUSES.  ended : (S,) the step a cloud ended at, -1 while it moves.
     """
 
@@ -95,8 +95,8 @@ class CloudState:
 class Langevin:
     """Euler steps x <- x + h force(x) + noise of a batch of clouds.
 
-    force : ``Confinement``, or a callable from clouds, in the shape they were handed to ``init``, to forces of the same
-    shape; with minus the gradient of an invariant f.  quotient : Quotient; with ``centred`` clouds stay centred, in
+    force : ``Confinement``, or a callable from clouds, in the shape given to ``init``, to forces of the same shape:
+    minus the gradient of an invariant f.  quotient : Quotient; with ``centred`` clouds stay centred, in
     R^(p - d).  temperature : beta >= 0.  step : h > 0.
     noise : "isotropic", sqrt(2 beta h) xi. "quotient": the isotropic step, then aligned to where it was, the nearest
     point of the new orbit; its invariants are those of the isotropic chain, path by path. "horizontal": sqrt(2 beta h)

@@ -1,4 +1,4 @@
-"""What denoisers of shapes are trained to minimise, cloud by cloud: four losses of one prediction.
+"""Training losses of denoisers of shapes, cloud by cloud: four losses of one prediction.
 
 denoised, target, x : clouds D, x_1, x_t, all (N, p), or (N, n, d) where the quotient takes them. Each loss is (N,), in
 units of |x|^2. ``conventional`` = ``horizontal`` + ``vertical`` for every cloud: Pythagoras. So the quotient loss is

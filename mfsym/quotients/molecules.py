@@ -1,8 +1,8 @@
 """Conformers of a molecule from its SMILES, with their Boltzmann weights. Needs the extra ``molecules``.
 
 RDKit's ETKDG embeds the molecule with its hydrogens, MMFF94s relaxes it and gives its energy; heavy atoms are kept. A
-relabelling of atoms that keeps the bonds (an automorphism) gives the same molecule: conformers are told apart modulo
-rotations and automorphisms, and every image of a conformer by an automorphism is a template of its own. Rotations have
+relabelling of atoms that keeps the bonds (an automorphism) gives the same molecule: conformers are distinguished modulo
+rotations and automorphisms, and each image of a conformer by an automorphism is a separate template. Rotations have
 det = +1, so mirror images are different conformers. Energies are Boltzmann weights of every labelled image alike.
 """
 

@@ -73,7 +73,7 @@ class Quotient:
 
     @property
     def fast(self) -> int:
-        """d where compiled code knows the orbits: copies of the vector representation of SO(d), d = 2 or 3; else 0."""
+        """d if there is a fast path: copies of the vector representation of SO(d), d = 2 or 3; else 0."""
         return fast_dimension(self.rep, self.copies)
 
     @property
@@ -162,7 +162,7 @@ class Quotient:
         return least_distances(self._aligner, first, second)
 
     def _points(self, x: ArrayLike, name: str) -> tuple[Floats, tuple[int, ...]]:
-        """Rows (S, p), centred where asked for, and the shape they came in."""
+        """Rows (S, p), centred if the quotient is, and their original shape."""
         rows, shape = self._rows(x, name)
         return (without_centre(rows, self.rep.group.degree) if self.centred else rows), shape
 

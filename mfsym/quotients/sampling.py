@@ -1,4 +1,4 @@
-"""Sampling by a denoiser on a quotient: from noise to data along orbits' normals, or as usual.
+"""Sampling by a denoiser on a quotient: from noise to data by horizontal steps, or by conventional ones.
 
 With D = D(x, t), the velocity v and the score s of the interpolant and eta = eta(t):
 
@@ -34,7 +34,7 @@ Denoiser = Callable[[Floats, float], ArrayLike]
 METHODS, INTEGRATORS, SIGNS = ("ode", "sde"), ("aligned", "drift", "plain"), (1, 0, -1)
 
 STEPS = {"ode": 50, "sde": 100}
-"""Steps of each method where nothing else is said."""
+"""Default number of steps of each method."""
 
 BLOCK = 16 * GROUP
 """Samples that are moved at once: memory does not grow with their number."""
@@ -72,7 +72,7 @@ class Integration:
 
 
 class Samples(NamedTuple):
-    """What a sampler made.
+    """The output of a sampler.
 
     clouds : (N, p), or (N, n, d) for shapes.  singular_step : (N,) the step before which the orbit had lost dimension,
     where the drift form ends and leaves the cloud as it was; -1 where it never did.
@@ -183,7 +183,7 @@ class _Mover:
         return np.asarray((points - points.mean(axis=1, keepdims=True)).reshape(count, p))
 
     def _denoised(self, x: Floats, t: float, step: int) -> Floats:
-        """D(x, t), horizontal unless the plain step is asked for."""
+        """D(x, t), projected to its horizontal part unless the integrator is "plain"."""
         found = as_floats(self.denoiser(x, t), "the denoiser's answer")
         if found.shape != x.shape:
             raise MfsymError(f"the denoiser must give an array of shape {x.shape} as x has, got {found.shape}")

@@ -1,4 +1,4 @@
-"""How a group moves batches: representations, whose permutations become index moves, or a caller's own functions."""
+"""Group actions on batches: by representations (permutations act by indexing), or by user-defined functions."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ MOVE_TOLERANCE = 1e-12
 """Farthest an entry of a matrix may be from -1, 0, 1 for it to count as an index move, with or without signs."""
 
 ACTION_TOLERANCE = 1e-6
-"""Largest error of a caller's action that passes ``check``, relative to the batch."""
+"""Largest error of a user-defined action that passes ``check``, relative to the batch."""
 
 NUMBERS = 1 << 24
-"""Most numbers in the matrices that move rows each by its own element: 128 MB."""
+"""Largest number of entries, over all matrices, when each row has its own group element: 128 MB."""
 
 
 class Action(ABC):
     """A group acting on batches (B, ...), row by row.
 
-    what : the space it acts on, for errors: "x" or "y".
+    what : the space it acts on, as error messages name it: "x" or "y".
     """
 
     def __init__(self, group: Group, what: str) -> None:
@@ -43,11 +43,11 @@ class Action(ABC):
 
     @abstractmethod
     def nodes(self, elements: Elements) -> Nodes:
-        """The moves of a batch of K elements, made ready to be used many times."""
+        """The moves of a batch of K elements, prepared for repeated use."""
 
     @abstractmethod
     def one_by_one(self, elements: Elements, batch: Array) -> Array:
-        """As ``each``, where hardly any two elements are equal."""
+        """As ``each``, for elements that are almost all different."""
 
     def each(self, elements: Elements, batch: Array) -> Array:
         """Row b of a batch (B, ...) moved by elements[b]."""
@@ -67,7 +67,7 @@ class Nodes(ABC):
 
     @abstractmethod
     def images(self, x: Array) -> Array:
-        """(B, K, ...): every row of x (B, ...) moved by every element; an array of its own."""
+        """(B, K, ...): every row of x (B, ...) moved by every element; a new array."""
 
     @abstractmethod
     def back(self, y: Array) -> Array:
@@ -78,7 +78,7 @@ class _Still(Action):
     """The trivial action, on rows of any shape."""
 
     def check(self, batch: Array) -> None:
-        """Every batch will do."""
+        """Accept every batch."""
 
     def nodes(self, elements: Elements) -> Nodes:
         return _Copies(self.group.count(elements))
@@ -171,7 +171,7 @@ class _Matrices(Nodes):
 
 
 class _Moved(Action):
-    """A caller's function (element, batch) -> batch of the same shape; it may write to what it is given."""
+    """A user-defined function (element, batch) -> batch of the same shape; it may overwrite its argument."""
 
     def __init__(self, group: Group, function: Move, what: str) -> None:
         super().__init__(group, what)
@@ -189,7 +189,7 @@ class _Moved(Action):
         return moved
 
     def check(self, batch: Array) -> None:
-        """Shapes are looked at when rows are moved."""
+        """Accept every batch: ``move`` checks the shapes."""
 
     def nodes(self, elements: Elements) -> Nodes:
         return _Functions(self, elements)
@@ -200,7 +200,7 @@ class _Moved(Action):
 
 
 class _Functions(Nodes):
-    """The moves of K elements by a caller's function."""
+    """The moves of K elements by a user-defined function."""
 
     def __init__(self, action: _Moved, elements: Elements) -> None:
         self.action, self.elements = action, elements
@@ -215,7 +215,7 @@ class _Functions(Nodes):
 
 
 def as_action(given: Representation | Move | None, group: Group, what: str) -> Action:
-    """The action that a caller hands over: a Representation of the group, a function, or None for the trivial one."""
+    """The action given by a Representation of the group, by a function, or by None (the trivial action)."""
     if given is None:
         return _Still(group, what)
     if isinstance(given, Representation):
@@ -231,7 +231,7 @@ def as_action(given: Representation | Move | None, group: Group, what: str) -> A
 
 
 def check_action(action: Action, elements: Elements, batch: Array) -> None:
-    """NotEquivariant, naming two elements, unless moving by h and then by g is moving by g h, on these rows.
+    """Raise NotEquivariant, naming two elements, unless g (h x) = (g h) x on these rows.
 
     g runs over the generators, h over ``elements``; an infinite group also tries the first few elements as g.
     """
@@ -257,7 +257,7 @@ def check_action(action: Action, elements: Elements, batch: Array) -> None:
 
 
 def _floating(batch: Array) -> Array:
-    """The batch; MfsymError if its numbers are whole and the action mixes them or changes signs."""
+    """The batch; MfsymError if its dtype is not floating, since the action mixes entries or changes signs."""
     if not is_floating(batch):
         raise MfsymError(f"only permutations move arrays of {batch.dtype}: hand over floating numbers")
     return batch

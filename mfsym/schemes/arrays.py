@@ -1,6 +1,6 @@
-"""Batches of NumPy, PyTorch and JAX by one standard: the array API, through ``array-api-compat``.
+"""Batches of NumPy, PyTorch and JAX through one interface: the array API, by ``array-api-compat``.
 
-What is computed here stays in the caller's library, on the caller's device, so that gradients pass through it.
+Results stay in the caller's library and on the caller's device, so that gradients pass through.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mfsym.errors import MfsymError
 from mfsym.kernels.images import pick_columns
 
 Array = Any
-"""An array of any library that keeps the array API standard."""
+"""An array of any library that follows the array API standard."""
 
 
 def as_batch(values: Any, name: str) -> Array:
-    """The values themselves where they are a plain array of a known library, else a float64 array of NumPy.
+    """The values unchanged if they are an array of a supported library, else converted to float64 NumPy.
 
     MfsymError for a batch without rows.
     """
@@ -44,7 +44,7 @@ def is_floating(x: Array) -> bool:
 
 
 def like(values: NDArray[Any], x: Array, dtype: Any = None) -> Array:
-    """NumPy's values as an array of the library and on the device of x; of its dtype, if they and x are floating."""
+    """A NumPy array in the library and on the device of x; in its dtype too, if both are floating."""
     if dtype is None and values.dtype.kind == "f" and is_floating(x):
         dtype = x.dtype
     if isinstance(x, np.ndarray):
@@ -55,7 +55,7 @@ def like(values: NDArray[Any], x: Array, dtype: Any = None) -> Array:
 
 
 def fresh(x: Array) -> Array:
-    """A copy of x that may be written to; gradients pass."""
+    """A writable copy of x; gradients pass through."""
     if isinstance(x, np.ndarray):
         return x.copy()
     if compat.is_torch_array(x):
@@ -86,7 +86,7 @@ def picked(x: Array, places: NDArray[np.intp]) -> Array:
 
 
 def holds(flag: Array) -> bool:
-    """Whether a computed truth value is true; inside ``jax.jit``, where values are not known yet, it passes."""
+    """Whether a computed boolean is true; inside ``jax.jit``, where values are not yet known, always True."""
     if not compat.is_jax_array(flag):
         return bool(flag)
     import jax
@@ -103,9 +103,9 @@ def as_numpy(x: Array) -> NDArray[Any]:
 
 
 def matched(given: Any, x: Array, what: str) -> Array:
-    """What a function made of rows x, as rows of x's library, and of its dtype where both are floating.
+    """The values ``given`` for the rows x, in x's library, and in its dtype if both are floating.
 
-    MfsymError, which begins with ``what``, where there is not one for each row of x.
+    MfsymError, which begins with ``what``, unless there is one value for each row of x.
     """
     xp = namespace(x)
     rows = given if compat.is_array_api_obj(given) else as_floats(given, what)
@@ -118,14 +118,14 @@ def matched(given: Any, x: Array, what: str) -> Array:
 
 
 def softmax(scores: Array, masses: NDArray[np.float64]) -> Array:
-    """(B, K): masses_k exp(scores_bk) over their sum; the largest score of a row is taken out first."""
+    """(B, K): masses_k exp(scores_bk) over their sum; the largest score of each row is subtracted first."""
     xp = namespace(scores)
     grown = like(masses, scores) * xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
     return grown / xp.sum(grown, axis=1, keepdims=True)
 
 
 def weighted(weights: Array, table: Array) -> Array:
-    """sum_k weights_bk table_bk of a table (B, K, ...): (B, ...). What has no weight does not count, finite or not."""
+    """sum_k weights_bk table_bk of a table (B, K, ...): (B, ...). Terms of weight 0 are skipped, finite or not."""
     xp = namespace(table)
     spread = xp.reshape(weights, (*weights.shape, *[1] * (table.ndim - 2)))
     return xp.sum(spread * xp.where(spread > 0, table, xp.zeros_like(table)), axis=1)

@@ -1,4 +1,4 @@
-"""Means over the orbit: equitune with the Haar measure, lambda-equitune with weights read off the views."""
+"""Means over the orbit: equitune with the Haar measure, lambda-equitune with weights that depend on the view."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LambdaEquitune(OrbitReader):
     Basu et al. 2023. lambda need not be invariant. It is the equivariant F(x) that minimises
     sum_g lambda(rho_g x) |M(rho_g x) - rho_hat_g F(x)|^2.
 
-    weights : lambda, as a function of a batch to (B,) or (B, 1); or what ``fit_weights`` gives; or a pair
+    weights : lambda, as a function of a batch to (B,) or (B, 1); or the result of ``fit_weights``; or a pair
     (unit, particles) of an ensemble with one output, read as lambda = exp(Phi).  The others: see ``OrbitReader``.
     """
 

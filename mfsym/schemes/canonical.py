@@ -1,4 +1,4 @@
-"""Views relative to an equivariant frame of the input: canonical lambda, for groups too large to go through.
+"""Views relative to an equivariant frame of the input: canonical lambda, for groups too large to enumerate.
 
 With h : X -> G equivariant, h(g x) = g h(x), a finite list Theta of elements and u = h(x)^-1 x, which is invariant:
 
@@ -28,11 +28,11 @@ from mfsym.schemes.tables import OrbitTable
 from mfsym.schemes.weights import as_weights
 
 FORMS = ("equivariant", "invariant")
-"""Whether outputs are turned back by rho_hat, or handed out as they are."""
+"""Whether rho_hat is applied to the outputs, or the outputs are returned unchanged."""
 
 
 class Canonical(Symmetriser):
-    """The model read at theta h(x)^-1 x for every theta of a list, weighed by lambda: see the module.
+    """The mean of the model at theta h(x)^-1 x over a list of theta, weighted by lambda: see the module.
 
     frame : h, a function of a batch to B elements: indices of a finite group, matrices (B, k, k) of another.
     thetas : elements; the identity alone by default.  weights : lambda, as in ``averages.LambdaEquitune``; None for 1.
@@ -86,7 +86,7 @@ class Canonical(Symmetriser):
         return OrbitTable(raw, table, weights, group, elements)
 
     def _elements(self, given: Elements, count: int | None, what: str) -> Elements:
-        """The batch of elements; MfsymError for another number of them, or for what is not in the group."""
+        """The batch of elements; MfsymError if their number is wrong or one is not in the group."""
         shape = () if self.group.order is not None else (self.group.degree, self.group.degree)
         if given.shape[1:] != shape or given.ndim < 1 or given.shape[0] != (given.shape[0] if count is None else count):
             wanted = ", ".join(str(size) for size in ("n" if count is None else count, *shape))
@@ -111,5 +111,5 @@ def _polished(matrices: Elements) -> Elements:
 
 
 def _repeated(x: Array, count: int) -> Array:
-    """(B count, ...): every row of x (B, ...) so many times in a row."""
+    """(B count, ...): every row of x (B, ...) repeated ``count`` times, consecutively."""
     return flattened(namespace(x).stack([x] * count, axis=1))

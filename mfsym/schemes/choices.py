@@ -1,4 +1,4 @@
-"""One view of the orbit: equizero, the proxies it minimises, the inverse of what it reads, and decoding by it."""
+"""Equizero: read one view of the orbit, by a proxy loss; its inverse, and decoding of token sequences."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from mfsym.schemes.decoding import Decoding, decode
 from mfsym.schemes.symmetrisers import OrbitReader, flattened, unflattened
 
 TIE_ULPS = 256.0
-"""Proxies that differ by less than so many units of rounding, of the largest of the orbit, are equal."""
+"""Proxies tie if they differ by less than this many units of rounding of the largest one on the orbit."""
 
 READS = ("outputs", "inputs")
-"""What a proxy may look at: the raw outputs M(rho_g x), or the views rho_g x."""
+"""Possible arguments of a proxy: the raw outputs M(rho_g x), or the views rho_g x."""
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A loss on one view; the view that minimises it is read.
+    """A loss on one view; equizero reads the view that minimises it.
 
-    name.  minimises : in words and symbols.  values : raw outputs (R, c) -> (R,).
+    name.  minimises : the loss, in words and symbols.  values : raw outputs (R, c) -> (R,).
     """
 
     name: str
@@ -67,16 +67,16 @@ PROXIES: Mapping[str, Proxy] = MappingProxyType(
         )
     }
 )
-"""Proxies by name, for outputs that are logits. Of probabilities, "max-score" takes the most probable class."""
+"""Proxies by name, for logits. Applied to probabilities, "max-score" takes the most probable class."""
 
 
 class Equizero(OrbitReader):
     """M_0(x) = T_{g*}(x), g* = argmin_g l(M(rho_g x)): the best view by a proxy loss; the mean over ties.
 
-    Basu et al. 2023. l reads the raw output, before rho_hat_g^-1. Where several g minimise, as at an input with a
-    stabiliser, the first one alone would break equivariance.
+    Basu et al. 2023. l reads the raw output, before rho_hat_g^-1. If several g minimise, as at an input with a
+    stabiliser, taking only the first would break equivariance.
 
-    proxy : a name in PROXIES, or a function of a batch to (R,).  reads : "outputs" or "inputs", what a function reads.
+    proxy : a name in PROXIES, or a function of a batch to (R,).  reads : its argument, "outputs" or "inputs".
     inverse : M^-1 on batches, for ``invert`` and ``preimages``.
     straight_through : gradients are those of equitune, values those of equizero: eqt + stopgrad(eq0 - eqt).
     The others: see ``OrbitReader``.
@@ -142,11 +142,11 @@ class Equizero(OrbitReader):
     def preimages(self, y: Any, tolerance: float | None = None) -> list[Array]:
         """For each row of y every x with equizero(x) = y: arrays (n_b, ...), n_b >= 0.
 
-        Each g proposes x = g^-1 M^-1(rho_hat_g y), kept if it is read as y. There may be several: y alone does not tell
-        the view it was read from.
+        Each g proposes x = g^-1 M^-1(rho_hat_g y), kept if equizero(x) = y. There may be several, since y does not
+        determine the view it was read from.
 
-        tolerance : how far, relative to their size, two x may be apart to count as one, and a value from y to be y; by
-        default the root of the precision of y.
+        tolerance : relative distance below which two x, or a read-out and y, count as equal; by default the square
+        root of the precision of y.
         """
         rows = as_batch(y, "y")
         self.on_y.check(rows)
@@ -163,9 +163,9 @@ class Equizero(OrbitReader):
         ]
 
     def decode(self, context: Any, length: int) -> Decoding:
-        """Continue token sequences by an autoregressive model, in one view of each: see ``decoding``.
+        """Continue token sequences by an autoregressive model, each in a single view: see ``decoding``.
 
-        Here the model gives scores (R, V) of the next token of sequences (R, t), and rho_x acts on token sequences.
+        Here the model maps sequences (R, t) to scores (R, V) of the next token, and rho_x acts on token sequences.
         """
         batch = as_batch(context, "context")
         self.on_x.check(batch)
@@ -185,7 +185,7 @@ class Equizero(OrbitReader):
 
 
 def as_proxy(given: str | Callable[[Array], Any]) -> Proxy:
-    """The proxy of a name in PROXIES, or a caller's own."""
+    """The proxy with a name in PROXIES, or a user-defined one."""
     if callable(given):
         name = getattr(given, "__name__", type(given).__name__)
         return Proxy(name, f"the function {name}", given)

@@ -1,7 +1,7 @@
-"""Autoregressive models read by equizero: one view for a whole context, chosen by the score of its whole decode.
+"""Autoregressive models with equizero: one view per context, chosen by the score of its whole decode.
 
-The tokens are then a decode that the model itself makes of that view. A view chosen anew at every token, or a mean of
-the distributions of the views, gives sequences that the model makes of no view.
+The tokens are then the model's own decode of that view. Choosing a view anew at every token, or averaging the
+distributions over views, gives sequences that are not a decode of any view.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mfsym.schemes.symmetrisers import flattened, unflattened
 class Decoding:
     """Continued sequences.
 
-    tokens : (B, t + length), contexts with what follows, in the frame of the context.
+    tokens : (B, t + length), contexts with their continuations, in the frame of the context.
     chosen : (B,), the group element whose view was read.
     scores : (B, K), the log-probability of the whole decode of each view, given its context.
     views : (B, K, t + length), the decode of every view, in its own frame.
@@ -39,7 +39,7 @@ class Decoding:
 def decode(
     model: Callable[[Array], Any], action: Action, nodes: Nodes, elements: Elements, context: Array, length: int
 ) -> Decoding:
-    """Greedy decodes of every view of contexts (B, t), and of each context that of the largest log-probability.
+    """Decode every view of contexts (B, t) greedily; for each context choose the decode of largest log-probability.
 
     model : sequences (R, t) -> scores (R, V) of the next token.  action, nodes : on sequences, and at ``elements``.
     At equal scores the first view is read.

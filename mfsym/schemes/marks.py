@@ -1,4 +1,4 @@
-"""How schemes look in figures and reports: a name, a colour and a marker each."""
+"""Plot style of the schemes in figures and reports: a name, a colour and a marker each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEXADECIMAL = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
 class Mark(NamedTuple):
-    """How one curve or cloud looks: its name in the legend, its colour #RRGGBB and its marker."""
+    """Plot style of one curve or cloud: its name in the legend, its colour #RRGGBB and its marker."""
 
     label: str
     colour: str
@@ -27,11 +27,11 @@ class Mark(NamedTuple):
 
 
 OTHERS = (("#E69F00", "P"), ("#F0E442", "X"), ("#999999", "*"), ("#882255", "p"), ("#44AA99", "h"))
-"""Colours and markers for schemes without a mark of their own: unlike those of the schemes in the package."""
+"""Colours and markers for schemes that define no mark; they differ from those of the package's schemes."""
 
 
 def marks_for(names: Iterable[str], known: Mapping[str, Mark]) -> dict[str, Mark]:
-    """A mark for each name: the known one, or in their order those of OTHERS, again from the first when they run out.
+    """A mark for each name: the known one, or else the next of OTHERS, cyclically.
 
     >>> marks_for(["mine"], {})["mine"].colour
     '#E69F00'

@@ -2,14 +2,14 @@
 
 lambda = exp(s) for a score s on views; over the orbit of an input, with masses w_k of the nodes,
 lambda_k = w_k exp(s_k) / sum_l w_l exp(s_l). The model and its views do not move, so a sample is a table: the features
-of its K views, and what the model says of its label in each.
+of its K views, and the model's output for its label in each view.
 
 "cross-entropy": -log o, o = sum_k lambda_k q_k, q_k the probability of the true class in view k.
 "quadratic": |sum_k lambda_k T_k - y|^2.
 
 For an ensemble this is one more loss for the engine of ``NoisySGD``: the scores over the orbit are a prediction in R^K,
-the losses of ``kernels.losses`` know their slopes, and ``Weighing`` is the scheme that presents the tables. Nothing
-else of the training is new.
+``kernels.losses`` computes the derivatives, and the scheme ``Weighing`` presents the tables. The rest of the training
+is unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mfsym.units import Unit
 Floats = NDArray[np.float64]
 
 LEAST_PROBABILITY = 1e-12
-"""Probabilities of the true class count as no less: a class that no view considers has a finite loss."""
+"""Lower clip of the probability of the true class: keeps the loss finite if all views exclude that class."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def relative(scores: Floats, masses: Floats) -> Floats:
 
 
 class Weighing(Scheme):
-    """How the tables of views train a score: x holds the features of all K views, y the targets of all.
+    """Train a score on tables of views: x holds the features of all K views, y their targets.
 
-    It is no way for a group to enter training, and no name in SCHEMES: ``unit`` is a score on features, on which
-    nothing acts.
+    This is a helper, not a symmetry scheme, and SCHEMES does not list it: ``unit`` is a score on features, on which no
+    group acts.
     """
 
     name = "weighing"

@@ -1,4 +1,4 @@
-"""What people hand over as a model, as one function of a batch."""
+"""Convert every accepted form of a model to a function of a batch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mfsym.units import Unit
 
 Floats = NDArray[np.float64]
 BatchModel = Callable[[Array], Any]
-"""A model: a batch (B, ...) to outputs (B, ...)."""
+"""A model: maps a batch (B, ...) to outputs (B, ...)."""
 
 SIGMA_NUMBERS = 1 << 22
-"""Numbers in the outputs of all particles that an ensemble with weights of its own holds at once."""
+"""Largest number of entries in the per-particle outputs that a weighted ensemble holds at once."""
 
 
 def as_model(given: Any, what: str = "model") -> BatchModel:
     """The function behind a model: a callable, a pair of a Unit and its particles, or an onnxruntime session.
 
-    Particles are an Ensemble, an array (N, p), or a run of ``simulate``, whose last particles are read.
+    Particles are an Ensemble, an array (N, p), or a run of ``simulate``, whose last particles are used.
     """
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Unit):
         return EnsembleModel(*given)

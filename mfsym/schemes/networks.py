@@ -1,4 +1,4 @@
-"""A small network with gradients by hand: the score of lambda, and a backbone that can be trained on."""
+"""A small network with hand-written gradients: the score of lambda, and a trainable backbone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAMPING = 1e-8
 class ScoreNetwork:
     """Affine layers with tanh between them, R^a -> R^b; on arrays of any library, in their dtype.
 
-    layers : pairs (weights (inputs, outputs), bias (outputs,)) in float64, from the input on.
+    layers : pairs (weights (inputs, outputs), bias (outputs,)) in float64, from input to output.
     """
 
     layers: tuple[tuple[Floats, Floats], ...]
@@ -62,7 +62,7 @@ class ScoreNetwork:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv:1412.6980) on networks, with weight decay apart from the gradient (AdamW)."""
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980) for networks, with decoupled weight decay (AdamW)."""
 
     def __init__(self, rate: float, decay: float = 0.0) -> None:
         self.rate, self.decay, self.count = rate, decay, 0
@@ -91,9 +91,10 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamTraining:
-    """How a network is trained: Adam on mini-batches, the rate falling to 0 along a half cosine.
+    """Training of a network by Adam on mini-batches, with a cosine schedule of the rate down to 0.
 
-    epochs >= 1.  batch_size >= 1.  rate > 0.  decay >= 0 : of weights, not biases.  seed : of start and order.
+    epochs >= 1.  batch_size >= 1.  rate > 0.  decay >= 0 : of weights, not biases.  seed : of the initial weights and
+    the order of samples.
     """
 
     epochs: int = 60

@@ -1,4 +1,4 @@
-"""The orbit of an input: a model read at every node of a quadrature of the group, and averaged."""
+"""The orbit of an input: evaluate a model at every node of a quadrature of the group, and average."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Orbit:
     """The quadrature nodes of a group on inputs and outputs: averages over the orbit of an input.
 
     rho_x, rho_y : Representations of one group, on inputs R^d and on outputs R^c; any callable can be averaged.
-    order : of the group's quadrature, if it is infinite.  rule : another rule for the Haar integral, instead of that.
+    order : of the group's quadrature, if the group is infinite.  rule : a rule for the Haar integral, to override it.
     nodes_x : (K, d, d).  nodes_y : (K, c, c).  weights : (K,), sum 1.
     """
 

@@ -1,4 +1,4 @@
-"""Read-outs by name: how a trained model is read over the orbit of its input."""
+"""Read-outs by name: ways to make a trained model equivariant over the orbit of its input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mfsym.schemes.symmetrisers import Symmetriser
 READOUTS: Mapping[str, type[Symmetriser]] = MappingProxyType(
     {"equitune": Equitune, "lambda": LambdaEquitune, "equizero": Equizero, "canonical": Canonical}
 )
-"""Name to the class of a read-out."""
+"""Maps the name of a read-out to its class."""
 
 
 def symmetrise(

@@ -1,8 +1,8 @@
-"""Any model read over the orbit of its input, after it is trained: equitune, lambda, equizero, canonical.
+"""Equivariant read-outs of any trained model over the orbit of its input: equitune, lambda, equizero, canonical.
 
 With M : X -> Y a model and T_g(x) = rho_hat_g^-1 M(rho_g x), every read-out here is a weighted mean of T over a group,
-with weights that depend on the views alone: it is equivariant, and an equivariant model comes back unchanged. A
-read-out keeps nothing between calls.
+with weights that depend on the views alone. So it is equivariant, and leaves an equivariant model unchanged. A
+read-out has no state between calls.
 
 Basu et al. 2022, Equi-tuning, arXiv:2210.06475; Basu et al. 2023, Efficient equivariant transfer learning from
 pretrained models, arXiv:2305.09900; Kaba et al. 2022, arXiv:2211.06489. These are read-outs, not training schemes:
@@ -26,13 +26,13 @@ from mfsym.schemes.tables import OrbitTable
 
 
 class Symmetriser(ABC):
-    """A model read over a group: call it on a batch (B, ...) as the model itself.
+    """A symmetrised model: call it on a batch (B, ...) like the model itself.
 
     model : see ``models.as_model``.  rho_x, rho_y : the actions on inputs and outputs: Representations of one group on
-    rows, functions (element, batch) -> batch, or None where the group does nothing; of an ensemble, its unit's.
-    group : needed where neither action is a Representation.  batch_size : most rows that the model sees at once.
-    Arrays of NumPy, PyTorch and JAX come out as they go in, in type and floating dtype, and gradients pass through;
-    anything else goes in as NumPy's float64. Inputs are not written to.
+    rows, functions (element, batch) -> batch, or None for the trivial action; for an ensemble, those of its unit.
+    group : required if neither action is a Representation.  batch_size : largest number of rows per call of the model.
+    Arrays of NumPy, PyTorch and JAX keep their type and floating dtype, and gradients pass through; anything else is
+    converted to float64 NumPy. Inputs are not modified.
     """
 
     how: ClassVar[str]
@@ -61,7 +61,7 @@ class Symmetriser(ABC):
 
     @abstractmethod
     def _table(self, x: Array) -> OrbitTable:
-        """The orbit table of a batch that is small enough."""
+        """The orbit table of a batch whose views fit in ``batch_size``."""
 
     def __call__(self, x: Any) -> Array:
         """The read-out at a batch x (B, ...): (B, ...) as the model's outputs."""
@@ -73,7 +73,8 @@ class Symmetriser(ABC):
         return self._table(self._batch(x))
 
     def check(self, x: Any) -> None:
-        """Refuse actions that are none, on rows x and on the model's outputs there: MfsymError naming two elements."""
+        """Check that both maps are group actions, on rows x and on the model's outputs: else MfsymError, naming two
+        elements."""
         batch = self._batch(x)
         for action, rows in ((self.on_x, batch), (self.on_y, self._outputs(batch))):
             check_action(action, self._elements_to_check(), rows)
@@ -91,14 +92,14 @@ class Symmetriser(ABC):
         return batch
 
     def _parts(self, x: Any) -> Iterator[Array]:
-        """The rows of a batch, as many at a time as keep their views within ``batch_size``."""
+        """The rows of a batch, in parts whose views fit in ``batch_size``."""
         batch = self._batch(x)
         rows = batch.shape[0] if self.batch_size is None else max(1, self.batch_size // self.passes)
         for first in range(0, batch.shape[0], rows):
             yield batch[first : first + rows]
 
     def _outputs(self, rows: Array) -> Array:
-        """The model's outputs for rows; MfsymError for what the group does not act on."""
+        """The model's outputs for rows; MfsymError if the group does not act on them."""
         outputs = self._through(self.model, rows, "the outputs of the model")
         if not is_floating(outputs):
             raise MfsymError(
@@ -124,7 +125,7 @@ class Symmetriser(ABC):
 class OrbitReader(Symmetriser):
     """A read-out over a quadrature of the whole group: the base of equitune, lambda and equizero.
 
-    order : of the quadrature of an infinite group, the degree it integrates exactly; stated by ``rule.degree``.
+    order : of the quadrature of an infinite group: the degree it integrates exactly, see ``rule.degree``.
     """
 
     def __init__(

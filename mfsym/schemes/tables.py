@@ -1,4 +1,4 @@
-"""The orbit table: what a model says of every view of an input, and how a read-out weighs it."""
+"""The orbit table: the model's outputs at every view of an input, and the weights that a read-out gives them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OrbitTable:
-    """A model over the orbits of B inputs, K views each.
+    """Outputs of a model over the orbits of B inputs, K views each.
 
     outputs : (B, K, ...), raw: M(rho_k x).  table : (B, K, ...), T_k(x) = rho_hat_k^-1 M(rho_k x), constant in k iff
     the model is equivariant there.  weights : (B, K), sums 1: the read-out is their mean of the table.
-    proxies : (B, K), what equizero minimises; None otherwise.
+    proxies : (B, K), the loss that equizero minimises; None otherwise.
     elements : a batch of K elements of ``group``; for canonical read-outs (B, K), each input's own.
-    rule : the quadrature that the elements are; None for canonical read-outs, whose elements fill no orbit.
+    rule : the quadrature whose nodes are the elements; None for canonical read-outs, which do not cover the orbit.
     """
 
     outputs: Array
@@ -70,8 +70,9 @@ class OrbitTable:
     def defects(self, degree: int | None = None) -> dict[str, Floats]:
         """The mean of |T_k|^2 over the orbit by irreducible representation: name -> (B,), see ``groups.characters``.
 
-        "trivial" is |Q_G M|^2; the others sum up to |spread|^2: how, and by how much, the model is not equivariant.
-        degree : of an infinite group the irreps up to it; by default half the degree of the rule, which it can tell.
+        "trivial" is |Q_G M|^2. The others sum to |spread|^2: they show in which irreps the model is not equivariant.
+        degree : largest degree of the irreps of an infinite group; by default half the degree of the rule, the largest
+        that the rule resolves.
         MfsymError for canonical read-outs, and for groups whose irreps are not listed.
         """
         rule = self._integral("defects by irreps")

@@ -31,24 +31,24 @@ from mfsym.units import Unit
 Floats = NDArray[np.float64]
 
 HAAR_DRAWS = 20480
-"""About as many Haar draws are made at once: draws belong to (step, sample), whatever the chunks of a run."""
+"""Approximate number of Haar draws per block; each depends on (step, sample) only, not on the block."""
 
 MATRIX_NUMBERS = 1 << 22
-"""Numbers in the matrices of the Haar draws that are held at once (32 MiB)."""
+"""Largest number of entries in the matrices of Haar draws held at once (32 MiB)."""
 
 
 ROUNDED = 1e-10
-"""Entries of projectors that differ by less are equal: rounding."""
+"""Entries of projectors that differ by less than this count as equal."""
 
 
 class Scheme:
-    """No symmetry: plain noisy SGD ("vanilla"). The base of every scheme: each hook is the identity.
+    """No symmetry: plain noisy SGD. This is "vanilla" and the base class of all schemes: each hook is the identity.
 
-    unit : the Unit, with its group.  order : of the Haar quadrature where the group is infinite.
-    A scheme is asked by property, never by its name: a subclass changes the hooks, and all dynamics, flows and measures
-    follow. A subclass states a ``name`` of its own, by which results know it, and may state the other attributes:
-    needs_quadrature : whether training needs a quadrature of the group.  mark : how figures show the scheme; None
-    leaves it to ``marks_for``.  projects : whether the class has a ``projector`` of its own; found, not stated.
+    unit : the Unit, with its group.  order : of the Haar quadrature if the group is infinite.
+    Other code reads the properties of a scheme and never tests its name. A subclass overrides the hooks, and all
+    dynamics, flows and measures follow. It sets a unique ``name``, used in results, and may set the other attributes:
+    needs_quadrature : whether training needs a quadrature of the group.  mark : plot style of the scheme; None leaves
+    it to ``marks_for``.  projects : whether the class overrides ``projector``; detected, not set by hand.
     """
 
     name: str = "vanilla"
@@ -70,9 +70,9 @@ class Scheme:
 
     @cached_property
     def judges(self) -> tuple[Orbit, ...]:
-        """Orbits to judge a model by: all of a finite group; of an infinite one two, with other and more nodes.
+        """Orbits to test equivariance on: a finite group as a whole; for an infinite one, two other, finer quadratures.
 
-        A model that is averaged over the nodes of ``orbit`` is equivariant on them, and not between them.
+        A model averaged over the nodes of ``orbit`` is equivariant at these nodes, but not between them.
         """
         group, (rho_x, rho_y) = self.unit.rho_x.group, (self.unit.rho_x, self.unit.rho_y)
         if group.order is not None:
@@ -80,25 +80,25 @@ class Scheme:
         return tuple(Orbit(rho_x, rho_y, rule=judging_rule(group, number)) for number in range(2))
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Find whether the subclass projects; without a mark of its own it has none."""
+        """Detect whether the subclass projects, and do not inherit the mark of the parent."""
         super().__init_subclass__(**options)
         cls.mark = cls.__dict__.get("mark")
         cls.projects = cls.projector is not Scheme.projector
 
     @property
     def readout(self) -> Orbit | None:
-        """The orbit over which the scheme's model is averaged; None where it is the bare prediction."""
+        """The orbit over which the scheme's model is averaged; None if the model is the bare prediction."""
         return None
 
     @cached_property
     def nodes(self) -> int:
-        """Forward passes that one sample of a batch costs, found by lifting one: |G| or the nodes for da and fa."""
+        """Forward passes per sample, found by lifting one sample: |G| or the number of nodes for da and fa."""
         one = self.lift(np.zeros((1, 1, self.unit.d)), np.zeros((1, 1, self.unit.c)), stream_key(0, "haar"), 0)
         return int(one.x.shape[1] * one.x.shape[2])
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Numbers in the x and in the y of one sample of the data: d and c, unless ``lift`` takes more than that."""
+        """Lengths of x and y of one sample of the data: d and c, unless ``lift`` expects more."""
         return self.unit.d, self.unit.c
 
     @property
@@ -108,7 +108,7 @@ class Scheme:
 
     @property
     def population(self) -> Scheme:
-        """The scheme without randomness of its own whose population risk this one minimises."""
+        """The deterministic scheme with the same population risk as this one."""
         return self
 
     def lift(self, x: Floats, y: Floats, key: NDArray[np.uint32], first_step: int) -> LiftedBatches:
@@ -125,7 +125,7 @@ class Scheme:
         return as_floats(z, "particles")
 
     def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
-        """The scheme's own model at x (Q, d): (Q, c), averaged over ``readout`` where there is one."""
+        """The model of the scheme at x (Q, d): (Q, c), averaged over ``readout`` if there is one."""
         inside = self.particles(z)
         if self.readout is None:
             return self.unit.predict(x, inside)
@@ -138,7 +138,7 @@ class Scheme:
 
 
 class DataAugmentation(Scheme):
-    """Exact data augmentation: every sample is replaced by its whole orbit (quadrature nodes if infinite)."""
+    """Exact data augmentation: each sample is replaced by its whole orbit (by quadrature nodes if G is infinite)."""
 
     name = "da"
     needs_quadrature = True
@@ -157,7 +157,7 @@ class DataAugmentation(Scheme):
 
 
 class SampledDataAugmentation(Scheme):
-    """Data augmentation as practised: one Haar-random element per sample, drawn afresh."""
+    """Sampled data augmentation: one independent Haar-random element per sample and step."""
 
     name = "da-sampled"
     mark = Mark("sampled DA", "#56B4E9", "D")
@@ -216,7 +216,7 @@ class FeatureAveraging(Scheme):
 
 
 class EquivariantArchitecture(Scheme):
-    """Equivariant architecture: particles live in E^G; start, force and noise are projected."""
+    """Equivariant architecture: the particles stay in E^G; start, force and noise are projected onto it."""
 
     name = "ea"
     mark = Mark("EA", "#CC79A7", "v")
@@ -238,8 +238,8 @@ SCHEMES: Mapping[str, type[Scheme]] = bound(names.SCHEMES, {scheme.name: scheme 
 def averages_to_projector(unit: Unit, order: int | None = None) -> bool:
     """Whether the group's quadrature of this order averages the unit's action to the projector on E^G.
 
-    On E^G the gradient at rho_k x is M_k times that at x, so that a gradient averaged over the nodes k stays in E^G if
-    the mean of the M_k is that projector: for a finite group, and where the quadrature is fine enough.
+    On E^G the gradient at rho_k x is M_k times that at x. So a gradient averaged over the nodes k stays in E^G if the
+    mean of the M_k is the projector: for a finite group, or if the quadrature is fine enough.
     """
     rule = unit.action.group.quadrature(order)
     mean = np.einsum("k,kij->ij", rule.weights, unit.action(rule.elements))
@@ -247,24 +247,24 @@ def averages_to_projector(unit: Unit, order: int | None = None) -> bool:
 
 
 def _rows_at_once(rho: Representation) -> int:
-    """Samples that are moved at once by a matrix of their own each."""
+    """Number of samples per block when each sample is moved by its own matrix."""
     return max(1, MATRIX_NUMBERS // rho.dim**2)
 
 
 def marks_of(names: Iterable[str], own: Mapping[str, Mark] = MappingProxyType({})) -> dict[str, Mark]:
-    """A mark for each name of a scheme, as ``marks_for``.  own : marks of schemes that are not in the package."""
+    """A mark for each name of a scheme, as ``marks_for``.  own : marks of user-defined schemes."""
     package = {name: scheme.mark for name, scheme in SCHEMES.items() if scheme.mark is not None}
     return marks_for(names, package | dict(own))
 
 
 AnyScheme = str | type[Scheme] | Scheme
-"""What stands for a scheme: a name in SCHEMES, a class made from (unit, order), or a Scheme."""
+"""Accepted forms of a scheme: a name in SCHEMES, a class called with (unit, order), or a Scheme."""
 
 
 def get_scheme(scheme: AnyScheme, unit: Unit, order: int | None = None) -> Scheme:
-    """The scheme of this name or class on this unit; a Scheme that is made already is handed back.
+    """The scheme with this name or class on this unit; a Scheme instance is returned unchanged.
 
-    Raises MfsymError for an unknown name, which lists the known ones, and for a Scheme of a unit of other sizes.
+    Raises MfsymError for an unknown name, with a list of the known ones, and for a Scheme whose unit has other sizes.
     """
     if isinstance(scheme, type) and issubclass(scheme, Scheme):
         return scheme(unit, order)
@@ -280,10 +280,10 @@ def get_scheme(scheme: AnyScheme, unit: Unit, order: int | None = None) -> Schem
 
 
 def name_of(scheme: AnyScheme, what: str = "scheme") -> str:
-    """The name by which results know a scheme.  what : the first word of a refusal.
+    """The name of a scheme in results.  what : the first word of error messages.
 
-    A subclass without a name of its own goes by its class's; MfsymError for what is no scheme, and for another scheme
-    under the name of one in the package.
+    A subclass that sets no name uses its class name. MfsymError if ``scheme`` is not a scheme, or if a user-defined
+    scheme has the name of one in the package.
     """
     own = scheme if isinstance(scheme, type) else type(scheme)
     if not issubclass(own, Scheme):

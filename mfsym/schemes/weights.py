@@ -1,4 +1,4 @@
-"""Weights lambda on views: what people hand over, as one function; see ``fitting`` for how they are fitted."""
+"""Weights lambda on views: every accepted form as one function; ``fitting`` fits them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LogWeights:
     """lambda = exp(s), a score s of standardised features of the views.
 
     score : features (R, f) -> (R, 1).  features : views (R, ...) -> (R, ...); None for the views themselves.
-    centre, scale : (f,), what is taken off the flattened features, and what divides them.
+    centre, scale : (f,), subtracted from the flattened features, which are then divided by the scale.
     """
 
     score: Function
@@ -32,7 +32,7 @@ class LogWeights:
     scale: Floats | None = None
 
     def scores(self, views: Array) -> Array:
-        """log lambda of views (R, ...): (R, 1). Gradients pass if score and features let them."""
+        """log lambda of views (R, ...): (R, 1). Gradients pass through if score and features are differentiable."""
         given = flat_features(self.features, views)
         if self.centre is not None and self.scale is not None:
             given = (given - like(self.centre, given)) / like(self.scale, given)
