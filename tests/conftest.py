@@ -33,7 +33,8 @@ alpha = 5.0
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration from the caller's environment."""
+    """No configuration from the caller's environment, and one time for all: results of two runs compare equal."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1764288000")
     for name in list(os.environ):
         if name.startswith("MFSYM_") and name != "MFSYM_CACHE_DIR":
             monkeypatch.delenv(name)
