@@ -15,7 +15,7 @@ SUFFIXES = (".gif", ".mp4")
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--out", required=True, help="The picture to write, .gif or .mp4 (needs ffmpeg).")
-@click.option("--seconds", type=Number(0.0, open_low=True), default=8.0, show_default=True, help="How long it lasts.")
+@click.option("--seconds", type=Number(0.0, open_low=True), default=8.0, show_default=True, help="Duration.")
 def animate(run: Path, out: str, seconds: float) -> None:
     """Show the cloud of RUN moving in mean-field time, in space and along E^G; RUN is of simulate or flow.
 

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
 @click.option("--sizes", metavar="N,N,...", help="Numbers of particles, instead of -n.")
 @parameter_option("replicate", default="20", doc="replicates of every N")
 @parameter_option("schemes", default="vanilla", doc="training scheme")
-@click.option("--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Where laws are compared.")
 @click.option(
-    "--limit-n", type=COUNT, default=1000, show_default=True, help="Particles of the limit; a multiple of N is fast."
+    "--times", default="1,2,5", show_default=True, metavar="T,T,...", help="Times at which the laws are compared."
+)
+@click.option(
+    "--limit-n", type=COUNT, default=1000, show_default=True, help="Particles of the limit; multiples of N are fastest."
 )
 @accuracy_options
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")

@@ -35,16 +35,18 @@ search_options = with_options(
     click.option(
         "--rule",
         type=Name(RULES),
-        help="Who decides: the mean residual, agreeing principal directions, or the population.  [default: robust]",
+        help="Decision rule: mean residual, principal directions, or population gradient.  [default: robust]",
     ),
     parameter_option("n", default="1000"),
     click.option("--horizon", type=Number(0.0, open_low=True), help="Time of each step.  [default: 20]"),
     parameter_option("alpha", default="20"),
     *(parameter_option(name) for name in ("tau", "beta", "batch_size")),
     click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
-    click.option("--trainings", type=COUNT, help="Over which the paper's rule averages.  [default: 1]"),
-    click.option("--snapshots", type=COUNT, help="Of each, over which the paper's rule averages.  [default: 1]"),
-    click.option("--replicates", type=Whole(4), help="Of the robust rule.  [default: 8]"),
+    click.option("--trainings", type=COUNT, help="Trainings that the paper's rule averages over.  [default: 1]"),
+    click.option(
+        "--snapshots", type=COUNT, help="Snapshots of each training that the rule averages over.  [default: 1]"
+    ),
+    click.option("--replicates", type=Whole(4), help="Replicates of the robust rule.  [default: 8]"),
     parameter_option("seed"),
 )
 """Parameters of one discovery; [training] of a problem file overrides the defaults."""

@@ -39,8 +39,10 @@ LARGE = 50_000
 )
 @click.option("--plan", metavar="FILE", help="Also write the coupling, .npz: rows, columns, mass, u, v.")
 @click.option("--quotient", metavar="GROUP", help="W2 modulo so(2), so(3), se(2) or se(3): clouds of shapes as atoms.")
-@click.option("--null", type=COUNT, metavar="DRAWS", help="Also the distance that sampling alone gives; try 200.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws of --null.")
+@click.option(
+    "--null", type=COUNT, metavar="DRAWS", help="Also the null level: the distance due to sampling alone; try 200."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of --null.")
 @click.option(
     "--arrays",
     multiple=True,

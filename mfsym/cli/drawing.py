@@ -17,8 +17,8 @@ SUFFIXES = (".pdf", ".png", ".svg")
 @click.argument("name", type=Name(tuple(FIGURES)), metavar="NAME")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--out", required=True, help="The figure to write, .pdf, .png or .svg.")
-@click.option("--width", type=Number(0.0, open_low=True), help="Inches across.  [default: the figure's own]")
-@click.option("--teachers", metavar="A,B,...", help="Show these teachers only.  [default: all]")
+@click.option("--width", type=Number(0.0, open_low=True), help="Width in inches.  [default: the figure's own]")
+@click.option("--teachers", metavar="A,B,...", help="Teachers to show.  [default: all]")
 @click.option("--palette", type=click.Path(path_type=Path, dir_okay=False), help="Colours and markers, .toml.")
 def figure(
     name: str, results: tuple[Path, ...], out: str, width: float | None, teachers: str | None, palette: Path | None

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from mfsym.configurations.preflight import ResourceEstimate
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what time and memory it takes; run nothing.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Estimate time and memory; run nothing.")
 
 
 def print_estimate(needs: ResourceEstimate, schemes: int, form: str = "text") -> None:

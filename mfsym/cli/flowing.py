@@ -30,10 +30,22 @@ ACCURACY = ("order", "force_tolerance", "method", "rtol", "time_tolerance", "hal
 accuracy_options = with_options(
     click.option("--order", type=ORDER, help="Quadrature nodes per input dimension.  [default: refined]"),
     click.option(
-        "--force-tolerance", type=Number(0.0, open_low=True), default=1e-6, show_default=True, help="Of refinement."
+        "--force-tolerance",
+        type=Number(0.0, open_low=True),
+        default=1e-6,
+        show_default=True,
+        help="Refine the quadrature until the gradient changes by less.",
     ),
-    click.option("--method", type=Name(INTEGRATORS), help="In time.  [default: DOP853 without noise, RK45 with noise]"),
-    click.option("--rtol", type=Number(0.0, open_low=True), default=1e-8, show_default=True, help="In time."),
+    click.option(
+        "--method", type=Name(INTEGRATORS), help="Time integrator.  [default: DOP853 without noise, RK45 with noise]"
+    ),
+    click.option(
+        "--rtol",
+        type=Number(0.0, open_low=True),
+        default=1e-8,
+        show_default=True,
+        help="Relative tolerance of the time integrator.",
+    ),
     click.option(
         "--time-tolerance",
         type=Number(0.0, open_low=True),
@@ -42,7 +54,11 @@ accuracy_options = with_options(
         help="With noise: halve the step until E|z|^2 and F change by less.",
     ),
     click.option(
-        "--halvings", type=Whole(0, 16), default=6, show_default=True, help="Most halvings of the noisy step."
+        "--halvings",
+        type=Whole(0, 16),
+        default=6,
+        show_default=True,
+        help="Maximum number of halvings of the noisy step.",
     ),
 )
 """Options for the accuracy with which a limit is computed."""
@@ -142,8 +158,10 @@ def flow(
 @own_options
 @problem_options
 @click.option("--scheme", type=Name(SCHEMES), default="vanilla", show_default=True, help="Training scheme.")
-@click.option("--times", metavar="T,T,...", help="One portrait each.  [default: 0, 1/20, 1/4 and all of the horizon]")
-@click.option("--grid", type=Whole(2, 1000), default=25, show_default=True, help="Points a side.")
+@click.option(
+    "--times", metavar="T,T,...", help="Times of the portraits.  [default: 0, 1/20, 1/4 and all of the horizon]"
+)
+@click.option("--grid", type=Whole(2, 1000), default=25, show_default=True, help="Grid points per side.")
 @accuracy_options
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 def phase(out: str, scheme: str, times: str | None, grid: int, **given: Any) -> None:

@@ -141,12 +141,14 @@ verbosity_options = with_options(
 )
 
 jobs_option = click.option("-j", "--jobs", type=COUNT, default=1, show_default=True, help="Worker processes.")
-large_option = click.option("--allow-large", is_flag=True, help="Run what the size check would refuse.")
+large_option = click.option("--allow-large", is_flag=True, help="Run even if the size check would refuse.")
 
 
 def format_option(*names: str) -> Callable[[Command], Command]:
     """The option ``--format`` with these choices; the first is the default."""
-    return click.option("--format", "form", type=Name(names), default=names[0], show_default=True, help="How to print.")
+    return click.option(
+        "--format", "form", type=Name(names), default=names[0], show_default=True, help="Output format."
+    )
 
 
 def verbosity(quiet: bool, verbose: bool) -> int:

@@ -29,7 +29,7 @@ COUNTEREXAMPLE = "c4-counterexample"
 
 @click.command()
 @click.argument("problem", type=PROBLEM)
-@click.option("-n", "n", type=COUNT, default=100, show_default=True, help="Particles that the cost is estimated for.")
+@click.option("-n", "n", type=COUNT, default=100, show_default=True, help="Number of particles for the cost estimate.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the samples of the symmetry test.")
 @click.option("--basis", is_flag=True, help="Also print the basis of E^G.")
 @click.option("--strict", is_flag=True, help="Exit with code 1 if the data are not symmetric under the group.")

@@ -36,15 +36,23 @@ LOSSES = ("conventional", "quotient", "geodiff", "af3")
 @click.option("--method", type=Name(METHODS), default="ode", show_default=True, help="Probability flow or SDE.")
 @click.option("--integrator", type=Name(INTEGRATORS), default="aligned", show_default=True, help="Kind of step.")
 @click.option(
-    "--curvature-sign", type=Whole(-1, 1), default=1, show_default=True, help="Of the drift form; 1 is right."
+    "--curvature-sign",
+    type=Whole(-1, 1),
+    default=1,
+    show_default=True,
+    help="Sign of the curvature drift; 1 is correct.",
 )
-@click.option("--denoiser", type=Name(DENOISERS), default="mean", show_default=True, help="mean is exact.")
+@click.option(
+    "--denoiser", type=Name(DENOISERS), default="mean", show_default=True, help="Kind of denoiser; mean is exact."
+)
 @click.option("--loss", type=Name(LOSSES), default="quotient", show_default=True, help="Loss of --denoiser learned.")
 @click.option("--twist", type=Number(), default=0.0, show_default=True, help="Vertical field added to the denoiser.")
 @click.option("--steps", type=COUNT, help="Steps from noise to data.  [default: 50 of ode, 100 of sde]")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of every random stream.")
 @click.option("--first", type=Whole(0, 2**31), default=0, show_default=True, help="Number of the first sample.")
-@click.option("--paths", type=Whole(0), default=0, show_default=True, help="Of how many samples to keep every step.")
+@click.option(
+    "--paths", type=Whole(0), default=0, show_default=True, help="Number of samples whose whole paths are kept."
+)
 @verbosity_options
 def sample(shapes: Path, out: str, n: int, quiet: bool, verbose: bool, **given: Any) -> None:
     """Sample the templates or the molecule of SHAPES, a .toml, by diffusion modulo rotations and translations.

@@ -38,10 +38,10 @@ run_options = with_options(
     jobs_option,
     click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler, tcp://host:port, or mpi."),
     click.option("--shard", metavar="I/N", default="1/1", help="Run part I of N; several jobs may share one folder."),
-    click.option("--overwrite", is_flag=True, help="Discard what is there and start anew."),
+    click.option("--overwrite", is_flag=True, help="Discard existing results and start again."),
     click.option("--retry-failed", is_flag=True, help="Run failed cells again."),
-    click.option("--keep-going/--fail-fast", default=True, help="Go on after a failed cell.  [default: keep going]"),
-    click.option("--dry-run", is_flag=True, help="Say what would run; write nothing."),
+    click.option("--keep-going/--fail-fast", default=True, help="Continue after a failed cell.  [default: keep going]"),
+    click.option("--dry-run", is_flag=True, help="Print what would run; write nothing."),
     large_option,
     verbosity_options,
 )
@@ -107,7 +107,9 @@ def _print_summary(summary: Any, form: str) -> None:
 
 @click.command()
 @click.argument("result", type=click.Path(path_type=Path, dir_okay=True))
-@click.option("--variable", default="rmd2_si", show_default=True, help="What to tabulate: mean over replicates.")
+@click.option(
+    "--variable", default="rmd2_si", show_default=True, help="Variable to tabulate, averaged over replicates."
+)
 @format_option("table", "csv")
 def table(result: Path, variable: str, form: str) -> None:
     """Tabulate a sweep's result: one row per teacher, init and N, one column per scheme.
