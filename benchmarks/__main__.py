@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [PART ...] [--quick]``, all but ``start`` if none is named."""
+"""Run the benchmarks: ``python -m benchmarks [PART ...] [--quick]``; those of PARTS if none is named."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 OUT = Path(__file__).with_name("out")
 SNAPSHOT = Path(__file__).with_name("results")
 PARTS = ("engine", "transport", "quotients")
+ASKED = ("engines", "device", "start")
+"""Parts that run only when they are named."""
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -21,7 +23,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help="engine, transport, quotients, start (default: all but start)"
+        "parts", nargs="*", metavar="PART", help=f"{', '.join((*PARTS, *ASKED))} (default: the first {len(PARTS)})"
     )
     parser.add_argument("--quick", action="store_true", help="two sizes, three schemes, no PyTorch: under 2 minutes")
     parser.add_argument("--sizes", type=_names, help="engine: particles, as in 100,5000")
@@ -32,9 +34,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--snapshot", action="store_true", help="copy tables and pictures to benchmarks/results")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: benchmarks/out)")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - {*PARTS, "start"}
+    unknown = set(arguments.parts) - {*PARTS, *ASKED}
     if unknown:
-        parser.error(f"a part is engine, transport, quotients or start, got {', '.join(sorted(unknown))}")
+        parser.error(f"a part is one of {', '.join((*PARTS, *ASKED))}, got {', '.join(sorted(unknown))}")
     return arguments
 
 
@@ -73,6 +75,14 @@ def main() -> None:
         from benchmarks import orbits
 
         orbits.main(quick=arguments.quick, out=arguments.out)
+    if "engines" in parts:
+        from benchmarks import engines
+
+        engines.main(quick=arguments.quick, out=arguments.out)
+    if "device" in parts:
+        from benchmarks import device
+
+        device.main(quick=arguments.quick, out=arguments.out)
     if "start" in parts:
         from benchmarks import start
 

@@ -28,12 +28,13 @@ P = 4
 
 @dataclass(frozen=True)
 class Case:
-    """One training: N particles, a scheme, a precision, and how many replicates run side by side."""
+    """One training: N particles, a scheme, a precision, how many replicates run side by side, noise or none."""
 
     n: int
     scheme: str = "vanilla"
     dtype: str = "float32"
     replicates: int = 1
+    noisy: bool = True
 
     @property
     def rate(self) -> float:
@@ -105,12 +106,11 @@ def one_step(case: Case) -> OneStep:
     return OneStep(start(case), x, y, swaps)
 
 
-def dynamics_of(case: Case, data: Data, beta: float = BETA, threads: int = 1) -> NoisySGD:
-    """mfsym's dynamics of a case."""
+def dynamics_of(case: Case, data: Data, beta: float = BETA, **options: Any) -> NoisySGD:
+    """mfsym's dynamics of a case; ``options`` are those of NoisySGD, such as threads or engine."""
     unit = reference_teacher("wi").unit
-    return NoisySGD(
-        unit, case.scheme, data, alpha=ALPHA, tau=TAU, beta=beta, batch_size=BATCH, dtype=case.dtype, threads=threads
-    )
+    options |= {"alpha": ALPHA, "tau": TAU, "beta": beta if case.noisy else 0.0, "batch_size": BATCH}
+    return NoisySGD(unit, case.scheme, data, dtype=case.dtype, **options)
 
 
 def expected(case: Case, given: OneStep) -> Array:

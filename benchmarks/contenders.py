@@ -37,6 +37,9 @@ class Entry:
 CONTENDERS: dict[str, Entry] = {
     "mfsym": Entry("mfsym, 1 core", "benchmarks.ours", "Mfsym", 1),
     "mfsym-threads": Entry(f"mfsym, {CORES} threads", "benchmarks.ours", "Mfsym", CORES, options={"threads": CORES}),
+    "mfsym-jax": Entry(
+        "mfsym on JAX, all cores", "benchmarks.ours", "Mfsym", CORES, needs="jax", options={"engine": "jax"}
+    ),
     "mfsym-replicates": Entry(
         f"mfsym, 10 replicates, {CORES} processes", "benchmarks.ours", "Mfsym", 1, replicates=10, processes=CORES
     ),

@@ -8,17 +8,21 @@ from mfsym.data.teachers import reference_teacher
 
 
 class Mfsym(Contender):
-    """``NoisySGD.step``; replicates one after the other. threads : share one run between threads."""
+    """``NoisySGD.step``; replicates one after the other.
 
-    def __init__(self, threads: int = 1) -> None:
+    threads : share one run between threads.  engine : the engine that moves the particles.
+    """
+
+    def __init__(self, threads: int = 1, engine: str = "numba") -> None:
         self.threads = threads
+        self.options = {"threads": threads, "engine": engine}
 
     def one_step(self, case: Case, given: OneStep) -> Array:
-        dynamics = dynamics_of(case, GivenData(given.x, given.y), beta=0.0, threads=self.threads)
+        dynamics = dynamics_of(case, GivenData(given.x, given.y), beta=0.0, **self.options)
         return dynamics.step(dynamics.init(given.z), 1).z
 
     def prepare(self, case: Case) -> str:
-        self.dynamics = dynamics_of(case, reference_teacher("wi"), threads=self.threads)
+        self.dynamics = dynamics_of(case, reference_teacher("wi"), **self.options)
         self.states = [self.dynamics.init(start(case, k), 0, k) for k in range(case.replicates)]
         self.run(2)
         return f"{self.threads} threads" if self.threads > 1 else "one core"
