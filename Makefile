@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers bench docs lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -83,6 +83,10 @@ symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, fiv
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
 
+docs: $(VENV)/.docs ## the documentation, build/docs/html/index.html: every code cell runs, every link is checked, 5 minutes
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -q -j $(JOBS) docs build/docs/html
+	$(BIN)/python docs/building/checking.py build/docs/html
+
 clean: ## remove results, figures and caches of the tools
 	rm -rf results figures/out benchmarks/out build dist .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
@@ -118,6 +122,10 @@ $(VENV)/.build: | $(VENV)/bin/python
 
 $(VENV)/.bench: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) install -qq -c constraints.txt -e '.[docs,digits,safetensors,jax]'
 	@touch $@
 
 $(VENV)/.molecules: $(VENV)/.base

@@ -59,11 +59,18 @@ def values_of(dataset: Any, name: str, **labels: str) -> NDArray[np.float64]:
         raise MfsymError(
             f"the figure needs the variable {name!r}; the result has {', '.join(map(str, dataset.data_vars))}"
         )
+    for dimension, label in labels.items():
+        if label not in dataset[dimension].values:
+            raise MfsymError(f"the figure needs the scheme {label}; the result has {_listed(dataset[dimension])}")
     chosen = dataset[name].where(dataset["status"].isin(DRAWN)).sel(**labels)
     extra = [str(dim) for dim in chosen.dims if dim not in ("n", "replicate")]
     if extra:
         raise MfsymError(f"the figure needs one value of {', '.join(extra)}; the result has several")
     return chosen.transpose("n", "replicate").values.astype(float)
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names.values))
 
 
 def scheme_series(dataset: Any, name: str, look: Look = USUAL, other: str | None = None) -> list[Series]:

@@ -394,6 +394,8 @@ def test_what_a_figure_cannot_show_is_refused():
         figure("fig1")(sweep("si", "wi", teachers=("arbitrary", "wi")), look=Look(3.4))
     with pytest.raises(MfsymError, match="did you mean 'fig3'"):
         figure("fig33")
+    with pytest.raises(MfsymError, match="needs the scheme ea; the result has vanilla, fa"):
+        figure("fig3")(sweep("si").sel(scheme=["vanilla", "fa"], other=["vanilla", "fa"]))
 
 
 def test_a_palette_recolours_schemes_and_pairs(tmp_path):

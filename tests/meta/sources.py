@@ -24,7 +24,7 @@ def package_files() -> list[Path]:
 
 def all_files() -> list[Path]:
     """Every Python file of the repository that a person wrote."""
-    folders = ("mfsym", "tests", "figures", "benchmarks")
+    folders = ("mfsym", "tests", "figures", "benchmarks", "docs")
     return sorted(path for folder in folders if (ROOT / folder).exists() for path in (ROOT / folder).rglob("*.py"))
 
 
