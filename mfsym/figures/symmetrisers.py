@@ -35,7 +35,7 @@ STUDENT = {
     "none": "other half",
     "equitune": "equitune",
     "equizero:own": "equizero",
-    "lambda": "$\\lambda$,\n2 weights",
+    "lambda": "$\\lambda$,\nlinear",
     "lambda:ensemble": "$\\lambda$,\nensemble",
 }
 NARROWEST = 3.0
