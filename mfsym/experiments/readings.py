@@ -156,13 +156,17 @@ def passes_of(name: str, scheme: Scheme, problem: Problem) -> int:
 
 
 def passes_to_judge(names: Sequence[str], schemes: Sequence[Scheme], problem: Problem) -> int:
-    """Forward passes behind ``readings_of`` of one replicate: every judged input and its images, and the labels.
+    """Most forward passes that ``readings_of`` makes of one replicate: the judged inputs, their images, the labels.
 
-    An upper bound: predictions that two numbers share are made once.
+    Of a scheme's own model fewer are made, since ``evaluate`` keeps its predictions.
     """
-    nodes, inputs = len(problem.unit.rho_x.group.quadrature()), len(problem.data.evaluation()[0])
-    judged = [inputs * (1 + nodes) * passes_of(name, each, problem) for each in schemes for name in (NONE, *names)]
-    return sum(judged) + fits(names, problem) * sum(LABELS * passes_of("lambda", each, problem) for each in schemes)
+    inputs, total = len(problem.data.evaluation()[0]), 0
+    for scheme in schemes:
+        nodes = sum(len(orbit.weights) for orbit in scheme.judges)
+        read = sum(1 + (2 + nodes) * passes_of(name, scheme, problem) for name in names)
+        total += inputs * ((1 + nodes) * passes_of(NONE, scheme, problem) + read)
+        total += LABELS * fits(names, problem) * passes_of("lambda", scheme, problem)
+    return total
 
 
 def fits(names: Sequence[str], problem: Problem) -> int:
