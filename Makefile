@@ -80,7 +80,7 @@ quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds
 symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, five seeds, checked against their ranges, 3 minutes
 	$(MFSYM) symmetrise sims/symmetrisers.toml --check -j $(JOBS)
 
-demos: $(VENV)/.demos ## printed words read by a pretrained recogniser behind every read-out, five seeds, 3 minutes
+demos: $(VENV)/.demos ## printed words read by a pretrained recogniser behind every read-out, five seeds, 4 minutes
 	$(MFSYM) symmetrise sims/words.toml --check -j $(JOBS)
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
