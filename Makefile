@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers bench docs lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers demos bench docs lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -80,6 +80,9 @@ quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds
 symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, five seeds, checked against their ranges, 3 minutes
 	$(MFSYM) symmetrise sims/symmetrisers.toml --check -j $(JOBS)
 
+demos: $(VENV)/.demos ## printed words read by a pretrained recogniser behind every read-out, five seeds, 4 minutes
+	$(MFSYM) symmetrise sims/words.toml --check -j $(JOBS)
+
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
 
@@ -130,6 +133,10 @@ $(VENV)/.docs: $(VENV)/.base
 
 $(VENV)/.molecules: $(VENV)/.base
 	$(PIP) install -qq -c constraints.txt -e '.[molecules]'
+	@touch $@
+
+$(VENV)/.demos: $(VENV)/.base
+	$(PIP) install -qq -c constraints.txt -e '.[demos]'
 	@touch $@
 
 $(VENV)/.shapes: $(VENV)/.molecules

@@ -119,7 +119,7 @@ _ENTRIES = (
     Variable("passes", "int", "forward passes of the network that reading one input takes"),
     Variable("passes_training", "int", "forward passes of the network for one sample of a batch of training"),
     Variable("readout", "text", "how a model is read over the orbit of its input: none, or a read-out, and its proxy"),
-    Variable("backbone", "text", "a model of upright digits"),
+    Variable("backbone", "text", "a model of upright digits or words"),
     Variable("profile", "float", "prediction of the scheme's model along the first axis", "|y|", ("radius",)),
     Variable("target", "float", "f_* along the first axis", "|y|", ("radius",)),
     Variable("radius", "float", "position on the first axis", "|x|"),

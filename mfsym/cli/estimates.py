@@ -13,14 +13,23 @@ if TYPE_CHECKING:
 dry_run_option = click.option("--dry-run", is_flag=True, help="Estimate time and memory; run nothing.")
 
 
-def print_estimate(needs: ResourceEstimate, schemes: int, form: str = "text") -> None:
-    """Print the number of trainings, the memory per worker and the nominal time of ``needs.cells`` replicates."""
+def print_estimate(
+    needs: ResourceEstimate, schemes: int, form: str = "text", read: dict[str, dict[str, int]] | None = None
+) -> None:
+    """Print the number of trainings, the memory per worker and the nominal time of ``needs.cells`` replicates.
+
+    read : scheme to read-out to forward passes for one input, of a comparison with read-outs.
+    """
     from mfsym.configurations.preflight import human_bytes, human_seconds
 
     trainings = needs.cells * schemes
     if form == "json":
-        click.echo(json.dumps({"trainings": trainings, "memory_bytes": needs.memory, "seconds": needs.seconds}))
+        record = {"trainings": trainings, "memory_bytes": needs.memory, "seconds": needs.seconds}
+        click.echo(json.dumps(record | ({"passes": read} if read else {})))
         return
     click.echo(f"trainings {trainings}")
     click.echo(f"memory    {human_bytes(needs.memory)} per worker")
     click.echo(f"time      about {human_seconds(needs.seconds)} of one core (nominal)")
+    for scheme, passes in (read or {}).items():
+        counts = ", ".join(f"{name} {count}" for name, count in passes.items())
+        click.echo(f"passes    {scheme}: {counts}")

@@ -71,11 +71,14 @@ def symmetrise(source: str | None, out: str | None, form: str, **given: Any) -> 
     if (source is None) == (given["model"] is None):
         raise MfsymError("symmetrise needs a run, .nc, or a model: --model MODULE:NAME")
     record = _of_run(source, out, given) if source is not None else _of_model(out, given)
-    text = "\n".join(
-        f"{name:24s} {value:.6g}" if isinstance(value, float) else f"{name:24s} {value}"
-        for name, value in record.items()
-    )
-    click.echo(json.dumps(record) if form == "json" else text)
+    click.echo(json.dumps(record) if form == "json" else "\n".join(lines_of(record)))
+
+
+def lines_of(record: dict[str, Any]) -> list[str]:
+    """A line for each number of a record; of those by irrep one each."""
+    defects = {f"defect {name}": share for name, share in record.get("defects", {}).items()}
+    flat = {name: value for name, value in record.items() if name != "defects"} | defects
+    return [f"{name:24s} {f'{value:.6g}' if isinstance(value, float) else value}" for name, value in flat.items()]
 
 
 def _study(path: Path, out: str | None, form: str, given: dict[str, Any]) -> None:

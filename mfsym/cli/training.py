@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,9 @@ from mfsym.cli.options import (
 from mfsym.cli.owning import OwnInputs, own_options
 from mfsym.configurations.names import SCHEMES
 from mfsym.errors import Diverged, SweepIncomplete
+
+if TYPE_CHECKING:
+    from mfsym.configurations.cells import Cell
 
 
 @click.command()
@@ -133,7 +136,9 @@ def compare(
         allow_large=allow_large,
     )
     if dry_run:
-        print_estimate(needs, len(cell.schemes), form)
+        read, seconds = costs_of_reading(own, cell, readings) if readings else ({}, 0.0)
+        needs = replace(needs, seconds=needs.seconds + replicates * seconds)
+        print_estimate(needs, len(cell.schemes), form, read)
         return
     from mfsym.experiments.comparisons import compare_setup
     from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
@@ -153,6 +158,23 @@ def compare(
     if bad.any():
         missing = tuple(replace(cell, replicate=r).label for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
+
+
+def costs_of_reading(own: OwnInputs, cell: Cell, readings: tuple[str, ...]) -> tuple[dict[str, dict[str, int]], float]:
+    """Scheme to read-out to forward passes for one input, and the seconds of one core that one replicate's take."""
+    from mfsym.configurations.preflight import seconds_of_passes
+    from mfsym.experiments.readings import NONE, SECONDS_PER_FIT, check_readings, fits, passes_of, passes_to_judge
+
+    setup = own.setup(cell)
+    check_readings(readings, setup.problem)
+    schemes = {name: setup.dynamics(name).scheme for name in cell.schemes}
+    passes = {
+        name: {each: passes_of(each, scheme, setup.problem) for each in (NONE, *readings)}
+        for name, scheme in schemes.items()
+    }
+    judged = passes_to_judge(readings, list(schemes.values()), setup.problem)
+    fitting = SECONDS_PER_FIT * fits(readings, setup.problem) * len(schemes)
+    return passes, fitting + seconds_of_passes(judged, cell.n, setup.unit.p)
 
 
 def say_drifted(who: str) -> None:

@@ -75,6 +75,11 @@ def estimate(resolved: Resolved, parameters: int = PARAMETERS) -> ResourceEstima
     return ResourceEstimate(cells, disk, memory, seconds)
 
 
+def seconds_of_passes(count: int, n: int, parameters: int = PARAMETERS) -> float:
+    """Single-core seconds of forward passes through n particles, at the nominal cost of a training sample."""
+    return count * n * SECONDS_PER_PARTICLE_SAMPLE * parameters / PARAMETERS
+
+
 def available_memory() -> int:
     """Bytes of memory available on this machine."""
     try:

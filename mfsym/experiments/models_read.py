@@ -15,6 +15,7 @@ from mfsym.dynamics.fitting import fit_weights
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import GIVEN, problem_of
 from mfsym.experiments.readings import NONE, Reader, check_readings
+from mfsym.groups.characters import has_components
 from mfsym.problems.fields import GroupTable
 from mfsym.problems.symmetries import build_group, build_representation
 from mfsym.schemes import get_scheme
@@ -82,12 +83,13 @@ def read_model(reader: Symmetriser, data: Arrays) -> tuple[dict[str, Any], Array
 
     data : x (B, ...); y are class numbers (B,) or (B, 1), for accuracies, or outputs, for mean squared errors.
     Record: passes, rows; change, the root mean square of read-out minus model; spread, that of the model over the
-    orbit; defects by irrep, shares of the mean of |T|^2; scores of the model and of the read-out.
+    orbit; defects, irrep to its share of the mean of |T|^2, where the irreps of the group are listed: "trivial" is
+    that of the mean over the orbit, the others tell how the model is not equivariant; scores of model and read-out.
     Arrays: read (B, ...), outputs (B, K, ...), weights (B, K), chosen_node (B,) and proxies where there are some.
     MfsymError for actions that are none on these rows.
     """
     reader.check(data["x"][:CHECKED])
-    size = reader.batch_size
+    size, split = reader.batch_size, has_components(reader.group)
     rows = len(data["x"]) if size is None else max(1, size // reader.passes)
     found: dict[str, list[NDArray[Any]]] = {}
     for first in range(0, len(data["x"]), rows):
@@ -98,13 +100,18 @@ def read_model(reader: Symmetriser, data: Arrays) -> tuple[dict[str, Any], Array
         parts |= {} if table.proxies is None else {"proxies": table.proxies}
         if isinstance(reader, OrbitReader):
             parts |= {"spread": table.spread}
+            parts |= {f"defect {name}": each for name, each in table.defects().items()} if split else {}
         for name, values in parts.items():
             found.setdefault(name, []).append(np.asarray(values))
     arrays = {name: np.concatenate(values) for name, values in found.items()}
+    defects = {name: float(arrays.pop(name).mean()) for name in list(arrays) if name.startswith("defect ")}
     record: dict[str, Any] = {"how": reader.how, "group": reader.group.name, "passes": reader.passes}
     record |= {"rows": len(data["x"]), "change": _size(arrays["read"] - arrays["bare"])}
     if "spread" in arrays:
         record["spread"] = _size(arrays["spread"])
+    if defects:
+        total = sum(defects.values()) or 1.0
+        record["defects"] = {name.removeprefix("defect "): value / total for name, value in defects.items()}
     if "y" in data:
         record |= _scores("model", arrays["bare"], data["y"]) | _scores("read", arrays["read"], data["y"])
     return record, arrays

@@ -45,6 +45,9 @@ READINGS = ("equitune", "equizero", "lambda", *(f"equizero:{proxy}" for proxy in
 LABELS = 1000
 """Samples of the training law to which weights are fitted."""
 
+SECONDS_PER_FIT = 1.5
+"""Nominal single-core seconds that fitting the weights of one model takes."""
+
 MEASURED = {
     "risk_read": "risk",
     "risk_read_error": "risk_error",
@@ -143,9 +146,32 @@ class Reader:
 
     def passes(self, name: str) -> int:
         """Forward passes of the network for one input."""
-        orbit = self.scheme.readout
-        own = 1 if orbit is None else len(orbit.weights)
-        return own if name == NONE else own * len(self.problem.unit.rho_x.group.quadrature())
+        return passes_of(name, self.scheme, self.problem)
+
+
+def passes_of(name: str, scheme: Scheme, problem: Problem) -> int:
+    """Forward passes of the network to read one input of a scheme's model by a reading, or by NONE."""
+    own = 1 if scheme.readout is None else len(scheme.readout.weights)
+    return own if name == NONE else own * len(problem.unit.rho_x.group.quadrature())
+
+
+def passes_to_judge(names: Sequence[str], schemes: Sequence[Scheme], problem: Problem) -> int:
+    """Most forward passes that ``readings_of`` makes of one replicate: the judged inputs, their images, the labels.
+
+    Of a scheme's own model fewer are made, since ``evaluate`` keeps its predictions.
+    """
+    inputs, total = len(problem.data.evaluation()[0]), 0
+    for scheme in schemes:
+        nodes = sum(len(orbit.weights) for orbit in scheme.judges)
+        read = sum(1 + (2 + nodes) * passes_of(name, scheme, problem) for name in names)
+        total += inputs * ((1 + nodes) * passes_of(NONE, scheme, problem) + read)
+        total += LABELS * fits(names, problem) * passes_of("lambda", scheme, problem)
+    return total
+
+
+def fits(names: Sequence[str], problem: Problem) -> int:
+    """How often the weights of one model are fitted: once if a reading needs them."""
+    return int(any(needs_weights(name, problem) for name in names))
 
 
 class _Distrust:

@@ -1,4 +1,4 @@
-"""The study of read-outs over seeds: turned digits and half a domain in one Dataset, and the ranges it must keep."""
+"""The study of read-outs over seeds: turned digits and words, and half a domain, in one Dataset; and its ranges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from mfsym.configurations.symmetrisers import HALF, SymmetrisersFile, read_symmetrisers
 from mfsym.errors import MfsymError
 from mfsym.experiments.symmetrisations import half_domain, turned_digits
+from mfsym.experiments.words import TURNS, check_installed, turned_words
 from mfsym.runtime.parallel import run_tasks
 from mfsym.runtime.provenance import attributes
 from mfsym.runtime.scripts import checked_jobs
@@ -38,7 +39,17 @@ STUDENT = {
 }
 """Readout to the key of ``half_domain``."""
 
-READOUTS = (*DIGITS, *(name for name in STUDENT if name not in DIGITS))
+PRINTED = {
+    "none": "turned",
+    "equitune": "equitune",
+    "equizero:confidence": "equizero, confidence",
+    "lambda:odds": "lambda, odds",
+    "lambda:probability": "lambda, probability",
+}
+"""Readout to the key of ``turned_words``."""
+
+SETTINGS = ("backbones", "seeds", "seed", "words", "student", "n", "horizon")
+"""What of a file the Dataset keeps."""
 
 
 def study_readouts(study: SymmetrisersFile | Path | str, *, jobs: int = 1, verbosity: int = -1) -> xr.Dataset:
@@ -46,16 +57,20 @@ def study_readouts(study: SymmetrisersFile | Path | str, *, jobs: int = 1, verbo
 
     study : the file, or what it states.  jobs : worker processes.
     Returns a Dataset: accuracy_upright (backbone, replicate); accuracy_read (backbone, readout, replicate) of turned
-    digits; risk (replicate) of the student on its half domain, risk_read (readout, replicate) off it. NaN where a
-    read-out is not one of the model's. MfsymError without scikit-learn, which the digits come with.
+    digits or words; with the student risk (replicate) on its half domain, risk_read (readout, replicate) off it. NaN
+    where a read-out is not one of the model's. MfsymError without scikit-learn, which the digits come with, and for
+    words without the extra demos.
     """
     import xarray as xr
 
     file = study if isinstance(study, SymmetrisersFile) else read_symmetrisers(Path(study))
-    models, seeds = (*file.backbones, HALF), range(file.seed, file.seed + file.seeds)
+    models, seeds = (*file.backbones, *[HALF] * file.student), range(file.seed, file.seed + file.seeds)
+    if not TURNS.keys().isdisjoint(models):
+        check_installed()
+    readouts = list(dict.fromkeys(name for model in models for name in _keys(model)))
     tasks = [(model, seed) for model in models for seed in seeds]
     rows = run_tasks(
-        partial(_row, n=file.n, horizon=file.horizon),
+        partial(_row, file=file),
         tasks,
         checked_jobs(jobs),
         title="read-outs",
@@ -64,36 +79,46 @@ def study_readouts(study: SymmetrisersFile | Path | str, *, jobs: int = 1, verbo
         unit="model",
     )
     found = dict(zip(tasks, rows, strict=True))
-    digits = [[found[model, seed] for seed in seeds] for model in file.backbones]
-    student = [found[HALF, seed] for seed in seeds]
-    read = [[[row.get(DIGITS.get(name, ""), np.nan) for row in over] for name in READOUTS] for over in digits]
+
+    def over_seeds(model: str, key: str | None) -> list[float]:
+        return [np.nan if key is None else found[model, seed][key] for seed in seeds]
+
+    def read(model: str) -> list[list[float]]:
+        return [over_seeds(model, _keys(model).get(name)) for name in readouts]
+
     variables: dict[str, Any] = {
-        "accuracy_upright": (("backbone", "replicate"), [[row["upright"] for row in over] for over in digits]),
-        "accuracy_read": (("backbone", "readout", "replicate"), read),
-        "risk": ("replicate", [row["on"] for row in student]),
-        "risk_read": (
-            ("readout", "replicate"),
-            [[row.get(STUDENT.get(name, ""), np.nan) for row in student] for name in READOUTS],
-        ),
+        "accuracy_upright": (("backbone", "replicate"), [over_seeds(model, "upright") for model in file.backbones]),
+        "accuracy_read": (("backbone", "readout", "replicate"), [read(model) for model in file.backbones]),
     }
-    coords = {"backbone": list(file.backbones), "readout": list(READOUTS), "replicate": np.arange(file.seeds)}
-    config = {name: getattr(file, name) for name in ("backbones", "seeds", "seed", "n", "horizon")}
+    if file.student:
+        variables |= {"risk": ("replicate", over_seeds(HALF, "on"))}
+        variables |= {"risk_read": (("readout", "replicate"), read(HALF))}
+    coords = {"backbone": list(file.backbones), "readout": readouts, "replicate": np.arange(file.seeds)}
+    config = {name: getattr(file, name) for name in SETTINGS}
     attrs = attributes("mfsym symmetrise", config, file.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
-def _row(task: tuple[str, int], n: int, horizon: float) -> dict[str, float]:
+def _keys(model: str) -> dict[str, str]:
+    """Readout to the key of what is measured of a model."""
+    return STUDENT if model == HALF else PRINTED if model in TURNS else DIGITS
+
+
+def _row(task: tuple[str, int], file: SymmetrisersFile) -> dict[str, float]:
     model, seed = task
-    return half_domain(seed, n, horizon) if model == HALF else turned_digits(model, seed)
+    if model == HALF:
+        return half_domain(seed, file.n, file.horizon)
+    return turned_words(model, seed, file.words) if model in TURNS else turned_digits(model, seed)
 
 
 def means_of(dataset: xr.Dataset) -> dict[tuple[str, str], float]:
-    """(model, readout) to the mean over seeds: accuracy on turned digits, or squared error off the half domain."""
+    """(model, readout) to the mean over seeds: accuracy on turned inputs, or squared error off the half domain."""
     found = {}
     for name in map(str, dataset["readout"].values):
         for model in map(str, dataset["backbone"].values):
             found[model, name] = float(dataset["accuracy_read"].sel(backbone=model, readout=name).mean())
-        found[HALF, name] = float(dataset["risk_read"].sel(readout=name).mean())
+        if "risk_read" in dataset:
+            found[HALF, name] = float(dataset["risk_read"].sel(readout=name).mean())
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
@@ -116,7 +141,7 @@ def study_rows(dataset: xr.Dataset) -> list[list[str]]:
     """Rows of texts: a head, then mean over seeds of every model behind every read-out."""
     means, names = means_of(dataset), [str(name) for name in dataset["readout"].values]
     rows = [["model", "upright", *("turned" if name == "none" else name for name in names)]]
-    for model in (*map(str, dataset["backbone"].values), HALF):
+    for model in (*map(str, dataset["backbone"].values), *[HALF] * ("risk_read" in dataset)):
         own = dataset["risk"] if model == HALF else dataset["accuracy_upright"].sel(backbone=model)
         form = "{:.2e}" if model == HALF else "{:.3f}"
         texts = [form.format(means[model, name]) if (model, name) in means else "-" for name in names]

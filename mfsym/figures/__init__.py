@@ -139,7 +139,7 @@ FIGURES = {
         "a comparison with read-outs",
         {
             "any": (
-                "mfsym compare --problem sims/problems/c4-turns.toml --init wi -n 50 --horizon 10 --replicates 5"
+                "mfsym compare --problem sims/problems/c4-samples.toml --init wi -n 50 --replicates 5"
                 " --readouts equitune,equizero,lambda -j 2 -o results/ways.nc",
             )
         },

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mfsym.errors import MfsymError
 from mfsym.figures.looks import USUAL, WIDTH, Look
 from mfsym.figures.style import letter, needed, write_caption
 from mfsym.plotting import TEXT_SIZE, Mark
@@ -34,7 +35,7 @@ STUDENT = {
     "none": "other half",
     "equitune": "equitune",
     "equizero:own": "equizero",
-    "lambda": "$\\lambda$,\n2 weights",
+    "lambda": "$\\lambda$,\nlinear",
     "lambda:ensemble": "$\\lambda$,\nensemble",
 }
 NARROWEST = 3.0
@@ -44,6 +45,11 @@ NARROWEST = 3.0
 def draw(dataset: Any, look: Look = USUAL) -> Figure:
     """what read-outs make of models that know one side of a symmetry."""
     needed(dataset, "accuracy_upright", "accuracy_read", "risk", "risk_read")
+    others = [str(name) for name in dataset["backbone"].values if str(name) not in MODELS]
+    if others:
+        raise MfsymError(
+            f"the figure shows models of digits, got {', '.join(others)}; study those in a file of their own"
+        )
     columns = look.per_row(2, NARROWEST)
     figure = Figure(figsize=(look.across(WIDTH), 2.4 * (3 - columns)), layout="constrained")
     left, right = figure.subplots(3 - columns, columns, width_ratios=(1.25, 1.0) if columns == 2 else None)

@@ -37,14 +37,15 @@ def draw(dataset: Any, look: Look = USUAL) -> Figure:
     figure = Figure(figsize=(look.across(WIDTH), 2.6 * (3 - columns)), layout="constrained")
     panels = figure.subplots(3 - columns, columns).ravel()
     for axes, name, label in (
-        (panels[0], "risk_read", "population risk"),
+        (panels[0], "risk_read", "risk"),
         (panels[1], "equivariance_error_read", "equivariance error"),
     ):
         _draw(axes, data, name, schemes)
         axes.set_ylabel(label)
+    panels[0].set_yscale("log")
     if float(data["equivariance_error_read"].min()) < 1e-12:
         panels[1].set_yscale("symlog", linthresh=1e-6)
-        panels[1].set_ylim(bottom=-4e-7)
+        panels[1].set_ylim(-4e-7, 3.0 * float(data["equivariance_error_read"].max()) + 1e-6)
     for k, axes in enumerate(panels):
         letter(axes, k)
         axes.set_xlabel("forward passes to read one input")

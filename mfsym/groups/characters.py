@@ -43,6 +43,11 @@ class Component:
     kernel: Callable[[Elements], Floats]
 
 
+def has_components(group: Group) -> bool:
+    """Whether ``components`` splits by the irreps of a group."""
+    return group.order <= MAX_ORDER if isinstance(group, FiniteGroup) else group in (so(2), u1(1), so(3))
+
+
 def components(group: Group, degree: int = 0) -> tuple[Component, ...]:
     """The isotypic components of a group, the trivial one first.
 
@@ -50,7 +55,7 @@ def components(group: Group, degree: int = 0) -> tuple[Component, ...]:
     or the l of the spherical harmonics). MfsymError for other groups.
     """
     if isinstance(group, FiniteGroup):
-        if group.order > MAX_ORDER:
+        if not has_components(group):
             raise MfsymError(f"{group.name} has {group.order} elements; at most {MAX_ORDER} are split by irreps")
         return _finite(group)
     if group in (so(2), u1(1)):

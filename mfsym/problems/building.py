@@ -33,6 +33,9 @@ from mfsym.units import UNITS, MLPUnit, Unit
 
 Floats = NDArray[np.float64]
 
+TEST_SAMPLES = 4096
+"""Held-out samples of a target that is learnt from finitely many."""
+
 NETWORK_KEYS = ("hidden", "biases", "output_bias", "output_linear")
 """Keys of [unit] for multi-layer units only."""
 
@@ -144,8 +147,18 @@ def build_inputs(table: InputsTable) -> InputLaw:
     return INPUT_LAWS[table.law](table.scale)
 
 
-def build_target(table: TargetTable, inputs: InputsTable, unit: Unit, folder: Path, name: str) -> FunctionData:
-    """The data law of [inputs] and [target]."""
+def build_target(table: TargetTable, inputs: InputsTable, unit: Unit, folder: Path, name: str) -> Data:
+    """The data law of [inputs] and [target]; with ``samples`` the law of that many, and TEST_SAMPLES held out."""
+    law = build_law(table, inputs, unit, folder, name)
+    if table.samples is None:
+        return law
+    x, y = law.draw(stream_key(table.seed, "data"), 0, table.samples + TEST_SAMPLES)
+    count = table.samples
+    return SampleData((x[:count], y[:count]), (x[count:], y[count:]), None, name)
+
+
+def build_law(table: TargetTable, inputs: InputsTable, unit: Unit, folder: Path, name: str) -> FunctionData:
+    """The law of (x, y) that [inputs] and [target] state."""
     law = build_inputs(inputs)
     stated = [key for key in ("particles", "random", "formula") if getattr(table, key) is not None]
     if len(stated) != 1:

@@ -71,7 +71,10 @@ class InputsTable(Table, frozen=True):
 
 
 class TargetTable(Table, frozen=True):
-    """[target]: y as a function of x: a teacher (``particles`` or ``random``) or a ``formula`` for each output."""
+    """[target]: y as a function of x: a teacher (``particles`` or ``random``) or a ``formula`` for each output.
+
+    samples : size of a training set drawn once; by default every step draws its inputs afresh.
+    """
 
     particles: list[list[float]] | Text | None = None
     random: Size | None = None
@@ -79,6 +82,7 @@ class TargetTable(Table, frozen=True):
     scale: Positive = 1.0
     symmetry: Literal["arbitrary", "wi", "si"] = "arbitrary"
     formula: list[Text] | None = None
+    samples: Size | None = None
 
 
 class DatasetTable(Table, frozen=True):

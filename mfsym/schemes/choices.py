@@ -15,7 +15,7 @@ from mfsym.errors import MfsymError
 from mfsym.groups import Elements, Group
 from mfsym.representations import Representation
 from mfsym.schemes.actions import Move
-from mfsym.schemes.arrays import Array, as_batch, as_numpy, frozen, holds, is_floating, like, namespace
+from mfsym.schemes.arrays import Array, as_batch, as_numpy, frozen, holds, is_floating, largest, like, namespace
 from mfsym.schemes.decoding import Decoding, decode
 from mfsym.schemes.symmetrisers import OrbitReader, flattened, unflattened
 
@@ -39,17 +39,17 @@ class Proxy:
 
 
 def _scores(outputs: Array) -> Array:
-    return -namespace(outputs).max(outputs, axis=1)
+    return -largest(outputs)
 
 
 def _log_probabilities(outputs: Array) -> Array:
     xp = namespace(outputs)
-    lowered = outputs - xp.max(outputs, axis=1, keepdims=True)
+    lowered = outputs - largest(outputs)[:, None]
     return lowered - xp.log(xp.sum(xp.exp(lowered), axis=1, keepdims=True))
 
 
 def _confidence(outputs: Array) -> Array:
-    return -namespace(outputs).max(_log_probabilities(outputs), axis=1)
+    return -largest(_log_probabilities(outputs))
 
 
 def _entropy(outputs: Array) -> Array:

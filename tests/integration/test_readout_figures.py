@@ -51,3 +51,9 @@ def test_the_marks_stand_where_the_numbers_are(results):
 def test_a_result_without_read_outs_is_refused(results):
     with pytest.raises(MfsymError, match="needs the variable 'risk_read'"):
         figure("ways")(results["read"].drop_vars("risk_read"))
+
+
+def test_a_study_of_words_is_no_figure_of_digits(results):
+    words = results["read_study"].assign_coords(backbone=["words:cyclic(4)"])
+    with pytest.raises(MfsymError, match=r"models of digits, got words:cyclic\(4\)"):
+        figure("symmetrisers")(words)

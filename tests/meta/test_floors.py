@@ -52,6 +52,7 @@ DOORS = {
     "equinox": ("quotients",),
     "optax": ("quotients",),
     "rdkit": ("quotients",),
+    "rapidocr_onnxruntime": ("experiments",),
 }
 """Third party to the modules, or folders of modules, that may import it."""
 

@@ -29,6 +29,14 @@ def logits(x):
     return np.tanh(x @ MIX)
 
 
+def even(x):
+    return np.repeat((x**2).sum(axis=1, keepdims=True), 3, axis=1)
+
+
+def frame(x):
+    return x.reshape(-1, 4, 4)[:, [0, 0, 3, 3], [0, 3, 3, 0]].argmax(axis=1)
+
+
 def wide(x):
     return np.zeros((len(x), 5))
 
@@ -119,6 +127,28 @@ def test_the_command_gives_what_python_gives(ask, how, options, same):
     assert record["passes"] == 4
     assert record["accuracy_read"] == (expected.argmax(axis=1) == np.arange(10) % 3).mean()
     assert record["accuracy_model"] == (logits(x).argmax(axis=1) == np.arange(10) % 3).mean()
+
+
+def test_the_defects_are_told_by_irreducible_representation(ask):
+    result = ask(*ACTIONS, "--format", "json", "--batch-size", "9", "-o", "read.npz")
+    assert result.exit_code == 0, result.stderr
+    found = parse_json(result)["defects"]
+    table = np.stack([logits(np.rot90(images().reshape(-1, 4, 4), k, axes=(1, 2)).reshape(-1, 16)) for k in range(4)])
+    waves = np.abs(np.fft.fft(table, axis=0)) ** 2 / 16
+    shares = waves.sum(axis=2).mean(axis=1) / waves.sum(axis=2).mean(axis=1).sum()
+    assert found["trivial"] == pytest.approx(shares[0])
+    assert sorted(found.values()) == pytest.approx(sorted([shares[0], shares[1] + shares[3], shares[2]]))
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert min(found.values()) > 1e-3
+    lines = ask(*ACTIONS).stdout.splitlines()
+    assert f"{'defect trivial':24s} {found['trivial']:.6g}" in lines
+    assert len([line for line in lines if line.startswith("defect ")]) == len(found)
+    with np.load("read.npz") as kept:
+        assert not [name for name in kept if name.startswith("defect")]
+    equivariant = parse_json(ask(*ACTIONS, "--format", "json", model="even"))["defects"]
+    assert equivariant["trivial"] == pytest.approx(1.0)
+    canonical = ask(*ACTIONS, "--format", "json", "--how", "canonical", "--frame", "OWN:frame")
+    assert "defects" not in parse_json(canonical)
 
 
 def test_actions_may_be_functions_and_weights_may_be_fitted(ask):

@@ -229,6 +229,16 @@ def test_the_needs_of_one_training_are_told_and_nothing_runs(mfsym: Run) -> None
     assert found["trainings"] == 50
     longer = json.loads(mfsym(*words, "--format", "json", "--horizon", "200").stdout)
     assert longer["seconds"] > 5 * found["seconds"]
+    read = (*words, "--readouts", "equitune,lambda", "--schemes", "vanilla,fa")
+    plain = json.loads(mfsym(*words, "--schemes", "vanilla,fa", "--format", "json").stdout)
+    told = json.loads(mfsym(*read, "--format", "json").stdout)
+    assert "passes" not in plain
+    assert told["passes"] == {
+        "vanilla": {"none": 1, "equitune": 2, "lambda": 2},
+        "fa": {"none": 2, "equitune": 4, "lambda": 4},
+    }
+    assert told["seconds"] > plain["seconds"]
+    assert "passes    fa: none 2, equitune 4, lambda 4" in mfsym(*read).stdout.splitlines()
     assert "of one core" in mfsym("simulate", *TINY, "-o", "a.nc", "--dry-run").stdout
     assert not Path("a.nc").exists()
 

@@ -9,8 +9,10 @@ import pytest
 
 import mfsym as mf
 from mfsym.errors import MfsymError
-from mfsym.experiments.readings import READINGS, Reader, as_readings, default_proxy
+from mfsym.experiments.readings import READINGS, Reader, as_readings, default_proxy, passes_to_judge, readings_of
 from mfsym.problems import Problem
+from mfsym.schemes import get_scheme
+from mfsym.streams import normals, stream_key
 from mfsym.sweeps.tables import comparison_csv, comparison_records, comparison_table
 from tests.readout_entries import SMALL, problem
 from tests.results import signs_problem
@@ -115,3 +117,22 @@ def test_tables_json_and_csv_speak_of_every_reading(compared):
     lines = comparison_csv(compared).splitlines()
     assert len(lines) == 1 + 2 * 5 * 2
     assert {"risk", "risk_read", "readout", "passes"} <= set(lines[0].split(","))
+
+
+def test_the_passes_that_a_comparison_makes_are_told_before(monkeypatch):
+    given, seen = problem(), []
+    unit = given.unit
+    start = mf.NoisySGD(unit, "fa", given.data).init(normals(stream_key(4, "init"), 0, 6, unit.p), 0)
+    plain = type(unit).predict
+
+    def counted(self, x, z):
+        seen.append(len(x))
+        return plain(self, x, z)
+
+    monkeypatch.setattr(type(unit), "predict", counted)
+    schemes = [get_scheme(name, unit) for name in ("vanilla", "fa")]
+    for names in ((), ("equitune",), ("equitune", "equizero:entropy"), ("lambda",)):
+        seen.clear()
+        readings_of(names, [start, start], schemes, given)
+        told = passes_to_judge(names, schemes, given)
+        assert sum(seen) <= told <= 3 * sum(seen)
