@@ -73,6 +73,8 @@ def simulate(
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
     if dataset.attrs["status"] == "drifted":
         say_drifted(f"from t = {int(dataset.attrs['drifted_step']) / cell.n:g} on the run is")
+    if dataset.attrs["status"] == "singular":
+        say_singular(f"from t = {int(dataset.attrs['singular_step']) / cell.n:g} on the run had")
     if dataset.attrs["status"] == "diverged":
         step = int(dataset.attrs["diverged_step"])
         raise Diverged(
@@ -150,6 +152,9 @@ def compare(
     drifted, bad = int((statuses == "drifted").sum()), statuses == "diverged"
     if drifted:
         say_drifted(f"{drifted} training(s) ended")
+    singular = int((statuses == "singular").sum())
+    if singular:
+        say_singular(f"{singular} training(s) had")
     if bad.any():
         missing = tuple(replace(cell, replicate=r).label for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
@@ -158,3 +163,11 @@ def compare(
 def say_drifted(who: str) -> None:
     """Warn on standard error that rounding errors drove a run off E^G."""
     click.echo(f"warning: {who} off E^G by rounding, though the scheme preserves it; try --dtype auto", err=True)
+
+
+def say_singular(who: str) -> None:
+    """Warn on standard error that horizontal noise acted on particles of singular orbits."""
+    click.echo(
+        f"warning: {who} particles whose orbits had lost a dimension, where horizontal noise is less projected",
+        err=True,
+    )

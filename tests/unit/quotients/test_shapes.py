@@ -12,6 +12,7 @@ import pytest
 import mfsym as mf
 from mfsym.errors import MfsymError
 from mfsym.experiments.diffusions import compare_samplers, outside, sample_shapes
+from mfsym.quotients import denoisers
 from mfsym.quotients.denoisers import learn, objective
 from mfsym.quotients.interpolants import Interpolant
 from mfsym.quotients.losses import LOSSES, loss_of
@@ -310,8 +311,9 @@ def test_pentane_has_six_conformers_modulo_its_reversal():
 # learned denoisers
 
 
-def test_a_learned_denoiser_improves_repeats_and_samples():
+def test_a_learned_denoiser_improves_repeats_and_samples(monkeypatch):
     pytest.importorskip("optax", reason="needs the extra jax")
+    monkeypatch.setattr(denoisers, "WIDTH", 24)
     templates = Templates([SQUARE, LONG], [0.6, 0.4])
     found = learn(templates, "quotient", steps=200, batch=32, seed=1)
     again = learn(templates, "quotient", steps=200, batch=32, seed=1)
