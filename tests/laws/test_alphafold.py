@@ -1,4 +1,4 @@
-"""The minimiser of AlphaFold 3's loss, by a quadrature over rotations and a general optimiser: no code of ours in it."""
+"""The minimiser of AlphaFold 3's loss, by a quadrature over rotations and a general optimiser."""
 
 from __future__ import annotations
 

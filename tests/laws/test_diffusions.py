@@ -218,7 +218,7 @@ def test_the_aligned_sde_has_the_shapes_of_the_conventional_one_path_by_path():
 
 def test_a_vertical_part_does_not_reach_the_quotient_sampler():
     templates = plane()
-    twisted = Twisted(templates, templates, 1.0)
+    twisted = Twisted(templates, templates, 1.5)
     plain, straight = (
         sample(denoiser, Interpolant(), templates.quotient, FEW, seed=1) for denoiser in (twisted, templates)
     )

@@ -190,6 +190,9 @@ def test_integrations_refuse_what_they_do_not_know(keys, reason):
 def test_the_default_steps_are_those_of_the_method():
     assert (Integration().steps, Integration(method="sde").steps) == (50, 100)
     assert Interpolant().times(4).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert Interpolant().flow_times(1).tolist() == [0.0, 1.0]
+    assert Interpolant().flow_times(2) == pytest.approx([0.0, 0.4, 1.0])
+    assert np.diff(Interpolant().flow_times(50)).argmin() in range(20, 25)
     with pytest.raises(MfsymError, match="eta must be"):
         Interpolant(-1.0)
     with pytest.raises(MfsymError, match="loss must be one of"):
