@@ -237,7 +237,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
     """Alignment against the number of clouds, and steps against the number of atoms, with their bounds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
     left, right, last = figure.subplots(1, 3)
     for n, style in zip(results["settings"]["points"], ("-", "--", ":"), strict=False):
         held = [row for row in results["alignments"] if row["n"] == n]
@@ -248,7 +248,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
                 [row["clouds"] for row in held], values, style, color=colour, marker="o", markersize=3.5, label=text
             )
     left.set(title="alignment", xlabel="clouds in a call", ylabel="µs a cloud, processor time", ylim=(0.01, 4.0))
-    left.legend(fontsize=7, frameon=False, ncols=2, loc="lower center")
+    left.legend(fontsize=6.5, frameon=False, ncols=2, loc="lower center", handlelength=1.6, columnspacing=1.0)
     for noise in dict.fromkeys(row["noise"] for row in results["steps"]):
         held = [row for row in results["steps"] if row["noise"] == noise]
         values = [_median(row["mfsym"]) for row in held]
@@ -260,9 +260,10 @@ def picture(results: dict[str, Any], path: Path) -> None:
     right.minorticks_off()
     names = [f"{row['templates']}\n{row['samples']:,} × {row['steps']}" for row in results["diffusions"]]
     last.bar(names, [_median(row["seconds"]) for row in results["diffusions"]], width=0.5, label="mfsym")
-    last.plot(names, [bound for *_, bound in SAMPLING], "k_", markersize=40, label="bound")
-    last.set(title="diffusion, exact denoisers", xlabel="samples × steps", ylabel="s, processor time", yscale="log")
-    last.legend(fontsize=7, frameon=False)
+    last.plot(names, [bound for *_, bound in SAMPLING], "k_", markersize=40)
+    last.plot([], [], "k-", label="bound")
+    last.set(title="diffusion, exact denoisers", xlabel="samples × steps", ylabel="s, processor time", ylim=(0.0, 11.0))
+    last.legend(fontsize=7, frameon=False, loc="upper left")
     for axis in (left, right, last):
         axis.grid(True, which="major", alpha=0.3)
     figure.savefig(path, dpi=120)

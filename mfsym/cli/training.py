@@ -149,15 +149,20 @@ def compare(
         text = comparison_table(dataset) if form == "table" else comparison_csv(dataset)
     keep_and_print(dataset, path, text)
     statuses = dataset["status"].transpose("replicate", "scheme").values
-    drifted, bad = int((statuses == "drifted").sum()), statuses == "diverged"
-    if drifted:
-        say_drifted(f"{drifted} training(s) ended")
-    singular = int((statuses == "singular").sum())
-    if singular:
-        say_singular(f"{singular} training(s) had")
+    bad = statuses == "diverged"
+    _say_statuses(statuses)
     if bad.any():
         missing = tuple(replace(cell, replicate=r).label for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
+
+
+def _say_statuses(statuses: Any) -> None:
+    """Warn of the trainings of a comparison that drifted off E^G or met singular orbits."""
+    drifted, singular = (int((statuses == status).sum()) for status in ("drifted", "singular"))
+    if drifted:
+        say_drifted(f"{drifted} training(s) ended")
+    if singular:
+        say_singular(f"{singular} training(s) had")
 
 
 def say_drifted(who: str) -> None:
