@@ -60,7 +60,7 @@ class Interpolant:
         """The times (steps + 1,) of ``steps`` steps of an ODE from 0 to 1, shortest about t = 0.4.
 
         log(t / (1 - t)) = SPREAD log(s / (1 - s)) - log SHIFT with s from 0 to 1 in equal steps. Samples choose their
-        shape in the middle of the way; with equal steps the populations have twice the error.
+        shape in the middle of the way; equal steps bias the populations more.
         """
         s = self.times(steps)
         ahead, left = s**SPREAD, SHIFT * (1.0 - s) ** SPREAD
