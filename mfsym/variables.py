@@ -59,7 +59,7 @@ KINDS = {"float": "f", "int": "iu", "text": "UOST", "number": "iuf"}
 """NumPy kind codes that each declared kind accepts."""
 
 _ENTRIES = (
-    Variable("status", "text", "ok, drifted, diverged, failed or missing"),
+    Variable("status", "text", "ok, drifted, singular, diverged, failed or missing"),
     Variable(
         "diverged_step", "int", "steps done when particles or prediction stopped being finite, -1 if never", "step"
     ),
