@@ -40,6 +40,9 @@ INITS = ("wi", "si")
 DTYPES = ("float32", "float64")
 """Precisions of a training."""
 
+ENGINES = ("numba", "jax")
+"""Engines, which make the steps of a training."""
+
 NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 """Kinds of noise."""
 
