@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from mfsym.engines.contract import LiftedBatches, StepParameters
 from mfsym.engines.jax.devices import devices_of, wide_numbers
 from mfsym.engines.jax.loops import compiled
 from mfsym.engines.jax.plans import JaxPlan, chunk_of, half_length, is_plain, pattern
+from mfsym.engines.jax.tiles import TILE, fits, has_tiles, run_pieces
 from mfsym.engines.jax.units import outputs_of
 from mfsym.streams import LANES
 from mfsym.units import Unit
@@ -29,13 +31,14 @@ class JaxEngine:
         self.unit, self.dtype = unit, np.dtype(dtype)
         self.devices = devices_of(device)
         self._outputs = outputs_of(unit)
+        self._tiled = has_tiles(self.devices)
         self.finite = True
 
     def load(self, z: NDArray[np.floating]) -> None:
         """Set the particles z (N, p)."""
         given = np.asarray(z, self.dtype)
         self._n = len(given)
-        length = half_length(self._n)
+        length = half_length(self._n, group=TILE if self._tiled else LANES)
         whole = np.zeros((2 * length, self.unit.p), self.dtype)
         whole[: self._n] = given
         halves = np.ascontiguousarray(whole.reshape(-1, 2, LANES, self.unit.p).transpose(1, 3, 0, 2))
@@ -62,7 +65,8 @@ class JaxEngine:
             None if quiet else pattern(chunk.noise_map),
         )
         with wide_numbers():
-            self._halves, done, finite = compiled(plan)(self._halves, chunk)
+            run = partial(run_pieces, plan) if self._tiled and fits(plan, chunk.x.shape[1]) else compiled(plan)
+            self._halves, done, finite = run(self._halves, chunk)
         self.finite = bool(finite)
         return int(done)
 

@@ -74,11 +74,11 @@ def all_finite(z: Halves) -> Value:
     return jnp.stack([jnp.isfinite(row).all() for half in z for row in half]).all()
 
 
-def is_inside(plan: JaxPlan, half: int) -> Value:
-    """Which places (length,) of a half hold particles; None if all do."""
+def is_inside(plan: JaxPlan, half: int, places: Value = None) -> Value:
+    """Which of the places of a half (all of them if None) hold particles; None if all do."""
     if plan.n == 2 * plan.length:
         return None
-    q = lax.iota(jnp.int32, plan.length)
+    q = lax.iota(jnp.int32, plan.length) if places is None else places
     return q // LANES * (2 * LANES) + half * LANES + q % LANES < plan.n
 
 
@@ -94,10 +94,14 @@ def sums(plan: JaxPlan, z: Halves, x: Value) -> Value:
 
 
 def pulled(plan: JaxPlan, half: Half, x: Value, r: Value) -> Half:
-    """sum_m D_z sigma(x_m, z_i)^T r_m for the particles of a half."""
+    """sum_m D_z sigma(x_m, z_i)^T r_m for the particles of a half; x and r are arrays, or lists of lists of numbers."""
 
     def paired(z: Half) -> Value:
-        parts = [out * r[m, j] for m in range(x.shape[0]) for j, out in enumerate(plan.outputs(list(x[m]), z))]
+        parts = [
+            out * slope
+            for point, row in zip(x, r, strict=True)
+            for out, slope in zip(plan.outputs(list(point), z), row, strict=True)
+        ]
         return sum(parts[1:], parts[0])
 
     value, pull = jax.vjp(paired, half)
@@ -122,12 +126,18 @@ def mapped(pattern: Pattern, matrix: Value, rows: Any) -> Half:
 
 def noise(plan: JaxPlan, pattern: Pattern, matrix: Value, key: Value, step: Value) -> Halves:
     """The kicks of a step: a matrix of the pattern of W times standard normals, for both halves."""
-    counters = lax.iota(jnp.uint32, plan.length)
     words = (step.astype(jnp.uint32), (step >> jnp.uint64(32)).astype(jnp.uint32))
+    return kicks_at(lax.iota(jnp.uint32, plan.length), words, key, pattern, matrix, plan.dtype)
+
+
+def kicks_at(
+    counters: Value, words: tuple[Value, Value], key: Value, pattern: Pattern, matrix: Value, dtype: str
+) -> Halves:
+    """The kicks of the particles, two to a counter, at the step of these words."""
     drawn: tuple[dict[int, Value], dict[int, Value]] = ({}, {})
     for pair in sorted({i // 2 for columns in pattern for i in columns}):
         block = block_words(counters, jnp.uint32(pair), words, key)
         for h, normals in enumerate(drawn):
-            both = normal_pair(block[2 * h], block[2 * h + 1], np.dtype(plan.dtype))
+            both = normal_pair(block[2 * h], block[2 * h + 1], np.dtype(dtype))
             normals[2 * pair], normals[2 * pair + 1] = both
     return mapped(pattern, matrix, drawn[0]), mapped(pattern, matrix, drawn[1])

@@ -62,9 +62,9 @@ class JaxChunk(NamedTuple):
     steps: Any
 
 
-def half_length(n: int, devices: int = 1) -> int:
-    """Length of a half of n particles, in whole groups of LANES for each device."""
-    whole = LANES * devices
+def half_length(n: int, devices: int = 1, group: int = LANES) -> int:
+    """Length of a half of n particles, in whole groups for each device."""
+    whole = group * devices
     return -(-n // (2 * whole)) * whole
 
 

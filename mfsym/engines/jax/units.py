@@ -33,26 +33,29 @@ def outputs_of(unit: Unit) -> Outputs:
 class _Matrix:
     """s(z x), z (c, d) row by row."""
 
-    activation: str
+    s: Callable[[Value], Value]
     d: int
     c: int
 
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
-        s = ACTIVATIONS[self.activation]
-        return [s(_dot(z[j * self.d : (j + 1) * self.d], x)) for j in range(self.c)]
+        return [self.s(_dot(z[j * self.d : (j + 1) * self.d], x)) for j in range(self.c)]
 
 
 @dataclass(frozen=True)
 class _UV:
     """v s(u.x / d)."""
 
-    activation: str
+    s: Callable[[Value], Value]
     d: int
     c: int
 
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
-        s = ACTIVATIONS[self.activation](_dot(z[: self.d], [coordinate / self.d for coordinate in x]))
+        s = self.s(_dot(z[: self.d], [coordinate / self.d for coordinate in x]))
         return [v * s for v in z[self.d :]]
+
+
+POINTWISE = (_Matrix, _UV)
+"""Functions made of pointwise operations alone."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,12 @@ class PerParticle:
 
 @outputs_of.register
 def _(unit: MatrixUnit) -> Outputs:
-    return _Matrix(unit.activation, unit.d, unit.c)
+    return _Matrix(ACTIVATIONS[unit.activation], unit.d, unit.c)
 
 
 @outputs_of.register
 def _(unit: UVUnit) -> Outputs:
-    return _UV(unit.activation, unit.d, unit.c)
+    return _UV(ACTIVATIONS[unit.activation], unit.d, unit.c)
 
 
 def _dot(z: Sequence[Value], x: Sequence[Value]) -> Value:
