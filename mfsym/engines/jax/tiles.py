@@ -50,7 +50,7 @@ def fits(plan: JaxPlan, samples: int) -> bool:
     return small and isinstance(plan.outputs, POINTWISE) and plan.dtype == "float32" and plan.length % TILE == 0
 
 
-def run_pieces(plan: JaxPlan, z: Halves, chunk: JaxChunk, interpret: bool = False) -> tuple[Halves, Value, Value]:
+def run_pieces(plan: JaxPlan, z: Any, chunk: JaxChunk, interpret: bool = False) -> tuple[Any, Value, Value]:
     """As ``loops.run``, in pieces that follow one another on the device. interpret : without a GPU, for tests."""
     chunk = jax.tree.map(jnp.asarray, chunk)
     done, finite = jnp.int32(0), jnp.bool_(True)
@@ -214,4 +214,5 @@ _FASTER = {ACTIVATIONS["sigmoid"]: from_value(_sigmoid, lambda a, s: s * (1.0 - 
 
 def _faster(plan: JaxPlan) -> JaxPlan:
     """The plan with the activations for which the GPU has instructions."""
-    return replace(plan, outputs=replace(plan.outputs, s=_FASTER.get(plan.outputs.s, plan.outputs.s)))
+    outputs: Any = plan.outputs
+    return replace(plan, outputs=replace(outputs, s=_FASTER.get(outputs.s, outputs.s)))
