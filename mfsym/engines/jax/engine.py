@@ -50,9 +50,17 @@ class JaxEngine:
 
     def advance(self, batches: LiftedBatches, parameters: StepParameters) -> int:
         """Make the S steps of the batches; returns the steps done until the state stopped being finite, or S."""
-        chunk = chunk_of(batches, parameters, self.dtype)
-        quiet = not chunk.noise_map.size or not chunk.rates[:, 1].any()
-        plan = JaxPlan(
+        chunk, plan = chunk_of(batches, parameters, self.dtype), self.plan(batches, parameters)
+        with wide_numbers():
+            run = partial(run_pieces, plan) if self._tiled and fits(plan, chunk.x.shape[1]) else compiled(plan)
+            self._halves, done, finite = run(self._halves, chunk)
+        self.finite = bool(finite)
+        return int(done)
+
+    def plan(self, batches: LiftedBatches, parameters: StepParameters) -> JaxPlan:
+        """What must be compiled for these steps of the particles that are loaded."""
+        quiet = not parameters.noise_map.size or not parameters.rates[:, 1].any()
+        return JaxPlan(
             self._outputs,
             self.unit.p,
             self.unit.c,
@@ -61,14 +69,9 @@ class JaxEngine:
             self.dtype.name,
             parameters.loss,
             is_plain(batches, parameters.loss),
-            pattern(chunk.projector) if chunk.projector.size else None,
-            None if quiet else pattern(chunk.noise_map),
+            pattern(parameters.projector) if parameters.projector.size else None,
+            None if quiet else pattern(parameters.noise_map),
         )
-        with wide_numbers():
-            run = partial(run_pieces, plan) if self._tiled and fits(plan, chunk.x.shape[1]) else compiled(plan)
-            self._halves, done, finite = run(self._halves, chunk)
-        self.finite = bool(finite)
-        return int(done)
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
