@@ -1,4 +1,4 @@
-"""The two kernels of a GPU, interpreted on the CPU: the steps of the numba engine, and the end of a run that diverges."""
+"""The two kernels of a GPU, interpreted: the steps of the numba engine, and the end of a run that diverges."""
 
 from __future__ import annotations
 
