@@ -29,14 +29,14 @@ class JaxEngine:
         self.devices = devices_of(device)
         self._outputs = outputs_of(unit)
         self._layout = Blocks(1, 1, LANES)
-        self._halves: Any = None
+        self._rows: Any = None
         self.finite = True
 
     def load(self, z: NDArray[np.floating]) -> None:
         """Set the particles z (N, p)."""
         with np.errstate(over="ignore"):
             self._given = np.array(z, self.dtype)
-        self._halves = None
+        self._rows = None
         self.finite = bool(np.isfinite(self._given).all())
 
     def advance(self, batches: LiftedBatches, parameters: StepParameters) -> int:
@@ -44,7 +44,7 @@ class JaxEngine:
         chunk = chunk_of(batches, parameters, self.dtype)
         quiet = not chunk.noise_map.size or not chunk.rates[:, 1].any()
         with wide_numbers():
-            if self._halves is None:
+            if self._rows is None:
                 self._place(chunk.x.shape[1])
             plan = JaxPlan(
                 self._outputs,
@@ -56,16 +56,17 @@ class JaxEngine:
                 pattern(chunk.projector) if chunk.projector.size else None,
                 None if quiet else pattern(chunk.noise_map),
             )
-            self._halves, done, finite = compiled(plan, self.devices)(self._halves, chunk)
+            self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
         self.finite = bool(finite)
         return int(done)
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
-        if self._halves is None:
+        if self._rows is None:
             return self._given.copy()
-        halves = np.stack([np.stack([np.asarray(row) for row in rows]) for rows in self._halves])
-        z = halves.reshape(2, self.unit.p, -1, LANES).transpose(2, 0, 3, 1).reshape(-1, self.unit.p)
+        rows = np.stack([np.asarray(row) for row in self._rows])
+        places = rows.reshape(self.unit.p, -1, 2, self._layout.lanes // LANES, LANES)
+        z = places.transpose(1, 3, 2, 4, 0).reshape(-1, self.unit.p)
         return np.ascontiguousarray(z[: len(self._given)])
 
     def _place(self, samples: int) -> None:
@@ -74,6 +75,6 @@ class JaxEngine:
         self._layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
         whole = np.zeros((2 * self._layout.length, self.unit.p), self.dtype)
         whole[: len(self._given)] = self._given
-        halves = whole.reshape(-1, 2, LANES, self.unit.p).transpose(1, 3, 0, 2)
-        rows = np.ascontiguousarray(halves).reshape(2, self.unit.p, -1, self._layout.lanes)
-        self._halves = tuple(tuple(placed(row, self.devices, AXIS) for row in half) for half in rows)
+        groups = whole.reshape(-1, self._layout.lanes // LANES, 2, LANES, self.unit.p).transpose(4, 0, 2, 1, 3)
+        rows = np.ascontiguousarray(groups).reshape(self.unit.p, -1, 2, self._layout.lanes)
+        self._rows = tuple(placed(row, self.devices, AXIS) for row in rows)
