@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.engines.contract import LiftedBatches, StepParameters
-from mfsym.engines.jax.devices import devices_of, placed, wide_numbers
+from mfsym.engines.jax.devices import devices_of, placed, recomputes, wide_numbers
 from mfsym.engines.jax.loops import AXIS, compiled
 from mfsym.engines.jax.plans import Blocks, JaxPlan, chunk_of, is_plain, layout_of, pattern
 from mfsym.engines.jax.units import outputs_of
@@ -55,6 +55,7 @@ class JaxEngine:
                 is_plain(batches, parameters.loss),
                 pattern(chunk.projector) if chunk.projector.size else None,
                 None if quiet else pattern(chunk.noise_map),
+                recomputes(self.devices),
             )
             self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
         self.finite = bool(finite)
