@@ -71,12 +71,12 @@ class JaxEngine:
         """Bring the particles to the devices, in blocks for so many samples of a step."""
         width, item = samples * self._outputs.width, self.dtype.itemsize
         layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
-        self._places = Places(len(self._given), self.unit.p, layout, self.devices)
+        self._places = ParticlePlaces(len(self._given), self.unit.p, layout, self.devices)
         self._rows = self._places.packed(self._given)
 
 
 @dataclass(frozen=True)
-class Places:
+class ParticlePlaces:
     """Where the particles lie: n of p parameters, as a layout says, on devices."""
 
     n: int
