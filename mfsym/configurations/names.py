@@ -1,4 +1,4 @@
-"""Names of schemes, units, activations, teachers, start laws, rules and noises in options, files and arguments.
+"""Names of schemes, units, activations, teachers, starts, rules, noises, engines: in options, files and arguments.
 
 This module imports no numerical code, so reading a configuration or printing a help text stays fast. The registry of
 each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names by ``bound``, which
@@ -45,6 +45,9 @@ NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 
 ORBIT_NOISES = NOISES[2:]
 """Kinds of noise that depend on the orbits of the particles under the group."""
+
+ENGINES = ("numba", "jax")
+"""Engines of a training: compiled loops on processor cores, or JAX on the device it chooses (extra ``jax``)."""
 
 RULES = ("paper", "robust", "oracle", "paper-oracle")
 """Decision rules of a discovery."""

@@ -27,6 +27,7 @@ from mfsym.dynamics.noise_words import noise_of
 from mfsym.dynamics.own import NOTHING, Own
 from mfsym.dynamics.precision import starts_in
 from mfsym.dynamics.sgd import Floats, Schedule
+from mfsym.engines.predictions import described
 from mfsym.ensembles import INSIDE
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import GIVEN, dynamics_of, problem_of, scenery, start_of, told
@@ -129,7 +130,12 @@ class Setup:
         """The attributes of a result.  title : the study that made it.  config : the values it depends on."""
         own = _records(self)
         found: dict[str, Any] = attributes(
-            title, {**config, **own}, self.cell.seed, self.problem.loss, noise=self.noise
+            title,
+            {**config, **own},
+            self.cell.seed,
+            self.problem.loss,
+            noise=self.noise,
+            engine=described(self.cell.engine),
         )
         marks = {name: scheme.mark for name, scheme in self._own_schemes().items() if scheme.mark is not None}
         return found | ({"marks": json.dumps(marks)} if marks else {})

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
-from mfsym.configurations.names import AUTO, INTEGRATORS
+from mfsym.configurations.names import AUTO, ENGINES, INTEGRATORS
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import noise_name
 from mfsym.dynamics.orbits import orbit_noise
@@ -103,6 +103,7 @@ class MeanFieldFlow:
 
     unit, scheme, data, alpha, tau, beta, schedule, noise, projected_noise : as there.
     accuracy : of quadrature and time.  seed, replicate : of the noise.
+    engine : "numba", or "jax" for the population gradient on JAX's device, in double precision.
 
     >>> from mfsym.data.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -126,11 +127,12 @@ class MeanFieldFlow:
         seed: int = 0,
         replicate: int = 0,
         noise: str = AUTO,
+        engine: str = ENGINES[0],
     ) -> None:
         tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
         self.accuracy = Accuracy() if accuracy is None else accuracy
-        self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
+        self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order, engine=engine)
         if schedule is not None:
             check_schedule(schedule)
         self.key = stream_key(seed, "noise", replicate)

@@ -35,8 +35,13 @@ from mfsym.runtime.scripts import WatchedContext
 TRIES = 4
 PRELOAD = ["mfsym.experiments"]
 ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+    (
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+        *("NPROC", "PJRT_NPROC"),
+    ),
+    "1",
 )
+"""Environment of workers: one thread each. JAX, which a fork server has not loaded, reads the last two."""
 
 
 @dataclass(frozen=True)
