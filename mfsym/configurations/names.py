@@ -40,14 +40,14 @@ INITS = ("wi", "si")
 DTYPES = ("float32", "float64")
 """Precisions of a training."""
 
+ENGINES = ("numba", "jax")
+"""Engines, which make the steps of a training."""
+
 NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 """Kinds of noise."""
 
 ORBIT_NOISES = NOISES[2:]
 """Kinds of noise that depend on the orbits of the particles under the group."""
-
-ENGINES = ("numba", "jax")
-"""Engines of a training: compiled loops on processor cores, or JAX on the device it chooses (extra ``jax``)."""
 
 RULES = ("paper", "robust", "oracle", "paper-oracle")
 """Decision rules of a discovery."""
