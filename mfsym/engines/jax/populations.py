@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from mfsym.engines.jax.units import Outputs, outputs_of
 from numpy.typing import ArrayLike
 
 from mfsym.accelerate.xla import in_double
+from mfsym.engines.jax.units import Outputs, outputs_of
 from mfsym.kernels.population import LiftedNodes
 from mfsym.typing import Floats
 from mfsym.units import Unit
