@@ -239,7 +239,7 @@ def measure(dynamics: NoisySGD, state: State, names: Iterable[str] = SNAPSHOT) -
     problem = Problem(dynamics.data.name, dynamics.unit, dynamics.data, dynamics.loss.name)
     apart = {*DEPARTURES, "energy", "dissipated", "energy_defect", "error_force", "quadrature_order"}
     chosen = [as_choice(name, "a measure", [each for each in MEASURES if each not in apart]) for name in names]
-    return row_of_state(state, dynamics.scheme, problem, chosen)
+    return row_of_state(state, dynamics.scheme, problem, chosen, engine=dynamics.engine)
 
 
 def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]:

@@ -18,7 +18,7 @@ from mfsym.streams import normals, stream_key
 from mfsym.typing import Floats
 from mfsym.units.base import OUTPUTS_AT_A_TIME, Unit
 
-FAILURES = (TypeError, ValueError, IndexError, ArithmeticError, AttributeError, NotImplementedError)
+FAILURES = (TypeError, ValueError, IndexError, ArithmeticError, AttributeError, RuntimeError)
 """Errors that a function raises when JAX cannot trace or differentiate it; JAX's own errors derive from them."""
 
 ADVICE = {
