@@ -20,6 +20,23 @@ def require_jax(what: str) -> Any:
     return jax
 
 
+def local_devices(platform: str | None = None) -> list[Any]:
+    """The devices of this process on a platform, [] if there are none; None for the platform that JAX prefers.
+
+    MfsymError where that one has no devices, as where JAX_PLATFORMS names a platform without drivers.
+    """
+    jax = require_jax("a device")
+    try:
+        return list(jax.local_devices(backend=platform))
+    except (RuntimeError, AssertionError) as error:
+        if platform is not None and local_devices():
+            return []
+        reason = " ".join(str(error).split())[:160] or "no platform could be initialised"
+        raise MfsymError(
+            f"JAX must find a device: {reason}; set JAX_PLATFORMS to one that it has, such as cpu"
+        ) from None
+
+
 def in_double() -> AbstractContextManager[Any]:
     """A context in which JAX computes in double precision; the setting of the process stays as it is."""
     jax = require_jax("double precision")

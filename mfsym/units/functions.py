@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mfsym.accelerate.xla import in_double, require_jax
+from mfsym.accelerate.xla import in_double, local_devices, require_jax
 from mfsym.errors import MfsymError
 from mfsym.representations import Representation
 from mfsym.streams import normals, stream_key
@@ -154,6 +154,7 @@ def checked_output(value: Any, c: int) -> Any:
 def _check_function(passes: Passes, d: int, p: int) -> None:
     """MfsymError unless f can be traced and differentiated, and is finite, at two inputs and two particles."""
     require_jax("a FunctionUnit")
+    local_devices()
     key = stream_key(0, "init")
     x, z, r = (normals(key, step, 2, size) for step, size in ((6, d), (7, p), (8, passes.c)))
     try:

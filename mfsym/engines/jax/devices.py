@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from jax import experimental
 
+from mfsym.accelerate.xla import local_devices
 from mfsym.errors import MfsymError
 
 
@@ -23,12 +24,9 @@ def devices_of(name: str | None) -> list[Any]:
     MfsymError where there are none.
     """
     platform, _, number = (name or "").partition(":")
-    try:
-        found = jax.local_devices(backend=platform or None)
-    except RuntimeError:
-        found = []
+    found = local_devices(platform or None)
     chosen = [device for device in found if not number or str(device.id) == number]
     if not chosen:
-        known = ", ".join(f"{device.platform}:{device.id}" for device in jax.local_devices())
+        known = ", ".join(f"{device.platform}:{device.id}" for device in local_devices())
         raise MfsymError(f"JAX must have the device {name!r}, got {known}; choose one of these, or install its driver")
     return chosen

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mfsym.engines.contract import LiftedBatches, StepParameters
 from mfsym.engines.jax.devices import devices_of, wide_numbers
 from mfsym.engines.jax.loops import compiled
+from mfsym.engines.jax.memory import explained
 from mfsym.engines.jax.plans import JaxPlan, chunk_of, half_length, is_plain, pattern
 from mfsym.engines.jax.units import outputs_of
 from mfsym.streams import LANES
@@ -61,10 +62,15 @@ class JaxEngine:
             pattern(chunk.projector) if chunk.projector.size else None,
             None if quiet else pattern(chunk.noise_map),
         )
-        with wide_numbers():
+        with wide_numbers(), explained(self.devices[0], self._sizes(batches), self.dtype.itemsize):
             self._halves, done, finite = compiled(plan)(self._halves, chunk)
         self.finite = bool(finite)
         return int(done)
+
+    def _sizes(self, batches: LiftedBatches) -> str:
+        """The sizes that decide how much memory a step takes."""
+        samples = batches.x.shape[1] * batches.x.shape[2]
+        return f"N = {self._n} particles of {self.unit.p} numbers and B = {samples} samples"
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
