@@ -33,7 +33,7 @@ def local_devices(platform: str | None = None) -> list[Any]:
             return []
         reason = " ".join(str(error).split())[:160] or "no platform could be initialised"
         raise MfsymError(
-            f"JAX must find a device: {reason}; set JAX_PLATFORMS to one that it has, such as cpu"
+            f"JAX must find a device: {reason}; set JAX_PLATFORMS to a platform that it has, such as cpu"
         ) from None
 
 

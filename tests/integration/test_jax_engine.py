@@ -47,6 +47,16 @@ BLOCKED = "import sys; sys.modules['jax'] = None; from mfsym.cli import main; ma
 """A command line of a machine without JAX."""
 
 
+FUNCTION = """
+import sys
+sys.modules["jax"] = None
+import mfsym as mf
+rep = mf.trivial().trivial(1)
+mf.FunctionUnit(max, rep, rep, rep)
+"""
+"""A function of Python on a machine without JAX."""
+
+
 def _process(folder: Path, *words: object, code: str = "from mfsym.cli import main; main()", **environment: str):
     """A command line in a process of its own."""
     place = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
@@ -195,8 +205,7 @@ def test_without_jax_one_line_says_what_to_install(tmp_path: Path, words: tuple[
 
 def test_without_jax_all_else_runs_and_a_function_unit_is_refused(tmp_path: Path):
     assert _process(tmp_path, "compare", "-n", 4, "--horizon", 1, code=BLOCKED).returncode == 0
-    code = "import sys; sys.modules['jax'] = None; import mfsym as mf; t = mf.trivial().trivial(1); mf.FunctionUnit(max, t, t, t)"
-    done = _process(tmp_path, code=code)
+    done = _process(tmp_path, code=FUNCTION)
     assert done.stderr.splitlines()[-1].endswith("a FunctionUnit needs JAX: pip install 'mfsym[jax]'")
 
 

@@ -18,21 +18,38 @@ Pattern = tuple[tuple[int, ...], ...]
 CAPACITIES = 32
 """Chunks are padded to a power of this many steps, so that few shapes are compiled."""
 
+BLOCK_BYTES = {"cpu": 1 << 20}
+"""Bytes that the values of one block of particles may take on a platform: on a CPU they stay in the cache."""
+
+LARGEST_BLOCK_BYTES = 1 << 31
+"""The same on all other platforms, where it only bounds memory."""
+
+
+class Blocks(NamedTuple):
+    """How the places of a half lie: devices, blocks of each device, and lanes of a block, whole groups of LANES."""
+
+    devices: int
+    blocks: int
+    lanes: int
+
+    @property
+    def length(self) -> int:
+        """Places of a half."""
+        return self.devices * self.blocks * self.lanes
+
 
 @dataclass(frozen=True)
 class JaxPlan:
     """What is compiled: equal plans share their code.
 
-    outputs : of the unit.  p, c : parameters and outputs.  n : particles.  length : of a half, padded.
-    dtype : name of the precision.  loss : its code.  plain : one node whose matrix is the identity.
+    outputs : of the unit.  n : particles.  layout : of their places.  dtype : name of the precision.
+    loss : its code.  plain : one node whose matrix is the identity.
     projector, noise : columns of the nonzero entries of each row of P (None for no P) and of W (None for no noise).
     """
 
     outputs: Outputs
-    p: int
-    c: int
     n: int
-    length: int
+    layout: Blocks
     dtype: str
     loss: int
     plain: bool
@@ -62,10 +79,15 @@ class JaxChunk(NamedTuple):
     steps: Any
 
 
-def half_length(n: int, devices: int = 1) -> int:
-    """Length of a half of n particles, in whole groups of LANES for each device."""
-    whole = LANES * devices
-    return -(-n // (2 * whole)) * whole
+def layout_of(n: int, width: int, item: int, devices: int = 1, platform: str = "cpu") -> Blocks:
+    """The layout of n particles, of which a step makes ``width`` values of ``item`` bytes each.
+
+    Blocks are equal, and no larger than the platform's BLOCK_BYTES.
+    """
+    room = BLOCK_BYTES.get(platform, LARGEST_BLOCK_BYTES) // (2 * width * item)
+    groups = -(-n // (2 * LANES * devices))
+    blocks = -(-groups // max(1, room // LANES))
+    return Blocks(devices, blocks, -(-groups // blocks) * LANES)
 
 
 def pattern(matrix: NDArray[Any]) -> Pattern:
@@ -81,7 +103,7 @@ def is_plain(batches: LiftedBatches, loss: int) -> bool:
 
 
 def chunk_of(batches: LiftedBatches, parameters: StepParameters, dtype: Any) -> JaxChunk:
-    """The padded arrays of S steps, in the precision of a run."""
+    """The padded arrays of S steps, in the precision of a run; overflow gives inf."""
     steps = len(batches.x)
     capacity = CAPACITIES ** next(k for k in range(64) if CAPACITIES**k >= steps)
 

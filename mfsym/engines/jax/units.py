@@ -1,7 +1,7 @@
 """Units in JAX: what one particle computes, written for arrays of particles and differentiable in them.
 
 A unit becomes a function (x, z) -> outputs of one sample: x holds d scalars and z one array (L,) per parameter; the
-outputs are c arrays (L,). Every operation is pointwise over the particles, so that one loop makes all of it.
+outputs are c arrays (L,). Every operation is pointwise over the particles.
 """
 
 from __future__ import annotations
@@ -10,74 +10,194 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce, singledispatch
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from mfsym.engines.jax.activations import ACTIVATIONS
-from mfsym.errors import MfsymError
-from mfsym.units import FunctionUnit, MatrixUnit, Unit, UVUnit
+from mfsym.engines.jax.activations import Pointwise, pointwise_of
+from mfsym.engines.jax.tracing import check_traceable, traced, written
+from mfsym.kernels.mlp import GATED, POINTWISE
+from mfsym.units import FunctionUnit, MatrixUnit, MLPUnit, Unit, UserUnit, UVUnit
 
 Value = Any
-Outputs = Callable[[Sequence[Value], Sequence[Value]], list[Value]]
+
+
+class Outputs(Protocol):
+    """The outputs of one sample: (d scalars, p arrays (L,)) -> c arrays (L,).
+
+    width : values per sample and particle that a step may have to hold.
+    """
+
+    @property
+    def width(self) -> int:
+        """See above."""
+
+    def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]: ...
 
 
 @singledispatch
 def outputs_of(unit: Unit) -> Outputs:
-    """The function of a unit; equal units have equal functions, so that they share what is compiled."""
-    raise MfsymError(f"engine 'jax' does not know the unit {unit!r}; use engine='numba'")
+    """The function of a unit; equal units have equal functions, so that they share what is compiled.
+
+    MfsymError for a unit of one's own that JAX cannot trace.
+    """
+    function = OwnSigma(unit)
+    check_traceable(function, ((unit.d,), (unit.p,)), f"unit {unit.name!r}")
+    return PerParticle(function, unit.p + unit.c)
 
 
 @dataclass(frozen=True)
-class _Matrix:
+class MatrixOutputs:
     """s(z x), z (c, d) row by row."""
 
-    activation: str
+    pointwise: Pointwise
     d: int
     c: int
 
+    @property
+    def width(self) -> int:
+        """One value per output."""
+        return self.c
+
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
-        s = ACTIVATIONS[self.activation]
-        return [s(_dot(z[j * self.d : (j + 1) * self.d], x)) for j in range(self.c)]
+        return [self.pointwise(_dot(z[j * self.d : (j + 1) * self.d], x)) for j in range(self.c)]
 
 
 @dataclass(frozen=True)
-class _UV:
+class UVOutputs:
     """v s(u.x / d)."""
 
-    activation: str
+    pointwise: Pointwise
     d: int
     c: int
 
+    @property
+    def width(self) -> int:
+        """The activation, and a value per output."""
+        return 1 + self.c
+
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
-        s = ACTIVATIONS[self.activation](_dot(z[: self.d], [coordinate / self.d for coordinate in x]))
+        s = self.pointwise(_dot(z[: self.d], [coordinate / self.d for coordinate in x]))
         return [v * s for v in z[self.d :]]
 
 
 @dataclass(frozen=True)
-class PerParticle:
-    """A function (x (d,), z (p,)) -> (c,) in jax.numpy, for one sample and one particle."""
+class LayerTable:
+    """An affine layer and its maps: places of weights and biases (None for none) in z, and the width above it.
 
-    function: Callable[[Value, Value], Value]
+    maps : (kind, first neuron, size, gate, activation) as in ``kernels.mlp``.
+    """
+
+    inputs: int
+    outputs: int
+    weights: int
+    biases: int | None
+    carried: int
+    maps: tuple[tuple[int, int, int, int, Pointwise], ...]
+
+    def __call__(self, h: Sequence[Value], z: Sequence[Value]) -> list[Value]:
+        """The neurons of this layer from those below."""
+        rows = [z[self.weights + j * self.inputs : self.weights + (j + 1) * self.inputs] for j in range(self.outputs)]
+        a = [_dot(row, h) for row in rows]
+        if self.biases is not None:
+            a = [neuron + z[self.biases + j] for j, neuron in enumerate(a)]
+        above = a[: self.carried]
+        for kind, first, size, gate, pointwise in self.maps:
+            part = a[first : first + size]
+            if kind == POINTWISE:
+                above[first : first + size] = [pointwise(neuron) for neuron in part]
+            else:
+                factor = pointwise(a[gate] if kind == GATED else _dot(part, part))
+                above[first : first + size] = [neuron * factor for neuron in part]
+        return above
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """Layer after layer."""
+
+    layers: tuple[LayerTable, ...]
+
+    @property
+    def width(self) -> int:
+        """The neurons of all layers, twice: before and after their maps."""
+        return 2 * sum(layer.outputs for layer in self.layers)
 
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
-        return list(jax.vmap(self.function, (None, -1), 0)(jnp.stack(x), jnp.stack(z)).T)
+        return reduce(lambda h, layer: layer(h, z), self.layers, list(x))
+
+
+@dataclass(frozen=True)
+class PerParticle:
+    """A function (x (d,), z (p,)) -> (c,) of arrays of JAX, for one sample and one particle."""
+
+    function: Callable[[Value, Value], Value]
+    width: int
+
+    def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
+        rows = jnp.stack(z)
+        outs = jax.vmap(self.function, (None, 1), 1)(jnp.stack(x), rows)
+        return list(outs.astype(rows.dtype))
+
+
+@dataclass(frozen=True)
+class OwnSigma:
+    """``_sigma`` of a unit of one's own, for one sample and one particle."""
+
+    unit: Unit
+
+    def __call__(self, x: Value, z: Value) -> Value:
+        return traced(self.unit._sigma)(x[None], z[None])[0, 0]
+
+
+@dataclass(frozen=True)
+class OwnForward:
+    """``forward`` of a UserUnit."""
+
+    unit: UserUnit
+
+    def __call__(self, x: Value, z: Value) -> Value:
+        forward = getattr(self.unit.forward, "py_func", self.unit.forward)
+        return written(forward, self.unit.c)(x, z)
 
 
 @outputs_of.register
 def _(unit: MatrixUnit) -> Outputs:
-    return _Matrix(unit.activation, unit.d, unit.c)
+    if not unit._computes_as(MatrixUnit):
+        return outputs_of.dispatch(Unit)(unit)
+    return MatrixOutputs(pointwise_of(unit.pointwise), unit.d, unit.c)
 
 
 @outputs_of.register
 def _(unit: UVUnit) -> Outputs:
-    return _UV(unit.activation, unit.d, unit.c)
+    if not unit._computes_as(UVUnit):
+        return outputs_of.dispatch(Unit)(unit)
+    return UVOutputs(pointwise_of(unit.pointwise), unit.d, unit.c)
+
+
+@outputs_of.register
+def _(unit: MLPUnit) -> Outputs:
+    if not unit._computes_as(MLPUnit):
+        return outputs_of.dispatch(Unit)(unit)
+    tables = []
+    for layer in unit.layers:
+        maps = [(each.kind, each.first, each.size, each.gate, pointwise_of(each.activation)) for each in layer.maps]
+        biases = layer.biases if layer.bias else None
+        tables.append(LayerTable(layer.inputs, layer.outputs, layer.weights, biases, layer.width, tuple(maps)))
+    return NetworkOutputs(tuple(tables))
+
+
+@outputs_of.register
+def _(unit: UserUnit) -> Outputs:
+    function = OwnForward(unit)
+    check_traceable(function, ((unit.d,), (unit.p,)), "forward(x, z, out)")
+    return PerParticle(function, unit.p + unit.c)
 
 
 @outputs_of.register
 def _(unit: FunctionUnit) -> Outputs:
-    return PerParticle(unit.passes.one)
+    return PerParticle(unit.passes.one, unit.p + unit.c)
 
 
 def _dot(z: Sequence[Value], x: Sequence[Value]) -> Value:
