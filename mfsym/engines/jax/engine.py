@@ -11,7 +11,7 @@ from mfsym.engines.contract import LiftedBatches, StepParameters
 from mfsym.engines.jax.devices import devices_of, placed, wide_numbers
 from mfsym.engines.jax.loops import AXIS, compiled
 from mfsym.engines.jax.memory import explained
-from mfsym.engines.jax.plans import Blocks, Chunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
+from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
 from mfsym.engines.jax.units import outputs_of
 from mfsym.streams import LANES
 from mfsym.units import Unit
@@ -61,7 +61,7 @@ class JaxEngine:
         self.finite = bool(finite)
         return int(done)
 
-    def _sizes(self, chunk: Chunk) -> str:
+    def _sizes(self, chunk: JaxChunk) -> str:
         """The sizes that decide how much memory a step takes."""
         return f"N = {len(self._given)} particles of {self.unit.p} numbers and B = {chunk.x.shape[1]} samples"
 

@@ -98,7 +98,7 @@ def _mean(outputs: Outputs, z: Value, x: Value) -> Value:
 
 
 @lru_cache(maxsize=64)
-def _means(outputs: Outputs) -> Callable[[Value, Value], Value]:
+def _means(outputs: Any) -> Callable[[Value, Value], Value]:
     return jax.jit(jax.vmap(lambda x, z: _mean(outputs, z, x), (0, None)))
 
 
