@@ -117,7 +117,6 @@ def test_blocks_do_not_change_the_steps(monkeypatch):
     case = EngineCase()
     start = start_of(case.dynamics(), 300)
     whole = case.dynamics(engine="jax").step(start, 50).z
-    monkeypatch.setitem(loops.over_blocks.__globals__, "AXIS", loops.AXIS)
     monkeypatch.setattr("mfsym.engines.jax.plans.BLOCK_BYTES", {"cpu": 1})
     assert distance(case.dynamics(engine="jax").step(start, 50).z, whole) < ENGINES
 
@@ -248,11 +247,11 @@ def test_units_that_cannot_be_traced_are_refused_in_one_line():
     with pytest.raises(MfsymError, match=r"forward\(x, z, out\) must be a function that JAX can trace") as caught:
         make_engine("jax", unit, "float64")
     assert "\n" not in str(caught.value)
-    table = Activation("table", lambda a: np.interp(a, [-9.0, 9.0], [-9.0, 9.0]), np.ones_like)
-    scipy = Activation("filled", _filled, np.ones_like)
+    table = Activation("table", lambda a: np.interp(a, np.array([-9.0, 9.0]), np.array([-9.0, 9.0])), np.ones_like)
+    filled = Activation("filled", _filled, np.ones_like)
     make_engine("jax", MatrixUnit(table, SWAP, SWAP), "float64")
     with pytest.raises(MfsymError, match="the function of the activation 'filled' must be a function that JAX"):
-        make_engine("jax", MatrixUnit(scipy, SWAP, SWAP), "float64")
+        make_engine("jax", MatrixUnit(filled, SWAP, SWAP), "float64")
 
 
 def _filled(a):
