@@ -7,21 +7,12 @@ from collections.abc import Callable
 from numpy.typing import ArrayLike
 
 from mfsym.accelerate.xla import require_jax
-from mfsym.arguments import as_choice
-from mfsym.configurations.names import ENGINES
+from mfsym.engines.choices import usable_engine
 from mfsym.typing import Floats
 from mfsym.units import Unit
 
 Predictor = Callable[[ArrayLike, ArrayLike], Floats]
 """Maps inputs x (Q, d) and particles z (N, p) to Phi(x) (Q, c)."""
-
-
-def usable_engine(engine: str) -> str:
-    """The engine if it is a name in ENGINES and its packages are installed; MfsymError otherwise."""
-    name = as_choice(engine, "engine", ENGINES)
-    if name == "jax":
-        require_jax("engine 'jax'")
-    return name
 
 
 def predictor(unit: Unit, engine: str) -> Predictor:

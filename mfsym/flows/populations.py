@@ -13,7 +13,7 @@ from mfsym.arguments import as_floats, as_number
 from mfsym.configurations.names import ENGINES
 from mfsym.data.expectations import inflation, partner
 from mfsym.data.teachers import Data
-from mfsym.engines.predictions import usable_engine
+from mfsym.engines.choices import usable_engine
 from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, product, rules, sampled
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient

@@ -14,7 +14,7 @@ from mfsym.configurations.layers import Resolved
 from mfsym.configurations.loading import load
 from mfsym.configurations.preflight import ResourceEstimate, check
 from mfsym.configurations.shipped import sim_file
-from mfsym.engines.predictions import usable_engine
+from mfsym.engines.choices import usable_engine
 from mfsym.errors import StoreError
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save

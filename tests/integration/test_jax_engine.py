@@ -228,7 +228,7 @@ from mfsym.dynamics import NoisySGD
 teacher = mf.reference_teacher("wi")
 dynamics = NoisySGD(teacher.unit, "vanilla", teacher, batch_size=2, beta=0.0, engine="jax")
 dynamics.step(dynamics.init(np.ones((4, 4))), 1)
-start = dynamics.init(np.ones((1 << 21, 4), dtype=np.float32))
+start = dynamics.init(np.ones((1 << 23, 4), dtype=np.float32))
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (100 << 20), held + (100 << 20)))
 try:
@@ -244,7 +244,7 @@ def test_a_device_without_memory_is_told_in_one_line(tmp_path: Path):
     done = _process(tmp_path, code=MEMORY)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    assert line.startswith("N = 2097152 particles of 4 numbers and B = 2 samples")
+    assert line.startswith("N = 8388608 particles of 4 numbers and B = 2 samples")
     assert "must fit in the memory of the device cpu" in line
     assert "use fewer particles" in line
 
@@ -304,7 +304,7 @@ def test_samples_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
 
     teacher = mf.reference_teacher("wi")
     z = normals(stream_key(5, "init"), 0, 33, teacher.unit.p)
-    monkeypatch.setattr(populations, "OUTPUTS_AT_A_TIME", 1 << 10)
+    monkeypatch.setattr(populations, "VALUES_AT_A_TIME", 1 << 10)
     predict = populations.predictor_of(teacher.unit)
     x = normals(stream_key(5, "init"), 1, 45, 2)
     assert np.abs(predict(x, z) - teacher.unit.predict(x, z)).max() < ROUNDOFF
@@ -323,5 +323,5 @@ def test_an_unknown_engine_is_refused():
         lambda: mf.risks(mf.SCHEMES["vanilla"](teacher.unit), teacher, np.ones((3, 4)), engine="jux"),
         lambda: mf.simulate("wi", engine="jux"),
     ):
-        with pytest.raises(mf.MfsymError, match="engine must be one of numba, jax"):
+        with pytest.raises(mf.MfsymError, match="engine must be one of"):
             make()

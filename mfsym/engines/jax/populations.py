@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.accelerate.xla import in_double
+from mfsym.engines.jax.devices import devices_of
+from mfsym.engines.jax.memory import explained
 from mfsym.engines.jax.units import Outputs, outputs_of
 from mfsym.kernels.population import LiftedNodes
 from mfsym.typing import Floats
@@ -25,21 +27,23 @@ from mfsym.units.functions import next_power
 
 Value = Any
 
-OUTPUTS_AT_A_TIME = 1 << 20
-"""Outputs of single particles that a pass may hold, should XLA not fuse it."""
+VALUES_AT_A_TIME = 1 << 20
+"""Values of samples and particles that a pass may hold, should XLA not fuse it."""
 
 
 def predictor_of(unit: Unit) -> Callable[[ArrayLike, ArrayLike], Floats]:
     """Phi of a unit: x (Q, d) and z (N, p) to (Q, c). Raises MfsymError for a unit that JAX does not know."""
-    means, c = _means(outputs_of(unit)), unit.c
+    outputs, (device, *_) = outputs_of(unit), devices_of(None)
 
     def predict(x: ArrayLike, z: ArrayLike) -> Floats:
         inputs, particles = rows_of("x", x, unit.d), rows_of("z", z, unit.p)
         if not len(inputs):
-            return np.zeros((0, c))
-        with in_double():
-            rows, cloud = min(_rows(len(particles), c), next_power(len(inputs))), jnp.asarray(particles.T)
-            parts = [means(_filled(inputs[k : k + rows], rows), cloud) for k in range(0, len(inputs), rows)]
+            return np.zeros((0, unit.c))
+        rows = min(_rows(len(particles) * outputs.width), next_power(len(inputs)))
+        with in_double(), explained(device, _sizes(particles, rows), 8):
+            cloud = jnp.asarray(particles.T)
+            groups = (_filled(inputs[k : k + rows], rows) for k in range(0, len(inputs), rows))
+            parts = [_means(outputs, group, cloud) for group in groups]
             return np.concatenate([np.asarray(part) for part in parts])[: len(inputs)]
 
     return predict
@@ -53,6 +57,7 @@ class PopulationPasses:
 
     def __init__(self, unit: Unit) -> None:
         self.unit, self.outputs = unit, outputs_of(unit)
+        self.device, *_ = devices_of(None)
         self._placed = lru_cache(maxsize=4)(self._on_device)
 
     def inputs(self, x: Floats) -> Floats:
@@ -61,15 +66,15 @@ class PopulationPasses:
 
     def gradient(self, z: Floats, nodes: LiftedNodes) -> tuple[Floats, float]:
         """The gradient (N, p) of the risk on particles z (N, p), and the risk."""
-        with in_double():
-            placed = self._placed(_ByIdentity(nodes), _rows(len(z) * len(nodes.node_weights), self.unit.c))
+        rows = min(_rows(len(z) * len(nodes.node_weights) * self.outputs.width), next_power(len(nodes.y)))
+        with in_double(), explained(self.device, _sizes(z, rows * len(nodes.node_weights)), 8):
+            placed = self._placed(_ByIdentity(nodes), rows)
             slope, risk = _gradient(self.outputs, jnp.asarray(z.T), placed)
             return np.ascontiguousarray(np.asarray(slope).T), float(risk)
 
     def _on_device(self, held: _ByIdentity, rows: int) -> tuple[Value, ...]:
         """The nodes cut into groups of rows samples, the last filled up with samples of weight 0."""
         nodes, count = held.nodes, len(held.nodes.y)
-        rows = min(rows, next_power(count))
         groups = -(-count // rows)
         x = nodes.x.reshape(count, -1, self.unit.d)
         weights = np.zeros(groups * rows)
@@ -97,9 +102,10 @@ def _mean(outputs: Outputs, z: Value, x: Value) -> Value:
     return jnp.stack([output.mean() for output in outputs(list(x), list(z))])
 
 
-@lru_cache(maxsize=64)
-def _means(outputs: Any) -> Callable[[Value, Value], Value]:
-    return jax.jit(jax.vmap(lambda x, z: _mean(outputs, z, x), (0, None)))
+@partial(jax.jit, static_argnums=0)
+def _means(outputs: Outputs, x: Value, z: Value) -> Value:
+    """Phi (Q, c) at inputs x (Q, d), of particles z (p, N)."""
+    return jax.vmap(lambda point: _mean(outputs, z, point))(x)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -123,9 +129,14 @@ def _gradient(outputs: Outputs, z: Value, placed: tuple[Value, ...]) -> tuple[Va
     return sums
 
 
-def _rows(width: int, c: int) -> int:
-    """The power of two of samples whose outputs OUTPUTS_AT_A_TIME holds; 1 at least."""
-    return 1 << (max(1, OUTPUTS_AT_A_TIME // (width * c)).bit_length() - 1)
+def _rows(width: int) -> int:
+    """The largest power of two of samples of this width that VALUES_AT_A_TIME allows; 1 at least."""
+    return 1 << (max(1, VALUES_AT_A_TIME // width).bit_length() - 1)
+
+
+def _sizes(z: Floats, samples: int) -> str:
+    """The sizes that decide how much memory a pass takes."""
+    return f"N = {len(z)} particles of {z.shape[1]} numbers and {samples} samples at a time"
 
 
 def _filled(rows: Floats, count: int) -> Floats:
