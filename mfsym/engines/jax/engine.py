@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.accelerate.xla import in_double
 from mfsym.engines.contract import LiftedBatches, StepParameters
-from mfsym.engines.jax.devices import devices_of, placed, wide_numbers
+from mfsym.engines.jax.devices import devices_of, placed
 from mfsym.engines.jax.loops import AXIS, compiled
 from mfsym.engines.jax.memory import explained
 from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
@@ -44,7 +45,7 @@ class JaxEngine:
         """Make the S steps of the batches; returns the steps done until the state stopped being finite, or S."""
         chunk = chunk_of(batches, parameters, self.dtype)
         quiet = not chunk.noise_map.size or not chunk.rates[:, 1].any()
-        with wide_numbers(), explained(self.devices[0], self._sizes(chunk), self.dtype.itemsize):
+        with in_double(), explained(self.devices[0], self._sizes(chunk), self.dtype.itemsize):
             if self._halves is None:
                 self._place(chunk.x.shape[1])
             plan = JaxPlan(
@@ -58,7 +59,7 @@ class JaxEngine:
                 None if quiet else pattern(chunk.noise_map),
             )
             self._halves, done, finite = compiled(plan, self.devices)(self._halves, chunk)
-        self.finite = bool(finite)
+            self.finite = bool(finite)
         return int(done)
 
     def _sizes(self, chunk: JaxChunk) -> str:

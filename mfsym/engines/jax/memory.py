@@ -16,7 +16,7 @@ EXHAUSTED = "RESOURCE_EXHAUSTED"
 
 @contextmanager
 def explained(device: Any, what: str, item: int) -> Iterator[None]:
-    """A context in which an error of XLA about memory becomes MfsymError of one line; other errors pass.
+    """A context in which an error about memory, XLA's or NumPy's, becomes MfsymError of one line; other errors pass.
 
     what : the sizes that matter, such as "N = 100 particles of 4 numbers".  item : bytes per number.
     """
@@ -25,11 +25,16 @@ def explained(device: Any, what: str, item: int) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if EXHAUSTED not in str(error):
             raise
-        cheaper = "float32, " if item > 4 else ""
-        raise MfsymError(
-            f"{what}, {item} bytes each, must fit in the memory of the device {device.device_kind}{_size(device)}: "
-            f"use fewer particles, {cheaper}more devices, or engine='numba' on the processor"
-        ) from None
+        place = f"the device {device.device_kind}{_size(device)}"
+    except MemoryError:
+        place = "this machine"
+    else:
+        return
+    cheaper = "float32, " if item > 4 else ""
+    raise MfsymError(
+        f"{what}, {item} bytes each, must fit in the memory of {place}: "
+        f"use fewer particles, {cheaper}more devices, or engine='numba' on the processor"
+    )
 
 
 def _size(device: Any) -> str:
