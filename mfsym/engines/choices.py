@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mfsym.accelerate.xla import require_jax
 from mfsym.arguments import as_choice, as_plain, shown
 from mfsym.configurations.names import ENGINES
-from mfsym.engines.contract import Engine
+from mfsym.engines.contract import Engine, Layers
 from mfsym.engines.cpu import CpuEngine
+from mfsym.engines.layers import CpuLayers
 from mfsym.errors import MfsymError
 from mfsym.units import Unit
 
@@ -42,3 +46,14 @@ def make_engine(engine: str, unit: Unit, dtype: Any, threads: int = 1, device: s
     from mfsym.engines.jax import JaxEngine
 
     return JaxEngine(unit, dtype, device)
+
+
+def make_layers(
+    engine: str, unit: Unit, z: NDArray[np.floating], samples: int, noise_dimension: int, device: str | None = None
+) -> Layers:
+    """The layers z (L, N, p) of a residual network in the engine of this name; see ``CpuLayers``."""
+    if engine == "numba":
+        return CpuLayers(unit, z, samples, noise_dimension)
+    from mfsym.engines.jax.layers import JaxLayers
+
+    return JaxLayers(unit, z, samples, device)

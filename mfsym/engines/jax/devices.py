@@ -36,7 +36,7 @@ def placed(array: Any, devices: tuple[Any, ...], axis: str) -> Any:
 
 
 def sharded(run: Callable[..., Any], devices: tuple[Any, ...], axis: str) -> Callable[..., Any]:
-    """``run`` on every device, with its share of the particles: (halves, chunk) -> (halves, steps, flag)."""
+    """``run`` on every device, with its share of the particles: (rows, chunk) -> (rows, steps, flag)."""
     shares, whole = PartitionSpec(axis), PartitionSpec()
     specs: dict[str, Any] = {"in_specs": (shares, whole), "out_specs": (shares, whole, whole)}
     if hasattr(jax, "shard_map"):

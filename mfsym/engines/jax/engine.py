@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,14 @@ class JaxEngine:
         self.unit, self.dtype = unit, np.dtype(dtype)
         self.devices = devices_of(device)
         self._outputs = outputs_of(unit)
-        self._layout = Blocks(1, 1, LANES)
-        self._halves: Any = None
+        self._rows: Any = None
         self.finite = True
 
     def load(self, z: NDArray[np.floating]) -> None:
         """Set the particles z (N, p)."""
         with np.errstate(over="ignore"):
             self._given = np.array(z, self.dtype)
-        self._halves = None
+        self._rows = None
         self.finite = bool(np.isfinite(self._given).all())
 
     def advance(self, batches: LiftedBatches, parameters: StepParameters) -> int:
@@ -46,19 +46,19 @@ class JaxEngine:
         chunk = chunk_of(batches, parameters, self.dtype)
         quiet = not chunk.noise_map.size or not chunk.rates[:, 1].any()
         with in_double(), explained(self.devices[0], self._sizes(chunk), self.dtype.itemsize):
-            if self._halves is None:
+            if self._rows is None:
                 self._place(chunk.x.shape[1])
             plan = JaxPlan(
                 self._outputs,
                 len(self._given),
-                self._layout,
+                self._places.layout,
                 self.dtype.name,
                 parameters.loss,
                 is_plain(batches, parameters.loss),
                 pattern(chunk.projector) if chunk.projector.size else None,
                 None if quiet else pattern(chunk.noise_map),
             )
-            self._halves, done, finite = compiled(plan, self.devices)(self._halves, chunk)
+            self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
             self.finite = bool(finite)
         return int(done)
 
@@ -68,18 +68,36 @@ class JaxEngine:
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
-        if self._halves is None:
+        if self._rows is None:
             return self._given.copy()
-        halves = np.stack([np.stack([np.asarray(row) for row in rows]) for rows in self._halves])
-        z = halves.reshape(2, self.unit.p, -1, LANES).transpose(2, 0, 3, 1).reshape(-1, self.unit.p)
-        return np.ascontiguousarray(z[: len(self._given)])
+        return self._places.unpacked(self._rows)
 
     def _place(self, samples: int) -> None:
         """Bring the particles to the devices, in blocks for so many samples of a step."""
         width, item = samples * self._outputs.width, self.dtype.itemsize
-        self._layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
-        whole = np.zeros((2 * self._layout.length, self.unit.p), self.dtype)
-        whole[: len(self._given)] = self._given
-        halves = whole.reshape(-1, 2, LANES, self.unit.p).transpose(1, 3, 0, 2)
-        rows = np.ascontiguousarray(halves).reshape(2, self.unit.p, -1, self._layout.lanes)
-        self._halves = tuple(tuple(placed(row, self.devices, AXIS) for row in half) for half in rows)
+        layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
+        self._places = Places(len(self._given), self.unit.p, layout, self.devices)
+        self._rows = self._places.packed(self._given)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the particles lie: n of p parameters, as a layout says, on devices."""
+
+    n: int
+    p: int
+    layout: Blocks
+    devices: tuple[Any, ...]
+
+    def packed(self, z: NDArray[np.floating]) -> Any:
+        """Particles z (n, p) as p arrays (blocks, 2, lanes) on the devices, zero beyond the last."""
+        whole = np.zeros((2 * self.layout.length, self.p), z.dtype)
+        whole[: self.n] = z
+        groups = whole.reshape(-1, self.layout.lanes // LANES, 2, LANES, self.p).transpose(4, 0, 2, 1, 3)
+        rows = np.ascontiguousarray(groups).reshape(self.p, -1, 2, self.layout.lanes)
+        return tuple(placed(row, self.devices, AXIS) for row in rows)
+
+    def unpacked(self, rows: Any) -> NDArray[np.floating]:
+        """The particles (n, p) again."""
+        found = np.stack([np.asarray(row) for row in rows]).reshape(self.p, -1, 2, self.layout.lanes // LANES, LANES)
+        return np.ascontiguousarray(found.transpose(1, 3, 2, 4, 0).reshape(-1, self.p)[: self.n])

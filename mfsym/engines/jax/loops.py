@@ -15,7 +15,7 @@ from jax import lax
 
 from mfsym.engines.jax.devices import sharded
 from mfsym.engines.jax.losses import cotangents
-from mfsym.engines.jax.passes import Halves, Value, is_inside, kicks, mapped, pulled, sums
+from mfsym.engines.jax.passes import Rows, Value, is_inside, kicks, mapped, pulled, sums
 from mfsym.engines.jax.plans import JaxChunk, JaxPlan
 
 AXIS = "particles"
@@ -34,20 +34,20 @@ class Given(NamedTuple):
 
 @lru_cache(maxsize=128)
 def compiled(plan: JaxPlan, devices: tuple[Any, ...]) -> Any:
-    """The time loop of a plan: (halves, chunk) -> (halves, steps done, whether all is finite); takes the halves."""
+    """The time loop of a plan: (rows, chunk) -> (rows, steps done, whether all is finite); takes the rows."""
     made: Any = partial(run, plan)
     if plan.layout.devices > 1:
         made = sharded(made, devices, AXIS)
     return jax.jit(made, donate_argnums=0)
 
 
-def run(plan: JaxPlan, z: Halves, chunk: JaxChunk) -> tuple[Halves, Value, Value]:
-    """Make the steps of a chunk until the state is not finite; z : arrays (blocks, lanes)."""
+def run(plan: JaxPlan, z: Rows, chunk: JaxChunk) -> tuple[Rows, Value, Value]:
+    """Make the steps of a chunk until the state is not finite; z : arrays (blocks, 2, lanes)."""
 
-    def going(carry: tuple[Halves, Value, Value]) -> Value:
+    def going(carry: tuple[Rows, Value, Value]) -> Value:
         return carry[2] & (carry[1] < chunk.steps)
 
-    def step(carry: tuple[Halves, Value, Value]) -> tuple[Halves, Value, Value]:
+    def step(carry: tuple[Rows, Value, Value]) -> tuple[Rows, Value, Value]:
         z, k, _ = carry
         moved, good = one_step(plan, z, k, chunk)
         return moved, k + good.astype(jnp.int32), good
@@ -56,7 +56,7 @@ def run(plan: JaxPlan, z: Halves, chunk: JaxChunk) -> tuple[Halves, Value, Value
     return z, done, (done == chunk.steps) & all_finite(plan, z)
 
 
-def one_step(plan: JaxPlan, z: Halves, k: Value, chunk: JaxChunk) -> tuple[Halves, Value]:
+def one_step(plan: JaxPlan, z: Rows, k: Value, chunk: JaxChunk) -> tuple[Rows, Value]:
     """The particles after step k, or as they are where they or their prediction are not finite; whether they moved."""
     x = chunk.x[k]
     phi = total(plan, over_blocks(plan, lambda block, first: sums(plan, block, x, first), z)) / plan.n
@@ -67,25 +67,20 @@ def one_step(plan: JaxPlan, z: Halves, k: Value, chunk: JaxChunk) -> tuple[Halve
     return mapped_blocks(plan, lambda block, first: moved(plan, block, first, given, chunk), z), good
 
 
-def moved(plan: JaxPlan, z: Halves, first: Value, given: Given, chunk: JaxChunk) -> Halves:
+def moved(plan: JaxPlan, z: Rows, first: Value, given: Given, chunk: JaxChunk) -> Rows:
     """The particles of the block whose places begin at ``first`` after a step; zeros beyond the last particle."""
     rate, amplitude = given.rates[0], given.rates[1]
     keep = 1.0 - rate * chunk.penalty[0]
-    noise = None
+    force = pulled(plan, z, given.x, given.r)
+    if plan.projector is not None:
+        force = mapped(plan.projector, chunk.projector, force)
+    new = [keep * row - rate * g for row, g in zip(z, force, strict=True)]
     if plan.noise is not None:
         noise = kicks(plan, plan.noise, chunk.noise_map * amplitude, (first, given.step), chunk.key)
-    halves = []
-    for h, rows in enumerate(z):
-        force = pulled(plan, rows, given.x, given.r)
-        if plan.projector is not None:
-            force = mapped(plan.projector, chunk.projector, force)
-        new = [keep * row - rate * g for row, g in zip(rows, force, strict=True)]
-        if noise is not None:
-            new = [row + kick for row, kick in zip(new, noise[h], strict=True)]
-        mask = is_inside(plan, h, first)
-        moves = given.moves if mask is None else given.moves & mask
-        halves.append(tuple(jnp.where(moves, row, old) for row, old in zip(new, rows, strict=True)))
-    return halves[0], halves[1]
+        new = [row + kick for row, kick in zip(new, noise, strict=True)]
+    mask = is_inside(plan, first)
+    moves = given.moves if mask is None else given.moves & mask
+    return tuple(jnp.where(moves, row, old) for row, old in zip(new, z, strict=True))
 
 
 def first_places(plan: JaxPlan) -> Value:
@@ -97,7 +92,7 @@ def first_places(plan: JaxPlan) -> Value:
     return starts + lax.axis_index(AXIS).astype(jnp.uint32) * jnp.uint32(layout.blocks * layout.lanes)
 
 
-def over_blocks(plan: JaxPlan, partial_sum: Any, z: Halves) -> Value:
+def over_blocks(plan: JaxPlan, partial_sum: Any, z: Rows) -> Value:
     """The sum over the blocks of this device, in order."""
     places = first_places(plan)
     if plan.layout.blocks == 1:
@@ -107,7 +102,7 @@ def over_blocks(plan: JaxPlan, partial_sum: Any, z: Halves) -> Value:
     return lax.scan(lambda found, now: (found + partial_sum(*now), None), start, later)[0]
 
 
-def mapped_blocks(plan: JaxPlan, move: Any, z: Halves) -> Halves:
+def mapped_blocks(plan: JaxPlan, move: Any, z: Rows) -> Rows:
     """The blocks of this device, each moved."""
     places = first_places(plan)
     if plan.layout.blocks == 1:
@@ -120,11 +115,11 @@ def total(plan: JaxPlan, part: Value) -> Value:
     return part if plan.layout.devices == 1 else lax.all_gather(part, AXIS).sum(axis=0)
 
 
-def all_finite(plan: JaxPlan, z: Halves) -> Value:
+def all_finite(plan: JaxPlan, z: Rows) -> Value:
     """Whether all particles are finite."""
-    broken = jnp.stack([(~jnp.isfinite(row)).any() for rows in z for row in rows]).any()
+    broken = jnp.stack([(~jnp.isfinite(row)).any() for row in z]).any()
     return total(plan, broken.astype(jnp.int32)) == 0
 
 
-def _block(z: Halves, b: int) -> Halves:
+def _block(z: Rows, b: int) -> Rows:
     return jax.tree.map(lambda row: row[b], z)

@@ -1,7 +1,7 @@
 """The two passes of a step over one block of particles, and its noise.
 
-Particles lie in two halves (``engines.jax.streams``), one array (lanes,) per parameter and half. The outputs of all
-samples are summed over the particles; the force is the derivative of the outputs, paired with the cotangents.
+Particles lie in two halves (``engines.jax.streams``): one array (2, lanes) per parameter. The outputs of all samples
+are summed over the particles; the force is the derivative of the outputs, paired with the cotangents.
 """
 
 from __future__ import annotations
@@ -19,39 +19,37 @@ from mfsym.streams import LANES
 
 Value = Any
 Rows = tuple[Value, ...]
-Halves = tuple[Rows, Rows]
 
 
-def outputs_at(plan: JaxPlan, x: Value, rows: Rows) -> list[Value]:
-    """The c outputs (M, lanes) of the particles at x (M, d)."""
-    return jax.vmap(lambda point: plan.outputs(list(point), rows))(x)
+def outputs_at(plan: JaxPlan, x: Value, z: Rows) -> list[Value]:
+    """The c outputs (M, 2, lanes) of the particles at x (M, d)."""
+    return jax.vmap(lambda point: plan.outputs(list(point), z))(x)
 
 
-def is_inside(plan: JaxPlan, half: int, first: Value) -> Value:
-    """Which of the places (lanes,) of a half from ``first`` on hold particles; None if all do."""
+def is_inside(plan: JaxPlan, first: Value) -> Value:
+    """Which of the places (2, lanes) from ``first`` on hold particles; None if all do."""
     if plan.n == 2 * plan.layout.length:
         return None
     q = first + lax.iota(jnp.uint32, plan.layout.lanes)
-    return q // LANES * (2 * LANES) + half * LANES + q % LANES < plan.n
+    rows = q // LANES * (2 * LANES) + q % LANES
+    return jnp.stack([rows, rows + LANES]) < plan.n
 
 
-def sums(plan: JaxPlan, z: Halves, x: Value, first: Value) -> Value:
+def sums(plan: JaxPlan, z: Rows, x: Value, first: Value) -> Value:
     """sum_i sigma(x_m, z_i) (M, c) over the block whose places begin at ``first``."""
-    both = []
-    for h in (0, 1):
-        mask, outs = is_inside(plan, h, first), outputs_at(plan, x, z[h])
-        both.append(outs if mask is None else [jnp.where(mask, out, 0.0) for out in outs])
-    return jnp.stack([(a + b).sum(axis=1) for a, b in zip(*both, strict=True)], axis=1)
+    mask, outs = is_inside(plan, first), outputs_at(plan, x, z)
+    kept = outs if mask is None else [jnp.where(mask, out, 0.0) for out in outs]
+    return jnp.stack([out.sum(axis=(1, 2)) for out in kept], axis=1)
 
 
-def pulled(plan: JaxPlan, rows: Rows, x: Value, r: Value) -> Rows:
-    """sum_m D_z sigma(x_m, z_i)^T r_m, one array (lanes,) per parameter."""
+def pulled(plan: JaxPlan, z: Rows, x: Value, r: Value) -> Rows:
+    """sum_m D_z sigma(x_m, z_i)^T r_m, one array (2, lanes) per parameter."""
 
     def paired(z: Rows) -> Value:
-        parts = [r[:, j, None] * out for j, out in enumerate(outputs_at(plan, x, z))]
+        parts = [r[:, j, None, None] * out for j, out in enumerate(outputs_at(plan, x, z))]
         return sum(parts[1:], parts[0]).sum(axis=0)
 
-    value, pull = jax.vjp(paired, rows)
+    value, pull = jax.vjp(paired, z)
     return pull(jnp.ones_like(value))[0]
 
 
@@ -64,8 +62,8 @@ def mapped(entries: Pattern, matrix: Value, rows: Any) -> Rows:
     return tuple(products)
 
 
-def kicks(plan: JaxPlan, entries: Pattern, matrix: Value, at: tuple[Value, Value], key: Value) -> Halves:
-    """A matrix with the pattern ``entries`` times the standard normals of a block, for both halves.
+def kicks(plan: JaxPlan, entries: Pattern, matrix: Value, at: tuple[Value, Value], key: Value) -> Rows:
+    """A matrix with the pattern ``entries`` times the standard normals of a block.
 
     at : the first place of the block, and the step, uint64.
     """
@@ -75,7 +73,6 @@ def kicks(plan: JaxPlan, entries: Pattern, matrix: Value, at: tuple[Value, Value
     coordinates = jnp.broadcast_to(jnp.asarray(pairs, jnp.uint32)[:, None], counters.shape)
     halves = (step.astype(jnp.uint32), (step >> jnp.uint64(32)).astype(jnp.uint32))
     w = block_words(counters, coordinates, halves, key)
-    both = normal_pair(jnp.stack([w[0], w[2]]), jnp.stack([w[1], w[3]]), np.dtype(plan.dtype))
-    place = {pair: q for q, pair in enumerate(pairs)}
-    drawn = [{2 * pair + c: both[c][h, q] for pair, q in place.items() for c in (0, 1)} for h in (0, 1)]
-    return mapped(entries, matrix, drawn[0]), mapped(entries, matrix, drawn[1])
+    both = normal_pair(jnp.stack([w[0], w[2]], axis=1), jnp.stack([w[1], w[3]], axis=1), np.dtype(plan.dtype))
+    drawn = {2 * pair + c: both[c][q] for q, pair in enumerate(pairs) for c in (0, 1)}
+    return mapped(entries, matrix, drawn)

@@ -1,7 +1,7 @@
 """Units in JAX: what one particle computes, written for arrays of particles and differentiable in them.
 
-A unit becomes a function (x, z) -> outputs of one sample: x holds d scalars and z one array (L,) per parameter; the
-outputs are c arrays (L,). Every operation is pointwise over the particles.
+A unit becomes a function (x, z) -> outputs of one sample: x holds d scalars and z one array per parameter; the
+outputs are c arrays of the same shape. Every operation is pointwise over the particles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Value = Any
 
 
 class Outputs(Protocol):
-    """The outputs of one sample: (d scalars, p arrays (L,)) -> c arrays (L,).
+    """The outputs of one sample: (d scalars, p arrays) -> c arrays of their shape.
 
     width : values per sample and particle that a step may have to hold.
     """
@@ -137,8 +137,8 @@ class PerParticle:
 
     def __call__(self, x: Sequence[Value], z: Sequence[Value]) -> list[Value]:
         rows = jnp.stack(z)
-        outs = jax.vmap(self.function, (None, 1), 1)(jnp.stack(x), rows)
-        return list(outs.astype(rows.dtype))
+        outs = jax.vmap(self.function, (None, 1), 1)(jnp.stack(x), rows.reshape(len(z), -1))
+        return list(outs.astype(rows.dtype).reshape(-1, *rows.shape[1:]))
 
 
 @dataclass(frozen=True)
