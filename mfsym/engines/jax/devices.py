@@ -28,6 +28,11 @@ def devices_of(name: str | None) -> tuple[Any, ...]:
     return chosen
 
 
+def recomputes(devices: tuple[Any, ...]) -> bool:
+    """Whether making values again is cheaper than memory: on all but CPUs, whose blocks stay in the cache."""
+    return bool(devices[0].platform != "cpu")
+
+
 def placed(array: Any, devices: tuple[Any, ...], axis: str) -> Any:
     """The array on its device, or with its first axis shared between several."""
     if len(devices) == 1:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mfsym.accelerate.xla import in_double
 from mfsym.engines.contract import LiftedBatches, StepParameters
-from mfsym.engines.jax.devices import devices_of, placed
+from mfsym.engines.jax.devices import devices_of, placed, recomputes
 from mfsym.engines.jax.loops import AXIS, compiled
 from mfsym.engines.jax.memory import explained
 from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
@@ -57,6 +57,7 @@ class JaxEngine:
                 is_plain(batches, parameters.loss),
                 pattern(chunk.projector) if chunk.projector.size else None,
                 None if quiet else pattern(chunk.noise_map),
+                recomputes(self.devices),
             )
             self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
             self.finite = bool(finite)
@@ -76,12 +77,12 @@ class JaxEngine:
         """Bring the particles to the devices, in blocks for so many samples of a step."""
         width, item = samples * self._outputs.width, self.dtype.itemsize
         layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
-        self._places = Places(len(self._given), self.unit.p, layout, self.devices)
+        self._places = ParticlePlaces(len(self._given), self.unit.p, layout, self.devices)
         self._rows = self._places.packed(self._given)
 
 
 @dataclass(frozen=True)
-class Places:
+class ParticlePlaces:
     """Where the particles lie: n of p parameters, as a layout says, on devices."""
 
     n: int

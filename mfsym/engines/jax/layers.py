@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mfsym.accelerate.xla import in_double
 from mfsym.engines.contract import StepParameters, in_precision
 from mfsym.engines.jax.devices import devices_of
-from mfsym.engines.jax.engine import Places
+from mfsym.engines.jax.engine import ParticlePlaces
 from mfsym.engines.jax.loops import Given, all_finite, mapped_blocks, moved, over_blocks
 from mfsym.engines.jax.passes import Rows, Value, sums
 from mfsym.engines.jax.plans import JaxChunk, JaxPlan, layout_of, pattern
@@ -37,7 +37,7 @@ class JaxLayers:
         depth, n, p = z.shape
         devices = devices_of(device)[:1]
         layout = layout_of(n, samples * self._outputs.width, z.dtype.itemsize, 1, devices[0].platform)
-        self._places = Places(n, p, layout, devices)
+        self._places = ParticlePlaces(n, p, layout, devices)
         with in_double():
             self._layers = [self._places.packed(layer) for layer in z]
         self._inputs: list[Any] = [None] * depth

@@ -44,6 +44,8 @@ def sums(plan: JaxPlan, z: Rows, x: Value, first: Value) -> Value:
 
 def pulled(plan: JaxPlan, z: Rows, x: Value, r: Value) -> Rows:
     """sum_m D_z sigma(x_m, z_i)^T r_m, one array (2, lanes) per parameter."""
+    if plan.recompute:
+        z = lax.optimization_barrier(z)
 
     def paired(z: Rows) -> Value:
         parts = [r[:, j, None, None] * out for j, out in enumerate(outputs_at(plan, x, z))]

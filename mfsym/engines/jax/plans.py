@@ -45,6 +45,7 @@ class JaxPlan:
     outputs : of the unit.  n : particles.  layout : of their places.  dtype : name of the precision.
     loss : its code.  plain : one node whose matrix is the identity.
     projector, noise : columns of the nonzero entries of each row of P (None for no P) and of W (None for no noise).
+    recompute : whether the second pass must make the outputs of single particles again, instead of keeping them.
     """
 
     outputs: Outputs
@@ -55,6 +56,7 @@ class JaxPlan:
     plain: bool
     projector: Pattern | None
     noise: Pattern | None
+    recompute: bool = False
 
 
 class JaxChunk(NamedTuple):
