@@ -1,4 +1,4 @@
-"""Names of schemes, units, activations, teachers, start laws, rules and noises in options, files and arguments.
+"""Names of schemes, units, activations, teachers, starts, rules, noises, engines: in options, files and arguments.
 
 This module imports no numerical code, so reading a configuration or printing a help text stays fast. The registry of
 each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names by ``bound``, which

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.accelerate.xla import require_jax
 from mfsym.arguments import as_choice, as_plain, shown
 from mfsym.configurations.names import ENGINES
 from mfsym.engines.contract import Engine, Layers
@@ -16,9 +17,17 @@ from mfsym.errors import MfsymError
 from mfsym.units import Unit
 
 
-def as_engine(engine: Any, device: Any) -> tuple[str, str | None]:
-    """The name of an engine in ENGINES, and the device of JAX by name; MfsymError for others."""
+def usable_engine(engine: Any) -> str:
+    """The engine if it is a name in ENGINES and its packages are installed; MfsymError otherwise."""
     name = as_choice(as_plain(engine), "engine", ENGINES)
+    if name == "jax":
+        require_jax("engine 'jax'")
+    return name
+
+
+def as_engine(engine: Any, device: Any) -> tuple[str, str | None]:
+    """The name of an engine in ENGINES, and the device of JAX by name; MfsymError for others, and without JAX."""
+    name = usable_engine(engine)
     if device is not None and (not isinstance(device, str) or not device):
         raise MfsymError(f"device must be a name such as 'cpu', 'gpu' or 'gpu:0', or None, got {shown(device)}")
     if device is not None and name != "jax":
@@ -30,11 +39,10 @@ def make_engine(engine: str, unit: Unit, dtype: Any, threads: int = 1, device: s
     """The engine of this name for particles of a unit.
 
     threads : of the engine "numba".  device : of the engine "jax", see ``NoisySGD``.
-    MfsymError where JAX is not installed, or has no such device.
+    MfsymError where JAX has no such device.
     """
     if engine == "numba":
         return CpuEngine(unit, dtype, threads)
-    require_jax()
     from mfsym.engines.jax import JaxEngine
 
     return JaxEngine(unit, dtype, device)
@@ -46,15 +54,6 @@ def make_layers(
     """The layers z (L, N, p) of a residual network in the engine of this name; see ``CpuLayers``."""
     if engine == "numba":
         return CpuLayers(unit, z, samples, noise_dimension)
-    require_jax()
     from mfsym.engines.jax.layers import JaxLayers
 
     return JaxLayers(unit, z, samples, device)
-
-
-def require_jax() -> None:
-    """MfsymError that says what to install where JAX is missing."""
-    try:
-        import jax  # noqa: F401
-    except ImportError:
-        raise MfsymError("engine 'jax' needs jax, which is missing: pip install 'mfsym[jax]'") from None

@@ -1,24 +1,17 @@
-"""Devices of JAX by name, what is shared between them, and 64-bit numbers for the engine alone."""
+"""Devices of JAX by name, and what is shared between them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax import experimental
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mfsym.accelerate.xla import local_devices
 from mfsym.errors import MfsymError
-
-
-def wide_numbers() -> AbstractContextManager[Any]:
-    """A context in which arrays of JAX may have 64 bits; the user's setting is left as it is."""
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else getattr(experimental, "enable_x64")  # noqa: B009
-    return enable(True)
 
 
 def devices_of(name: str | None) -> tuple[Any, ...]:
@@ -27,13 +20,10 @@ def devices_of(name: str | None) -> tuple[Any, ...]:
     MfsymError where there are none.
     """
     platform, _, number = (name or "").partition(":")
-    try:
-        found = jax.local_devices(backend=platform or None)
-    except RuntimeError:
-        found = []
+    found = local_devices(platform or None)
     chosen = tuple(device for device in found if not number or str(device.id) == number)
     if not chosen:
-        known = ", ".join(f"{device.platform}:{device.id}" for device in jax.local_devices())
+        known = ", ".join(f"{device.platform}:{device.id}" for device in local_devices())
         raise MfsymError(f"JAX must have the device {name!r}, got {known}; choose one of these, or install its driver")
     return chosen
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.accelerate.xla import in_double
 from mfsym.engines.contract import LiftedBatches, StepParameters
-from mfsym.engines.jax.devices import devices_of, placed, recomputes, wide_numbers
+from mfsym.engines.jax.devices import devices_of, placed, recomputes
 from mfsym.engines.jax.loops import AXIS, compiled
-from mfsym.engines.jax.plans import Blocks, JaxPlan, chunk_of, is_plain, layout_of, pattern
+from mfsym.engines.jax.memory import explained
+from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
 from mfsym.engines.jax.units import outputs_of
 from mfsym.streams import LANES
 from mfsym.units import Unit
@@ -43,7 +45,7 @@ class JaxEngine:
         """Make the S steps of the batches; returns the steps done until the state stopped being finite, or S."""
         chunk = chunk_of(batches, parameters, self.dtype)
         quiet = not chunk.noise_map.size or not chunk.rates[:, 1].any()
-        with wide_numbers():
+        with in_double(), explained(self.devices[0], self._sizes(chunk), self.dtype.itemsize):
             if self._rows is None:
                 self._place(chunk.x.shape[1])
             plan = JaxPlan(
@@ -58,8 +60,12 @@ class JaxEngine:
                 recomputes(self.devices),
             )
             self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
-        self.finite = bool(finite)
+            self.finite = bool(finite)
         return int(done)
+
+    def _sizes(self, chunk: JaxChunk) -> str:
+        """The sizes that decide how much memory a step takes."""
+        return f"N = {len(self._given)} particles of {self.unit.p} numbers and B = {chunk.x.shape[1]} samples"
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""

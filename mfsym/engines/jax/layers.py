@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.accelerate.xla import in_double
 from mfsym.engines.contract import StepParameters, in_precision
-from mfsym.engines.jax.devices import devices_of, wide_numbers
+from mfsym.engines.jax.devices import devices_of
 from mfsym.engines.jax.engine import ParticlePlaces
 from mfsym.engines.jax.loops import Given, all_finite, mapped_blocks, moved, over_blocks
 from mfsym.engines.jax.passes import Rows, Value, sums
@@ -37,7 +38,7 @@ class JaxLayers:
         devices = devices_of(device)[:1]
         layout = layout_of(n, samples * self._outputs.width, z.dtype.itemsize, 1, devices[0].platform)
         self._places = ParticlePlaces(n, p, layout, devices)
-        with wide_numbers():
+        with in_double():
             self._layers = [self._places.packed(layer) for layer in z]
         self._inputs: list[Any] = [None] * depth
 
@@ -48,7 +49,7 @@ class JaxLayers:
     def forward(self, layer: int, x: Floats) -> Floats:
         """The bare prediction (M, c) of one layer at x (M, d); x is kept for ``backward``."""
         self._inputs[layer] = x.astype(self._dtype)
-        with wide_numbers():
+        with in_double():
             found = layer_forward(self._plan(None))(self._layers[layer], self._inputs[layer])
         return np.asarray(found, np.float64)
 
@@ -60,7 +61,7 @@ class JaxLayers:
             *(None,) * 6, told.penalty, told.projector, told.noise_map, np.asarray(told.key, np.uint32), None, None
         )
         given = Given(self._inputs[layer], r.astype(self._dtype), told.rates[0], np.uint64(told.step), np.bool_(True))
-        with wide_numbers():
+        with in_double():
             advance = layer_backward(self._plan(told))
             self._layers[layer], finite, slopes = advance(self._layers[layer], given, constants)
         return bool(finite), np.asarray(slopes, np.float64) / self._places.n

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from mfsym.engines.jax.activations import Pointwise, pointwise_of
 from mfsym.engines.jax.tracing import check_traceable, traced, written
 from mfsym.kernels.mlp import GATED, POINTWISE
-from mfsym.units import MatrixUnit, MLPUnit, Unit, UserUnit, UVUnit
+from mfsym.units import FunctionUnit, MatrixUnit, MLPUnit, Unit, UserUnit, UVUnit
 
 Value = Any
 
@@ -193,6 +193,11 @@ def _(unit: UserUnit) -> Outputs:
     function = OwnForward(unit)
     check_traceable(function, ((unit.d,), (unit.p,)), "forward(x, z, out)")
     return PerParticle(function, unit.p + unit.c)
+
+
+@outputs_of.register
+def _(unit: FunctionUnit) -> Outputs:
+    return PerParticle(unit.passes.one, unit.p + unit.c)
 
 
 def _dot(z: Sequence[Value], x: Sequence[Value]) -> Value:

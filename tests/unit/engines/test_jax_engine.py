@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from mfsym.accelerate.xla import in_double
 from mfsym.configurations.names import ACTIVATIONS, SCHEMES
 from mfsym.data.losses import LOSSES
 from mfsym.engines import CpuEngine, LiftedBatches
@@ -20,7 +21,7 @@ from tests.tolerances import ENGINES, ENGINES32, NORMAL, NORMAL32, SPLIT
 
 jax = pytest.importorskip("jax", reason="needs the extra jax: pip install 'mfsym[jax]'")
 
-from mfsym.engines.jax import JaxEngine, devices, loops, streams  # noqa: E402
+from mfsym.engines.jax import JaxEngine, loops, streams  # noqa: E402
 
 NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 CASES = [
@@ -154,7 +155,7 @@ def test_nodes_may_differ_from_step_to_step():
 
 def test_words_are_those_of_the_streams_bit_for_bit():
     step, groups, m = (5 << 32) + 7, 3, 4
-    with devices.wide_numbers():
+    with in_double():
         halves = (np.uint32(step & 0xFFFFFFFF), np.uint32(step >> 32))
         drawn = [
             np.stack(streams.block_words(np.arange(64 * groups, dtype=np.uint32), np.uint32(pair), halves, KEY))
@@ -168,7 +169,7 @@ def test_words_are_those_of_the_streams_bit_for_bit():
 def test_normals_are_those_of_the_streams_to_rounding(dtype, tolerance):
     words = bits(KEY, 1, 20000, 2)
     words[:4] = [[0xFFFFFFFF, 0], [0, 0xFFFFFFFF], [0xFFFFFF80, 1 << 31], [1, 3 << 30]]
-    with devices.wide_numbers():
+    with in_double():
         pair = streams.normal_pair(jax.numpy.asarray(words[:, 0]), jax.numpy.asarray(words[:, 1]), np.dtype(dtype))
     radius = np.sqrt(-2.0 * np.log((words[:, 0] + 0.5) * 2.0**-32))
     angle = 2.0 * np.pi * 2.0**-32 * words[:, 1].astype(np.float64)
