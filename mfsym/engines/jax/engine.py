@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mfsym.engines.jax.devices import devices_of, placed, recomputes
 from mfsym.engines.jax.loops import AXIS, compiled
 from mfsym.engines.jax.memory import explained
 from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan, chunk_of, is_plain, layout_of, pattern
+from mfsym.engines.jax.tiles import fits, has_tiles, run_pieces, tile_layout
 from mfsym.engines.jax.units import outputs_of
 from mfsym.streams import LANES
 from mfsym.units import Unit
@@ -59,7 +61,8 @@ class JaxEngine:
                 None if quiet else pattern(chunk.noise_map),
                 recomputes(self.devices),
             )
-            self._rows, done, finite = compiled(plan, self.devices)(self._rows, chunk)
+            run = partial(run_pieces, plan) if self._tiled else compiled(plan, self.devices)
+            self._rows, done, finite = run(self._rows, chunk)
             self.finite = bool(finite)
         return int(done)
 
@@ -76,7 +79,11 @@ class JaxEngine:
     def _place(self, samples: int) -> None:
         """Bring the particles to the devices, in blocks for so many samples of a step."""
         width, item = samples * self._outputs.width, self.dtype.itemsize
-        layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
+        self._tiled = has_tiles(self.devices) and fits(self._outputs, self.unit.p, self.dtype, samples)
+        if self._tiled:
+            layout = tile_layout(len(self._given))
+        else:
+            layout = layout_of(len(self._given), width, item, len(self.devices), self.devices[0].platform)
         self._places = ParticlePlaces(len(self._given), self.unit.p, layout, self.devices)
         self._rows = self._places.packed(self._given)
 

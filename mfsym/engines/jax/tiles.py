@@ -2,7 +2,7 @@
 
 XLA's own loops read the particles anew for every sample. Here a tile stays in registers while the samples pass: the
 first kernel sums the outputs, the second moves the particles and draws their noise where they lie. The kernels are
-written in Pallas and made of the pointwise functions of ``engines.jax.loops``; partial sums are added in a fixed order.
+written in Pallas and made of the pointwise functions of the unit; partial sums are added in a fixed order.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from jax import lax
 from jax.experimental import pallas
 from jax.experimental.pallas import triton
 
-from mfsym.engines.jax.activations import ACTIVATIONS, from_value
-from mfsym.engines.jax.loops import Halves, all_finite, is_inside, kicks_at, projected, pulled
+from mfsym.engines.jax.activations import ACTIVATIONS, with_slope
+from mfsym.engines.jax.loops import all_finite
 from mfsym.engines.jax.losses import cotangents
-from mfsym.engines.jax.plans import JaxChunk, JaxPlan
-from mfsym.engines.jax.units import POINTWISE
+from mfsym.engines.jax.passes import Rows, Value, mapped
+from mfsym.engines.jax.plans import Blocks, JaxChunk, JaxPlan
+from mfsym.engines.jax.streams import block_words, normal_pair
+from mfsym.engines.jax.units import MatrixOutputs, Outputs, UVOutputs
+from mfsym.streams import LANES
 
-Value = Any
+Halves = tuple[Rows, Rows]
 
 TILE, WARPS = 256, 4
 """Particles of each half in a tile, and warps of 32 threads that share it."""
@@ -39,39 +42,48 @@ MOST_SAMPLES = 64
 """Most lifted samples of a step: they are written out one after the other."""
 
 
-def has_tiles(devices: list[Any]) -> bool:
+def has_tiles(devices: tuple[Any, ...]) -> bool:
     """Whether a run on these devices can be made of tiles: one GPU that CUDA drives."""
     return len(devices) == 1 and "cuda" in str(getattr(devices[0].client, "platform_version", "")).lower()
 
 
-def fits(plan: JaxPlan, samples: int) -> bool:
-    """Whether a plan can run in tiles: single precision and a small unit of pointwise operations."""
-    small = plan.p <= MOST_NUMBERS and plan.c <= MOST_NUMBERS and samples <= MOST_SAMPLES
-    return small and isinstance(plan.outputs, POINTWISE) and plan.dtype == "float32" and plan.length % TILE == 0
+def fits(outputs: Outputs, p: int, dtype: Any, samples: int) -> bool:
+    """Whether a unit of p parameters can run in tiles: single precision, small, shallow, few samples in a step."""
+    if not isinstance(outputs, MatrixOutputs | UVOutputs) or dtype != np.float32 or samples > MOST_SAMPLES:
+        return False
+    return p <= MOST_NUMBERS and outputs.c <= MOST_NUMBERS
 
 
-def run_pieces(plan: JaxPlan, z: Any, chunk: JaxChunk, interpret: bool = False) -> tuple[Any, Value, Value]:
-    """As ``loops.run``, in pieces that follow one another on the device. interpret : without a GPU, for tests."""
+def tile_layout(n: int) -> Blocks:
+    """The layout of n particles in whole tiles on one device."""
+    return Blocks(1, 1, -(-n // (2 * TILE)) * TILE)
+
+
+def run_pieces(plan: JaxPlan, z: Rows, chunk: JaxChunk, interpret: bool = False) -> tuple[Rows, Value, Value]:
+    """As ``loops.run`` for rows (1, 2, lanes), in pieces that follow one another.
+
+    interpret : without a GPU, for tests.
+    """
     chunk = jax.tree.map(jnp.asarray, chunk)
     done, finite = jnp.int32(0), jnp.bool_(True)
     for first in range(0, int(chunk.steps), PIECE):
         z, done, finite = _compiled(plan, interpret)(z, chunk, jnp.int32(first), done, finite)
-    return z, done, finite & all_finite(z)
+    return z, done, finite & all_finite(plan, z)
 
 
 @lru_cache(maxsize=128)
 def _compiled(plan: JaxPlan, interpret: bool) -> Any:
-    """PIECE steps of a plan: (halves, chunk, first step, done, finite) -> (halves, done, finite); takes the halves."""
+    """PIECE steps of a plan: (rows, chunk, first step, done, finite) -> (rows, done, finite); takes the rows."""
     return jax.jit(partial(_run_piece, plan if interpret else _faster(plan), interpret), donate_argnums=0)
 
 
 def _run_piece(
-    plan: JaxPlan, interpret: bool, z: Halves, chunk: JaxChunk, first: Value, done: Value, finite: Value
-) -> tuple[Halves, Value, Value]:
+    plan: JaxPlan, interpret: bool, z: Rows, chunk: JaxChunk, first: Value, done: Value, finite: Value
+) -> tuple[Rows, Value, Value]:
     """Make those of PIECE steps from the first that are in the chunk, until the state is not finite."""
     words = _words(chunk)
 
-    def step(carry: tuple[Halves, Value, Value], k: Value) -> tuple[tuple[Halves, Value, Value], None]:
+    def step(carry: tuple[Rows, Value, Value], k: Value) -> tuple[tuple[Rows, Value, Value], None]:
         z, done, finite = carry
         phi, sound = _means(plan, z, chunk.x, k, interpret)
         finite = finite & sound & jnp.isfinite(phi).all()
@@ -91,16 +103,17 @@ def _words(chunk: JaxChunk) -> Value:
     return jnp.stack([steps.astype(jnp.uint32), (steps >> jnp.uint64(32)).astype(jnp.uint32)], axis=1)
 
 
-def _means(plan: JaxPlan, z: Halves, x: Value, k: Value, interpret: bool) -> tuple[Value, Value]:
+def _means(plan: JaxPlan, z: Rows, x: Value, k: Value, interpret: bool) -> tuple[Value, Value]:
     """The means (M, c) of the outputs over the particles on x[k], and whether all particles are finite."""
-    (_, samples, d), c = x.shape, plan.c
+    outputs: Any = plan.outputs
+    (_, samples, d), c = x.shape, outputs.c
     width = 1 << (samples * c).bit_length()
 
     def kernel(step: Value, points: Value, *tiles: Value) -> None:
         now, out, masks = step[0], tiles[-1], [_inside(plan, h) for h in (0, 1)]
-        halves = _halves(plan, [tile[...] for tile in tiles[:-1]])
+        halves = _halves(tiles[:-1])
         for m in range(samples):
-            both = [plan.outputs([points[now, m, i] for i in range(d)], half) for half in halves]
+            both = [outputs([points[now, m, i] for i in range(d)], half) for half in halves]
             for j in range(c):
                 parts = [
                     outs[j] if mask is None else jnp.where(mask, outs[j], 0.0)
@@ -109,24 +122,16 @@ def _means(plan: JaxPlan, z: Halves, x: Value, k: Value, interpret: bool) -> tup
                 out[0, m * c + j] = jnp.sum(parts[0] + parts[1])
         out[0, samples * c] = jnp.sum(sum(row * 0.0 for half in halves for row in half))
 
-    rows = [row for half in z for row in half]
-    partials = _call(
-        kernel,
-        [k[None], x],
-        rows,
-        pallas.BlockSpec((1, width), lambda i: (i, 0)),
-        jax.ShapeDtypeStruct((plan.length // TILE, width), jnp.float32),
-        interpret,
-    )
+    tiles = plan.layout.lanes // TILE
+    shape = jax.ShapeDtypeStruct((tiles, width), jnp.float32)
+    partials = _call(kernel, [k[None], x], z, pallas.BlockSpec((1, width), lambda i: (i, 0)), shape, interpret)
     totals = partials.sum(axis=0)
     return totals[: samples * c].reshape(samples, c) / plan.n, totals[samples * c] == 0.0
 
 
-def _moved(
-    plan: JaxPlan, z: Halves, r: Value, control: Value, words: Value, chunk: JaxChunk, interpret: bool
-) -> Halves:
+def _moved(plan: JaxPlan, z: Rows, r: Value, control: Value, words: Value, chunk: JaxChunk, interpret: bool) -> Rows:
     """The particles after step control[0], or as they are where control[1] is 0."""
-    (_, samples, d), c = chunk.x.shape, plan.c
+    (_, samples, d), c = chunk.x.shape, r.shape[1]
     given = [control, chunk.x, r, chunk.rates, chunk.penalty, words, chunk.key]
     given += [part for part, used in ((chunk.projector, plan.projector), (chunk.noise_map, plan.noise)) if used]
 
@@ -134,47 +139,65 @@ def _moved(
         now, point, slope, rates, penalty, step, key = refs[:7]
         matrices, tiles = refs[7 : len(given)], refs[len(given) :]
         k, moves = now[0], now[1] != 0
-        halves = _halves(plan, [tile[...] for tile in tiles[: 2 * plan.p]])
+        halves = _halves(tiles[: len(z)])
         x = [[point[k, m, i] for i in range(d)] for m in range(samples)]
         rs = [[slope[m, j] for j in range(c)] for m in range(samples)]
         rate, keep = rates[k, 0], 1.0 - rates[k, 0] * penalty[0]
-        moved = [
-            [
-                keep * row - rate * force
-                for row, force in zip(half, projected(plan, pull, matrices[0] if matrices else None), strict=True)
-            ]
-            for half, pull in ((half, pulled(plan, half, x, rs)) for half in halves)
-        ]
+        noise: list[Any] = [None, None]
         if plan.noise is not None:
-            counters = pallas.program_id(0).astype(jnp.uint32) * jnp.uint32(TILE) + lax.iota(jnp.uint32, TILE)
-            seed = (step[k, 0], step[k, 1]), (key[0], key[1])
-            kicks = kicks_at(counters, *seed, plan.noise, matrices[-1], plan.dtype)
-            moved = [
-                [row + rates[k, 1] * kick for row, kick in zip(half, ours, strict=True)]
-                for half, ours in zip(moved, kicks, strict=True)
-            ]
+            noise = _kicks(plan, matrices[-1], (step[k, 0], step[k, 1]), (key[0], key[1]))
         for h, half in enumerate(halves):
-            mask = _inside(plan, h)
-            for i, row in enumerate(half):
+            force, mask = _pulled(plan, half, x, rs), _inside(plan, h)
+            if plan.projector is not None:
+                force = mapped(plan.projector, matrices[0], force)
+            for i, (row, g) in enumerate(zip(half, force, strict=True)):
+                new = keep * row - rate * g
+                if noise[h] is not None:
+                    new = new + rates[k, 1] * noise[h][i]
                 taken = moves if mask is None else moves & mask
-                tiles[(2 + h) * plan.p + i][...] = jnp.where(taken, moved[h][i], row)
+                tiles[len(z) + i][0, h] = jnp.where(taken, new, row)
 
-    rows = [row for half in z for row in half]
-    shapes = [jax.ShapeDtypeStruct(row.shape, row.dtype) for row in rows]
-    outs = _call(
-        kernel, given, rows, [_tile() for _ in rows], shapes, interpret, {len(given) + i: i for i in range(len(rows))}
-    )
-    return _halves(plan, outs)
+    shapes = [jax.ShapeDtypeStruct(row.shape, row.dtype) for row in z]
+    aliases = {len(given) + i: i for i in range(len(z))}
+    return tuple(_call(kernel, given, z, [_tile() for _ in z], shapes, interpret, aliases))
+
+
+def _pulled(plan: JaxPlan, half: Rows, x: list[list[Value]], r: list[list[Value]]) -> Rows:
+    """sum_m D_z sigma(x_m, z_i)^T r_m for the particles of a half of a tile; x and r in scalars."""
+
+    def paired(z: Rows) -> Value:
+        parts = [
+            out * slope
+            for point, row in zip(x, r, strict=True)
+            for out, slope in zip(plan.outputs(point, z), row, strict=True)
+        ]
+        return sum(parts[1:], parts[0])
+
+    value, pull = jax.vjp(paired, half)
+    return pull(jnp.ones_like(value))[0]
+
+
+def _kicks(plan: JaxPlan, matrix: Value, step: tuple[Value, Value], key: tuple[Value, Value]) -> list[Any]:
+    """The kicks W xi of both halves of a tile."""
+    entries: Any = plan.noise
+    counters = pallas.program_id(0).astype(jnp.uint32) * jnp.uint32(TILE) + lax.iota(jnp.uint32, TILE)
+    drawn: list[dict[int, Value]] = [{}, {}]
+    for pair in sorted({i // 2 for columns in entries for i in columns}):
+        block = block_words(counters, jnp.uint32(pair), step, key)
+        for h, normals in enumerate(drawn):
+            both = normal_pair(block[2 * h], block[2 * h + 1], np.dtype(plan.dtype))
+            normals[2 * pair], normals[2 * pair + 1] = both
+    return [mapped(entries, matrix, normals) for normals in drawn]
 
 
 def _call(
-    kernel: Any, given: list[Value], rows: list[Value], out: Any, shape: Any, interpret: bool, aliases: Any = None
+    kernel: Any, given: list[Value], rows: Rows, out: Any, shape: Any, interpret: bool, aliases: Any = None
 ) -> Any:
     """A kernel on every tile of the rows, with whole arrays beside them."""
     whole = [pallas.BlockSpec(part.shape, partial(lambda sides, i: (0,) * sides, part.ndim)) for part in given]
     return pallas.pallas_call(
         kernel,
-        grid=(rows[0].size // TILE,),
+        grid=(rows[0].shape[2] // TILE,),
         in_specs=[*whole, *(_tile() for _ in rows)],
         out_specs=out,
         out_shape=shape,
@@ -185,15 +208,20 @@ def _call(
 
 
 def _tile() -> Any:
-    return pallas.BlockSpec((TILE,), lambda i: (i,))
+    return pallas.BlockSpec((1, 2, TILE), lambda i: (0, 0, i))
+
+
+def _halves(tiles: Any) -> Halves:
+    """The two halves of tiles of rows: one array (TILE,) per parameter."""
+    return tuple(tile[0, 0] for tile in tiles), tuple(tile[0, 1] for tile in tiles)
 
 
 def _inside(plan: JaxPlan, half: int) -> Value:
-    return is_inside(plan, half, pallas.program_id(0) * TILE + lax.iota(jnp.int32, TILE))
-
-
-def _halves(plan: JaxPlan, rows: list[Value]) -> Halves:
-    return tuple(rows[: plan.p]), tuple(rows[plan.p :])
+    """Which places of a half of a tile hold particles; None if all do."""
+    if plan.n == 2 * plan.layout.length:
+        return None
+    q = pallas.program_id(0) * TILE + lax.iota(jnp.int32, TILE)
+    return q // LANES * (2 * LANES) + half * LANES + q % LANES < plan.n
 
 
 def _instruction(name: str, a: Value) -> Value:
@@ -209,10 +237,11 @@ def _sigmoid(a: Value) -> Value:
     return _instruction("rcp.approx.ftz.f32", 1.0 + power)
 
 
-_FASTER = {ACTIVATIONS["sigmoid"]: from_value(_sigmoid, lambda a, s: s * (1.0 - s))}
+_FASTER = {ACTIVATIONS["sigmoid"]: with_slope(_sigmoid, lambda a, s: s * (1.0 - s))}
 
 
 def _faster(plan: JaxPlan) -> JaxPlan:
     """The plan with the activations for which the GPU has instructions."""
     outputs: Any = plan.outputs
-    return replace(plan, outputs=replace(outputs, s=_FASTER.get(outputs.s, outputs.s)))
+    pointwise = _FASTER.get(outputs.pointwise, outputs.pointwise)
+    return replace(plan, outputs=replace(outputs, pointwise=pointwise))
