@@ -28,6 +28,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Representation", "Subspace", "hom"), "representations"),
     **dict.fromkeys(("w2", "rmd2", "quotient_w2", "second_moment"), "transport"),
     **dict.fromkeys(("Unit", "MatrixUnit", "UVUnit", "UserUnit", "MLPUnit", "Gated", "Normed", "Activation"), "units"),
+    "FunctionUnit": "units",
     **dict.fromkeys(("Ensemble", "gaussian", "init_particles", "symmetrised"), "ensembles"),
     **dict.fromkeys(("Data", "Teacher", "reference_teacher", "reference_unit"), "data.teachers"),
     **dict.fromkeys(("Evaluation", "accuracy", "distance2_to_si", "distance_wi", "evaluate", "risks"), "metrics"),

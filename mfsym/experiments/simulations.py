@@ -74,7 +74,7 @@ def simulate_setup(setup: Setup, *, snapshots: int = 21, verbosity: int = -1) ->
     with Progress(len(steps), f"{cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="snapshot") as progress:
         for state in dynamics.flow(setup.start(dynamics), steps / cell.n):
             states.append(state)
-            rows.append(row_of_state(state, dynamics.scheme, setup.problem, SNAPSHOT))
+            rows.append(row_of_state(state, dynamics.scheme, setup.problem, SNAPSHOT, engine=cell.engine))
             progress.cell(f"t = {state.time:g}")
     lost = [state.status == "diverged" for state in states]
     particles = np.stack([np.full_like(s.z, np.nan) if gone else s.z for s, gone in zip(states, lost, strict=True)])

@@ -48,7 +48,7 @@ DOORS = {
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
     "array_api_compat": ("schemes",),
-    "jax": ("schemes", "quotients"),
+    "jax": ("accelerate.xla", "schemes", "quotients", "engines"),
     "equinox": ("quotients",),
     "optax": ("quotients",),
     "rdkit": ("quotients",),
