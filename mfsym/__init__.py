@@ -59,6 +59,9 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("Integration", "sample"), "quotients.sampling"),
     **dict.fromkeys(("learn",), "quotients.denoisers"),
     **dict.fromkeys(("Shapes", "load_shapes"), "quotients.shape_files"),
+    **dict.fromkeys(("LatentAction",), "latents.actions"),
+    **dict.fromkeys(("Pairs", "load_pairs"), "latents.pairs"),
+    **dict.fromkeys(("digit_pairs",), "latents.digits"),
     **dict.fromkeys(("sample_shapes", "compare_samplers"), "experiments.diffusions"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }

@@ -14,7 +14,7 @@ FLOORS = {
     2: ("groups", "kernels", "transport"),
     3: ("units", "engines", "ensembles"),
     4: ("data", "schemes", "metrics"),
-    5: ("dynamics", "flows", "problems", "quotients", "plotting"),
+    5: ("dynamics", "flows", "problems", "quotients", "latents", "plotting"),
     6: ("discovery", "figures"),
     7: ("experiments",),
     8: ("sweeps",),
@@ -47,10 +47,10 @@ DOORS = {
     "h5py": ("stores",),
     "msgspec": ("configurations", "problems"),
     "tqdm": ("runtime.progress",),
-    "array_api_compat": ("schemes",),
-    "jax": ("schemes", "quotients"),
-    "equinox": ("quotients",),
-    "optax": ("quotients",),
+    "array_api_compat": ("schemes", "latents"),
+    "jax": ("schemes", "quotients", "latents"),
+    "equinox": ("quotients", "latents"),
+    "optax": ("quotients", "latents"),
     "rdkit": ("quotients",),
 }
 """Third party to the modules, or folders of modules, that may import it."""
