@@ -1,7 +1,7 @@
 """Losses of an encoder and a decoder under a latent action, of any architecture and array library.
 
 encode : inputs (n, ...) -> latents (n, dim).  decode : latents -> inputs.  action : a ``LatentAction``, or anything
-with ``act`` and ``inverse``.  x1, x2 : the two inputs of each pair, (n, ...).  g : one element for each pair, x2 = g x1.
+with ``act`` and ``inverse``.  x1, x2 : the two inputs of each pair, (n, ...).  g : one element for each, x2 = g x1.
 Every loss is a number of that library, the mean over pairs, in units of |x|^2 or |z|^2; gradients pass through.
 Jin, Shrivastava & Fletcher, NeurIPS 2024; the masks: Swarnali et al. 2025, arXiv:2512.04015.
 """
