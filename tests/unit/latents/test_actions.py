@@ -89,7 +89,9 @@ def test_the_parts_of_two_latents_are_mixed():
 def test_one_row_and_whole_numbers_are_latents():
     action = ACTIONS["SO(2)"]
     assert action.act(0.5, np.ones(8)).shape == (8,)
-    assert np.abs(action.act(np.pi, np.ones((1, 8), dtype=np.int64))[0] - [-1, -1, -1, -1, -1, -1, 1, 1]).max() < ROUNDOFF
+    assert (
+        np.abs(action.act(np.pi, np.ones((1, 8), dtype=np.int64))[0] - [-1, -1, -1, -1, -1, -1, 1, 1]).max() < ROUNDOFF
+    )
 
 
 @pytest.mark.parametrize("z", [np.ones((3, 7)), np.ones((2, 3, 8)), np.ones(()), ["a"] * 8])
@@ -129,7 +131,9 @@ def test_elements_outside_the_group_are_refused(rep, g, reason):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("rep", [so(2).charge(1), u1(2).charge(1, 1), cyclic(4).vector(), so(3).vector(), o(3).vector()])
+@pytest.mark.parametrize(
+    "rep", [so(2).charge(1), u1(2).charge(1, 1), cyclic(4).vector(), so(3).vector(), o(3).vector()]
+)
 def test_elements_of_the_group_pass(rep):
     g = rep.group.haar(stream_key(22, "haar"), 1, ROWS)
     assert np.array_equal(LatentAction(rep).checked(g, ROWS), g)
