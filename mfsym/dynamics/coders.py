@@ -12,7 +12,7 @@ from mfsym.configurations.names import AUTO
 from mfsym.dynamics.noises import NOISES, Noise, noise_name
 from mfsym.dynamics.precision import starts_in
 from mfsym.engines.contract import StepParameters, with_exact_zeros
-from mfsym.engines.dense import DenseLayer
+from mfsym.engines.dense import DenseLayer, check_dense
 from mfsym.errors import MfsymError
 from mfsym.schemes import AnyScheme, Scheme, get_scheme
 from mfsym.typing import Floats
@@ -31,6 +31,7 @@ class Coder:
     """
 
     def __init__(self, unit: Unit, scheme: AnyScheme = "vanilla", *, gain: float = 1.0, noise: str = AUTO) -> None:
+        check_dense(unit)
         self.unit, self.scheme = unit, get_scheme(scheme, unit)
         self.gain = as_number(gain, "gain", above=0.0)
         if self.scheme.readout is None and type(self.scheme).lift is not Scheme.lift:

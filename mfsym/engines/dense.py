@@ -37,8 +37,7 @@ class DenseLayer:
     def __init__(
         self, unit: Unit, z: NDArray[np.floating], samples: int, noise_dimension: int, threads: int = 1
     ) -> None:
-        if not (isinstance(unit, UVUnit) and unit.compiled):
-            raise MfsymError(f"an autoencoder needs uv units with an activation of the package, got {unit!r}")
+        check_dense(unit)
         n, p = z.shape
         blocks, lanes = block_shape(n, p)
         self._unit, self._dtype, self._used = unit, z.dtype, 0
@@ -119,3 +118,9 @@ class DenseLayer:
 
         parts: Any = map(several, range(threads)) if self._pool is None else self._pool.map(several, range(threads))
         return [found for those in parts for found in those]
+
+
+def check_dense(unit: Unit) -> None:
+    """MfsymError for a unit that ``DenseLayer`` does not know."""
+    if not (isinstance(unit, UVUnit) and unit.compiled):
+        raise MfsymError(f"dense products need a uv unit with an activation of the package, got {unit!r}")
