@@ -62,6 +62,8 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("LatentAction",), "latents.actions"),
     **dict.fromkeys(("Pairs", "load_pairs"), "latents.pairs"),
     **dict.fromkeys(("digit_pairs",), "latents.digits"),
+    **dict.fromkeys(("discover_charges",), "latents.discovery"),
+    **dict.fromkeys(("train_latent", "discover_latent", "traverse"), "experiments.latent_runs"),
     **dict.fromkeys(("sample_shapes", "compare_samplers"), "experiments.diffusions"),
     **dict.fromkeys(("sweep", "open_result"), "sweeps"),
 }

@@ -60,6 +60,16 @@ class DigitPairs:
         digit = np.arange(count) % len(self.orbits)
         return Pairs(*self._pairs(digit, self._angles(u)[0], turn, self._corners(u) if self.block else None))
 
+    def truth(self, count: int) -> Floats:
+        """(count, K, pixels): x1 of the first pairs of ``evaluation``, turned by every angle from 0 on."""
+        u = uniforms(self.key, 0, count, 6)
+        start, places = self._angles(u)[0], np.arange(self.angles)
+        turned = self.orbits[np.arange(count)[:, None] % len(self.orbits), (start[:, None] + places) % self.angles]
+        if not self.block:
+            return turned
+        corners = np.repeat(self._corners(u), self.angles, axis=0)
+        return painted(turned.reshape(-1, self.pixels), corners, self.block).reshape(turned.shape)
+
     def swaps(self) -> tuple[Floats, Floats, Floats]:
         """Images A and B with a square each, and digit A with the square of B, (REPEATS n, pixels) each.
 

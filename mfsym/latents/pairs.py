@@ -21,12 +21,11 @@ Drawn = tuple[Floats, Floats, Floats]
 
 
 class PairSource(Protocol):
-    """What training and measures need: random pairs, and pairs to be measured on.
+    """What training and measures need: random pairs, and pairs to be measured on."""
 
-    pixels : numbers in one input.
-    """
-
-    pixels: int
+    @property
+    def pixels(self) -> int:
+        """Numbers in one input."""
 
     def draw(self, key: NDArray[np.uint32], step: int, count: int) -> Drawn:
         """x1, x2 (count, pixels) and g (count, ...): a pure function of the key and the step."""
@@ -40,12 +39,14 @@ class Pairs:
     """n pairs with known elements.
 
     x1, x2 : (n, pixels), from 0 to 1; images of more dimensions are flattened row by row.  g : (n, ...) elements in the
-    form of ``LatentAction``.  MfsymError for different sizes, and for pixels that are not finite or outside [0, 1].
+    form of ``LatentAction``.  rows_and_columns : of images; by default those of arrays (n, rows, columns).
+    MfsymError for different sizes, and for pixels that are not finite or outside [0, 1].
     """
 
     x1: ArrayLike
     x2: ArrayLike
     g: ArrayLike
+    rows_and_columns: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         first, second = (as_floats(getattr(self, name), name) for name in ("x1", "x2"))
@@ -65,6 +66,8 @@ class Pairs:
             if low < 0.0 or high > 1.0:
                 raise MfsymError(f"{name} must hold pixels from 0 to 1, got {low:.6g} to {high:.6g}; rescale them")
             object.__setattr__(self, name, values.reshape(len(values), -1))
+        if first.ndim == 3 and self.rows_and_columns is None:
+            object.__setattr__(self, "rows_and_columns", first.shape[1:])
         object.__setattr__(self, "g", elements)
 
     def __len__(self) -> int:
@@ -79,6 +82,12 @@ class Pairs:
     def arrays(self) -> Drawn:
         """x1, x2 (n, pixels) and g (n, ...)."""
         return np.asarray(self.x1), np.asarray(self.x2), np.asarray(self.g)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the images; one row if the inputs are no images."""
+        side = round(self.pixels**0.5)
+        return self.rows_and_columns or ((side, side) if side * side == self.pixels else (1, self.pixels))
 
     def check(self, action: LatentAction) -> Pairs:
         """These pairs; MfsymError if an element is not in the group of the action."""
@@ -102,21 +111,27 @@ class Pairs:
         order = np.argsort(uniforms(stream_key(seed, "teacher"), 0, len(self), 1)[:, 0], kind="stable")
         count = min(len(self) - 1, max(1, round(test * len(self))))
         parts = (np.sort(order[count:]), np.sort(order[:count]))
-        kept, held = (Pairs(*(part[rows] for part in self.arrays)) for rows in parts)
+        x1, x2, g = self.arrays
+        kept, held = (Pairs(x1[rows], x2[rows], g[rows], self.shape) for rows in parts)
         return kept, held
 
 
-def load_pairs(path: Path | str) -> Pairs:
-    """Pairs from an .npz file with the arrays x1, x2 and g; MfsymError, which names the file, for anything else."""
+def load_pairs(path: Path | str, *, unknown: bool = False) -> Pairs:
+    """Pairs from an .npz file with the arrays x1, x2 and g; MfsymError, which names the file, for anything else.
+
+    unknown : g may be missing, and is then NaN: the same unknown element for all pairs.
+    """
     place = Path(path)
     try:
         with place.open("rb") as stream:
             archive = Npz(stream, place.stat().st_size)
-            missing = [name for name in ("x1", "x2", "g") if name not in archive.names]
+            needed = ("x1", "x2") if unknown else ("x1", "x2", "g")
+            missing = [name for name in needed if name not in archive.names]
             if missing:
                 names = ", ".join(archive.names[:8]) or "none"
                 raise MfsymError(f"pairs are the arrays x1, x2 and g; {', '.join(missing)} missing, found: {names}")
-            return Pairs(*(archive.read(name) for name in ("x1", "x2", "g")))
+            x1, x2 = archive.read("x1"), archive.read("x2")
+            return Pairs(x1, x2, archive.read("g") if "g" in archive.names else np.full(len(x1), np.nan))
     except MfsymError as error:
         raise MfsymError(f"{place}: {error}") from None
     except OSError as error:
