@@ -15,7 +15,10 @@ import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.latents import LatentFile
+from mfsym.dynamics.autoencoders import NAMES
+from mfsym.dynamics.ensemble_latents import TrainedEnsembles
 from mfsym.errors import MfsymError
+from mfsym.experiments.latent_laws import fit_ensembles, laws_of
 from mfsym.latents.actions import LatentAction
 from mfsym.latents.baselines import whole_image
 from mfsym.latents.digits import DigitPairs
@@ -50,38 +53,65 @@ def train_latent(source: LatentFile | Path | str, *, verbosity: int = -1, **keys
     Returns a Dataset of psnr, ssim, latent_error, decoder_consistency on held-out pairs, the same of the baselines
     (psnr_copy, psnr_whole_image where the group turns images, psnr_linear, latent_error_linear), psnr_swap with its two
     trivial answers where the data have a square; inputs (sample, pixel) and, of digits, truth (sample, turn, pixel);
-    network_weights.  MfsymError without the extra ``jax``.
+    network_weights.  Of two ensembles also distances of their laws to symmetric ones, (ensemble): see ``laws_of``.
+    MfsymError without the extra ``jax``, which ensembles do not need.
     """
     import xarray as xr
-
-    from mfsym.latents.training import train
 
     task = load_latent(_overridden(source, keys))
     table = task.file.training
     began = time.perf_counter()
-    with Progress(table.steps, task.name, verbosity=verbosity, unit="step") as progress:
-        trained = train(
-            task.action,
-            task.train,
-            steps=table.steps,
-            batch_size=table.batch_size,
-            rate=table.rate,
-            consistency=table.consistency,
-            cycle=table.cycle,
-            seed=table.seed,
-            progress=progress,
-        )
+    trained = _trained(task, verbosity)
     seconds = time.perf_counter() - began
     values = measured(task.action, task.held, trained.encode, trained.decode) | baselines(task)
     variables: dict[str, Any] = {name: ((), value) for name, value in values.items()} | {"seconds": ((), seconds)}
     weights, layout = _packed(trained.to_arrays())
     variables |= {"network_weights": ("weight_index", weights)} | _kept(task.held)
-    coords = {name: np.arange(size) for name, size in _sizes(variables).items() if name in ("sample", "pixel")}
+    if isinstance(trained, TrainedEnsembles):
+        variables |= laws_of(trained)
+    coords: dict[str, Any] = {
+        name: np.arange(size) for name, size in _sizes(variables).items() if name in ("sample", "pixel")
+    }
     if "truth" in variables:
         coords["turn"] = 360.0 * np.arange(variables["truth"][1].shape[1]) / variables["truth"][1].shape[1]
+    if isinstance(trained, TrainedEnsembles):
+        coords["ensemble"] = list(NAMES)
     config = {**task.file.to_dict(), "layout": layout, "shape": list(task.held.evaluation().shape)}
     attrs = attributes("mfsym latent", config, table.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _trained(task: LatentTask, verbosity: int) -> Any:
+    """The encoder and decoder that the trainer of a latent file makes."""
+    table = task.file.training
+    if table.trainer == "ensembles":
+        return fit_ensembles(task, verbosity=verbosity)
+
+    from mfsym.latents.training import train
+
+    with Progress(table.steps, task.name, verbosity=verbosity, unit="step") as progress:
+        return train(
+            task.action,
+            task.train,
+            steps=table.steps,
+            batch_size=table.batch_size,
+            rate=table.usual_rate,
+            consistency=table.consistency,
+            cycle=table.cycle,
+            seed=table.seed,
+            progress=progress,
+        )
+
+
+def _restored(action: LatentAction, config: dict[str, Any], row: Floats) -> Any:
+    """The encoder and decoder that a result keeps."""
+    arrays = _unpacked(row, config["layout"])
+    if config["training"]["trainer"] == "ensembles":
+        return TrainedEnsembles.from_arrays(action, arrays)
+
+    from mfsym.latents.training import TrainedLatent
+
+    return TrainedLatent.from_arrays(action, arrays)
 
 
 def measured(action: LatentAction, held: PairSource, encode: Any, decode: Any) -> dict[str, float]:
@@ -178,15 +208,13 @@ def traverse(result: xr.Dataset, sample: int = 0, turns: int = 36) -> xr.Dataset
     """
     import xarray as xr
 
-    from mfsym.latents.training import TrainedLatent
-
     if result.attrs.get("title") != "mfsym latent" or "network_weights" not in result:
         raise MfsymError("a traversal needs a result of mfsym latent FILE -o latents.nc")
     config = json.loads(result.attrs["config"])
     inputs = np.asarray(result["inputs"].values, dtype=np.float64)
     number = as_whole(sample, "sample", 0, len(inputs) - 1)
     action = LatentAction.parse(config["latent"]["representation"], config["latent"]["group"])
-    trained = TrainedLatent.from_arrays(action, _unpacked(result["network_weights"].values, config["layout"]))
+    trained = _restored(action, config, result["network_weights"].values)
     truth = result["truth"].values[number] if "truth" in result else None
     elements, places = way_round(action, turns if truth is None else len(truth))
     x = inputs[number]
