@@ -284,6 +284,7 @@ _ENTRIES = (
     Variable("held_error", "float", "root mean square of W z1 - z2 over that of z2, held out"),
     Variable("held_error_identity", "float", "root mean square of z1 - z2 over that of z2, held out"),
     Variable("psnr_principal", "float", "psnr of the principal components of x2 themselves, held out", "dB"),
+    Variable("ensemble", "text", "encoder or decoder, whose law under the latent action is measured"),
     Variable("plane", "int", "index of a plane or axis of latents"),
     Variable("rival", "int", "index of another angle"),
     Variable("range_lower", "float", "least total_variation that a shapes file expects of a sampler, NaN if none"),

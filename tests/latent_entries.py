@@ -5,6 +5,7 @@ A linear encoder and decoder stand for the trained ones, so that the results nee
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -55,7 +56,7 @@ def linear() -> Linear:
 
 def latent_results() -> dict[str, xr.Dataset]:
     """A training, an orbit and a discovery."""
-    trained = latent_result(task(), linear(), 1.0)
+    trained = latent_result(task(), linear(), time.perf_counter())
     file = LatentFile(
         pairs=PairsTable(source="digits", turn=DEGREES), discovery=DiscoveryTable(latents=LATENTS), name="turned"
     )

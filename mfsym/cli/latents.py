@@ -37,7 +37,11 @@ DISCOVERY = ("latents", "angle")
 @click.option("--traverse", type=Whole(0), metavar="I", help="Decode the orbit of sample I of a result.")
 @click.option("--steps", type=COUNT, help="Training steps.  [default: the file's, or 4000]")
 @click.option("--batch-size", type=Whole(1, 10**6), help="Pairs in a batch.  [default: the file's, or 128]")
-@click.option("--rate", type=Number(0.0, open_low=True), help="Rate of Adam.  [default: the file's, or 0.001]")
+@click.option(
+    "--rate",
+    type=Number(0.0, open_low=True),
+    help="Rate of training.  [default: the file's, or the trainer's]",
+)
 @click.option("--latents", type=Whole(2), help="Of --discover: principal components.  [default: the file's, or 25]")
 @click.option("--angle", type=Number(0.0, open_low=True), help="Of --discover: the angle in degrees, if known.")
 @click.option("--turns", type=Whole(2, 3600), help="Of --traverse: angles round the circle.  [default: 36]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -59,15 +59,30 @@ class PairsTable(LatentFileTable, frozen=True):
     test: Share = 0.25
 
 
-class TrainingTable(LatentFileTable, frozen=True):
-    """[training]: Adam at ``rate`` on batches of ``batch_size`` pairs; weights of the optional terms of the loss."""
+RATES = {"network": 1e-3, "ensembles": 12.0}
+"""Trainers, and the rate of each unless the file states one."""
 
+
+class TrainingTable(LatentFileTable, frozen=True):
+    """[training]: ``rate`` on batches of ``batch_size`` pairs; weights of the optional terms of the loss.
+
+    trainer : "network" trains a dense network by Adam; "ensembles" trains two mean-field ensembles by plain SGD.
+    particles : of each ensemble.  rate : of Adam, 0.001 by default; of ensembles in units of N / pixels, 12 by default.
+    """
+
+    trainer: Literal["network", "ensembles"] = "network"
+    particles: Count = 512
     steps: Count = 4000
     batch_size: Batch = 128
-    rate: Positive = 1e-3
+    rate: Positive | None = None
     consistency: NonNegative = 0.0
     cycle: NonNegative = 0.0
     seed: Seed = 0
+
+    @property
+    def usual_rate(self) -> float:
+        """The rate stated, or the usual one of the trainer."""
+        return RATES[self.trainer] if self.rate is None else self.rate
 
 
 class DiscoveryTable(LatentFileTable, frozen=True):

@@ -15,7 +15,10 @@ import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.latents import LatentFile
+from mfsym.dynamics.autoencoders import NAMES
+from mfsym.dynamics.ensemble_latents import TrainedEnsembles
 from mfsym.errors import MfsymError
+from mfsym.experiments.latent_laws import fit_ensembles, laws_of
 from mfsym.latents.actions import LatentAction
 from mfsym.latents.baselines import whole_image
 from mfsym.latents.digits import DigitPairs
@@ -50,35 +53,23 @@ def train_latent(source: LatentFile | Path | str, *, verbosity: int = -1, **keys
     Returns a Dataset of psnr, ssim, latent_error, decoder_consistency on held-out pairs, the same of the baselines
     (psnr_copy, psnr_whole_image where the group turns images, psnr_linear, latent_error_linear), psnr_swap with its two
     trivial answers where the data have a square; inputs (sample, pixel) and, of digits, truth (sample, turn, pixel);
-    network_weights.  MfsymError without the extra ``jax``.
+    network_weights.  Of two ensembles also distances of their laws to symmetric ones, (ensemble): see ``laws_of``.
+    MfsymError without the extra ``jax``, which ensembles do not need.
     """
-    from mfsym.latents.training import train
-
     task = load_latent(_overridden(source, keys))
-    table = task.file.training
     began = time.perf_counter()
-    with Progress(table.steps, task.name, verbosity=verbosity, unit="step") as progress:
-        trained = train(
-            task.action,
-            task.train,
-            steps=table.steps,
-            batch_size=table.batch_size,
-            rate=table.rate,
-            consistency=table.consistency,
-            cycle=table.cycle,
-            seed=table.seed,
-            progress=progress,
-        )
-    return latent_result(task, trained, time.perf_counter() - began)
+    return latent_result(task, _trained(task, verbosity), began)
 
 
-def latent_result(task: LatentTask, trained: Any, seconds: float) -> xr.Dataset:
+def latent_result(task: LatentTask, trained: Any, began: float) -> xr.Dataset:
     """The Dataset of ``train_latent``.
 
     trained : has ``encode`` and ``decode``, functions of NumPy arrays, and ``to_arrays``, its weights by name.
+    began : time of ``time.perf_counter`` at the start of the training.
     """
     import xarray as xr
 
+    seconds = time.perf_counter() - began
     values = measured(task.action, task.held, trained.encode, trained.decode) | baselines(task)
     variables: dict[str, Any] = {name: ((), value) for name, value in values.items()} | {"seconds": ((), seconds)}
     weights, layout = _packed(trained.to_arrays())
@@ -86,12 +77,48 @@ def latent_result(task: LatentTask, trained: Any, seconds: float) -> xr.Dataset:
     sizes = {"sample": variables["inputs"][1].shape[0], "pixel": variables["inputs"][1].shape[1]}
     coords: dict[str, Any] = {name: np.arange(size) for name, size in sizes.items()}
     coords["weight_index"] = np.arange(len(weights))
+    if isinstance(trained, TrainedEnsembles):
+        variables |= laws_of(trained)
+        coords["ensemble"] = list(NAMES)
     if "truth" in variables:
         angles = variables["truth"][1].shape[1]
         coords["turn"] = 360.0 * np.arange(angles) / angles
     config = {**task.file.to_dict(), "layout": layout, "shape": list(task.held.evaluation().shape)}
     attrs = attributes("mfsym latent", config, task.file.training.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
+
+
+def _trained(task: LatentTask, verbosity: int) -> Any:
+    """The encoder and decoder that the trainer of a latent file makes."""
+    table = task.file.training
+    if table.trainer == "ensembles":
+        return fit_ensembles(task, verbosity=verbosity)
+
+    from mfsym.latents.training import train
+
+    with Progress(table.steps, task.name, verbosity=verbosity, unit="step") as progress:
+        return train(
+            task.action,
+            task.train,
+            steps=table.steps,
+            batch_size=table.batch_size,
+            rate=table.usual_rate,
+            consistency=table.consistency,
+            cycle=table.cycle,
+            seed=table.seed,
+            progress=progress,
+        )
+
+
+def _restored(action: LatentAction, config: dict[str, Any], row: Floats) -> Any:
+    """The encoder and decoder that a result keeps."""
+    arrays = _unpacked(row, config["layout"])
+    if config["training"]["trainer"] == "ensembles":
+        return TrainedEnsembles.from_arrays(action, arrays)
+
+    from mfsym.latents.training import TrainedLatent
+
+    return TrainedLatent.from_arrays(action, arrays)
 
 
 def measured(action: LatentAction, held: PairSource, encode: Any, decode: Any) -> dict[str, float]:
@@ -186,11 +213,8 @@ def traverse(result: xr.Dataset, sample: int = 0, turns: int = 36) -> xr.Dataset
     Returns a Dataset: orbit (row, turn, pixel), the latent action and, where they exist, the whole image turned and the
     truth.
     """
-    from mfsym.latents.training import TrainedLatent
-
     config, action = _described(result)
-    weights = _unpacked(result["network_weights"].values, config["layout"])
-    return orbit_result(result, TrainedLatent.from_arrays(action, weights), sample, turns)
+    return orbit_result(result, _restored(action, config, result["network_weights"].values), sample, turns)
 
 
 def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int = 36) -> xr.Dataset:
