@@ -83,6 +83,10 @@ def decibels(a: Any, b: Any) -> float:
     return float(10.0 * np.log10(1.0 / ((a - b) ** 2).mean()))
 
 
+def length(z: Any) -> float:
+    return float(np.mean([np.linalg.norm(row) for row in z]))
+
+
 def rms(z: Any) -> float:
     return float(np.sqrt((z**2).sum(axis=1).mean()))
 
@@ -93,7 +97,7 @@ def _trained(results: Any) -> None:
     x1, x2, g = task().held.evaluation().arrays
     z1, z2 = net.encode(x1), net.encode(x2)
     close(data["psnr"].values, decibels(net.decode(turn(z1, g)), x2))
-    close(data["latent_error"].values, rms(turn(z1, g) - z2) / rms(z2 - z2.mean(axis=0)))
+    close(data["latent_error"].values, length(turn(z1, g) - z2) / length(z2 - z2.mean(axis=0)))
     h = np.concatenate([g[1:], g[:1]])
     directly = net.decode(turn(z1, g + h))
     stepwise = net.decode(turn(net.encode(net.decode(turn(z1, h))), g))
@@ -129,7 +133,7 @@ def _beside(results: Any) -> None:
     fitted = LinearLatents.fit(known.action, *known.train.draw(stream_key(0, "nodes"), 0, LINEAR_PAIRS))
     z1, z2 = fitted.encode(x1), fitted.encode(x2)
     close(data["psnr_linear"].values, decibels(fitted.decode(turn(z1, g)), x2))
-    close(data["latent_error_linear"].values, rms(turn(z1, g) - z2) / rms(z2 - z2.mean(axis=0)))
+    close(data["latent_error_linear"].values, length(turn(z1, g) - z2) / length(z2 - z2.mean(axis=0)))
 
 
 def _turned(image: Any, angle: float) -> Any:
