@@ -92,9 +92,7 @@ class TrainedLatent:
             while f"{name}.{len(parts[name])}" in arrays:
                 parts[name].append(np.asarray(arrays[f"{name}.{len(parts[name])}"]))
         if not (parts["encoder"] and parts["decoder"]):
-            raise MfsymError(
-                "a trained latent needs the arrays encoder.0, encoder.1, ... and decoder.0, decoder.1, ..."
-            )
+            raise MfsymError("a trained latent needs the arrays encoder.0, ... and decoder.0, ...")
         pixels = int(parts["encoder"][0].shape[-1])
         own = _networks(action.dim, pixels, 0)
         networks = []
