@@ -121,6 +121,7 @@ def test_an_unknown_angle_is_found_in_ones_own_pairs(mfsym, own, tmp_path):
     assert abs(float(result["angle_found"]) - 35.0) < 0.5
     assert "angle_true" not in result
     assert done.output.startswith(f"angle {float(result['angle_found']):.3f} +-")
+    (tmp_path / "own.toml").write_text(OWN)
     assert refused(mfsym("latent", "own.toml", "-o", "own.nc", "--steps", 1), "g missing")
 
 
