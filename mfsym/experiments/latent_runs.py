@@ -56,28 +56,35 @@ def train_latent(source: LatentFile | Path | str, *, verbosity: int = -1, **keys
     network_weights.  Of two ensembles also distances of their laws to symmetric ones, (ensemble): see ``laws_of``.
     MfsymError without the extra ``jax``, which ensembles do not need.
     """
+    task = load_latent(_overridden(source, keys))
+    began = time.perf_counter()
+    return latent_result(task, _trained(task, verbosity), began)
+
+
+def latent_result(task: LatentTask, trained: Any, began: float) -> xr.Dataset:
+    """The Dataset of ``train_latent``.
+
+    trained : has ``encode`` and ``decode``, functions of NumPy arrays, and ``to_arrays``, its weights by name.
+    began : time of ``time.perf_counter`` at the start of the training.
+    """
     import xarray as xr
 
-    task = load_latent(_overridden(source, keys))
-    table = task.file.training
-    began = time.perf_counter()
-    trained = _trained(task, verbosity)
     seconds = time.perf_counter() - began
     values = measured(task.action, task.held, trained.encode, trained.decode) | baselines(task)
     variables: dict[str, Any] = {name: ((), value) for name, value in values.items()} | {"seconds": ((), seconds)}
     weights, layout = _packed(trained.to_arrays())
     variables |= {"network_weights": ("weight_index", weights)} | _kept(task.held)
+    sizes = {"sample": variables["inputs"][1].shape[0], "pixel": variables["inputs"][1].shape[1]}
+    coords: dict[str, Any] = {name: np.arange(size) for name, size in sizes.items()}
+    coords["weight_index"] = np.arange(len(weights))
     if isinstance(trained, TrainedEnsembles):
         variables |= laws_of(trained)
-    coords: dict[str, Any] = {
-        name: np.arange(size) for name, size in _sizes(variables).items() if name in ("sample", "pixel")
-    }
-    if "truth" in variables:
-        coords["turn"] = 360.0 * np.arange(variables["truth"][1].shape[1]) / variables["truth"][1].shape[1]
-    if isinstance(trained, TrainedEnsembles):
         coords["ensemble"] = list(NAMES)
+    if "truth" in variables:
+        angles = variables["truth"][1].shape[1]
+        coords["turn"] = 360.0 * np.arange(angles) / angles
     config = {**task.file.to_dict(), "layout": layout, "shape": list(task.held.evaluation().shape)}
-    attrs = attributes("mfsym latent", config, table.seed, noise="none")
+    attrs = attributes("mfsym latent", config, task.file.training.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -206,31 +213,40 @@ def traverse(result: xr.Dataset, sample: int = 0, turns: int = 36) -> xr.Dataset
     Returns a Dataset: orbit (row, turn, pixel), the latent action and, where they exist, the whole image turned and the
     truth.
     """
+    config, action = _described(result)
+    return orbit_result(result, _restored(action, config, result["network_weights"].values), sample, turns)
+
+
+def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int = 36) -> xr.Dataset:
+    """The Dataset of ``traverse``, for an encoder and a decoder in the form of ``latent_result``."""
     import xarray as xr
 
-    if result.attrs.get("title") != "mfsym latent" or "network_weights" not in result:
-        raise MfsymError("a traversal needs a result of mfsym latent FILE -o latents.nc")
-    config = json.loads(result.attrs["config"])
+    config, action = _described(result)
     inputs = np.asarray(result["inputs"].values, dtype=np.float64)
     number = as_whole(sample, "sample", 0, len(inputs) - 1)
-    action = LatentAction.parse(config["latent"]["representation"], config["latent"]["group"])
-    trained = _restored(action, config, result["network_weights"].values)
     truth = result["truth"].values[number] if "truth" in result else None
     elements, places = way_round(action, turns if truth is None else len(truth))
     x = inputs[number]
-    rows = [orbit(trained.encode, trained.decode, action, x, elements)]
-    names = [ROWS[0]]
-    pairs = Pairs(np.repeat(x[None], len(elements), axis=0), np.repeat(x[None], len(elements), axis=0), elements)
+    rows = {ROWS[0]: orbit(trained.encode, trained.decode, action, x, elements)}
+    same = np.repeat(x[None], len(elements), axis=0)
+    pairs = Pairs(same, same, elements, tuple(config["shape"]))
     if _turns_images(action, pairs):
-        rows.append(whole_image(pairs, action))
-        names.append(ROWS[1])
+        rows[ROWS[1]] = whole_image(pairs, action)
     if truth is not None:
-        rows.append(np.asarray(truth, dtype=np.float64))
-        names.append(ROWS[2])
-    coords = {"row": names, "turn": places, "pixel": np.arange(inputs.shape[1])}
-    config = {"sample": number, "shape": config["shape"], "name": config.get("name"), **config["latent"]}
-    attrs = attributes("mfsym latent --traverse", config, int(result.attrs["seed"]), noise="none")
-    return annotate(xr.Dataset({"orbit": (("row", "turn", "pixel"), np.stack(rows))}, coords=coords, attrs=attrs))
+        rows[ROWS[2]] = np.asarray(truth, dtype=np.float64)
+    coords = {"row": list(rows), "turn": places, "pixel": np.arange(inputs.shape[1])}
+    stated = {"sample": number, "shape": config["shape"], "name": config["name"], **config["latent"]}
+    attrs = attributes("mfsym latent --traverse", stated, int(result.attrs["seed"]), noise="none")
+    orbits = (("row", "turn", "pixel"), np.stack(list(rows.values())))
+    return annotate(xr.Dataset({"orbit": orbits}, coords=coords, attrs=attrs))
+
+
+def _described(result: xr.Dataset) -> tuple[dict[str, Any], LatentAction]:
+    """The configuration and the action of a result of ``train_latent``; MfsymError for another result."""
+    if result.attrs.get("title") != "mfsym latent" or "network_weights" not in result:
+        raise MfsymError("a traversal needs a result of mfsym latent FILE -o latents.nc")
+    config = json.loads(result.attrs["config"])
+    return config, LatentAction.parse(config["latent"]["representation"], config["latent"]["group"])
 
 
 def _overridden(source: LatentFile | Path | str, keys: dict[str, Any]) -> LatentFile:
@@ -276,9 +292,3 @@ def _unpacked(row: Floats, layout: dict[str, list[int]]) -> dict[str, Floats]:
     sizes = [int(np.prod(shape)) for shape in layout.values()]
     parts = np.split(np.asarray(row), np.cumsum(sizes)[:-1])
     return {name: part.reshape(shape) for (name, shape), part in zip(layout.items(), parts, strict=True)}
-
-
-def _sizes(variables: dict[str, Any]) -> dict[str, int]:
-    """The size of every dimension."""
-    pairs = [(dims, values) for dims, values in variables.values() if not isinstance(dims, str)]
-    return {name: size for dims, values in pairs for name, size in zip(dims, np.shape(values), strict=True)}
