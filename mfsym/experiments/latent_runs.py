@@ -282,9 +282,9 @@ def _kept(held: PairSource) -> dict[str, Any]:
 
 
 def _packed(arrays: dict[str, Any]) -> tuple[Floats, dict[str, list[int]]]:
-    """All arrays in one row, and the shape of each."""
-    layout = {name: list(np.shape(value)) for name, value in arrays.items()}
-    flat = [np.asarray(value, dtype=np.float64).ravel() for value in arrays.values()]
+    """All arrays in one row, in the order of their names as provenance keeps them, and the shape of each."""
+    layout = {name: list(np.shape(arrays[name])) for name in sorted(arrays)}
+    flat = [np.asarray(arrays[name], dtype=np.float64).ravel() for name in layout]
     return np.concatenate(flat), layout
 
 
