@@ -111,6 +111,7 @@ def test_the_command_line_trains_them(file: LatentFile, tmp_path: Path, mfsym: C
     assert run.exit_code == 0
     value = train_latent(place)["psnr"].item()
     assert f"{value:.2f}" in run.stdout
+    assert "law of the decoder: " in run.stdout
     assert mf.open_result(tmp_path / "out.nc")["psnr"].item() == value
     place.write_text(text + stated.replace("'ensembles'", "'ensemble'"))
     run = mfsym("latent", place, "-o", tmp_path / "other.nc")
