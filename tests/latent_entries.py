@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mfsym.configurations.latents import DiscoveryTable, LatentFile, LatentTable, PairsTable
+from mfsym.configurations.latents import DiscoveryTable, LatentFile, LatentTable, PairsTable, TrainingTable
+from mfsym.dynamics.ensemble_latents import train_ensembles
+from mfsym.experiments.latent_ensembles import follow_ensembles
+from mfsym.experiments.latent_laws import training_of
 from mfsym.experiments.latent_runs import KEPT, LINEAR_PAIRS, discover_latent, latent_result, orbit_result
 from mfsym.latents.latent_files import LatentTask, load_latent, turned_digits
 from mfsym.latents.linear import LinearLatents
@@ -67,7 +70,15 @@ def latent_results() -> dict[str, xr.Dataset]:
         "latent_orbit": orbit_result(trained, linear(), 2),
         "latent_charges": discover_latent(file),
         "latent_ninth": discover_latent(ninth),
+        "latent_ensembles": follow_ensembles(ensembles(), (0, 6)),
     }
+
+
+def ensembles() -> LatentFile:
+    """Two ensembles of five units each that learn digits with a square."""
+    training = TrainingTable(trainer="ensembles", particles=5, batch_size=8, seed=4)
+    latent = LatentTable(representation=REPRESENTATION)
+    return LatentFile(pairs=task().file.pairs, latent=latent, training=training, name="ensembles")
 
 
 def turn(z: Any, angles: Any) -> Any:
@@ -272,6 +283,19 @@ def _rivals(results: Any) -> None:
     assert data["rival"].values.tolist() == [0, 1]
 
 
+def _laws(results: Any) -> None:
+    """The particles of encoder and decoder, turned by the latent action in the coordinates that meet the latents."""
+    data, known = results.latent_ensembles, load_latent(ensembles())
+    assert data["ensemble"].values.tolist() == ["encoder", "decoder"]
+    for k, (_, trained) in enumerate(train_ensembles(known.action, known.train, training_of(known), (0, 6))):
+        at = data.isel(time=k).sel(ensemble=["encoder", "decoder"])
+        for name, first, z in zip(("encoder", "decoder"), (144, 0), trained.particles, strict=True):
+            law, moving = at.sel(ensemble=name), z[:, first : first + 6]
+            close(law["second_moment"].values, (z**2).sum(axis=1).mean())
+            off = (moving**2).sum(axis=1).mean()
+            close(law["rmd2_si"].values, 0.5 * off / (2.0 * (z**2).sum(axis=1).mean() - off))
+
+
 LATENT_CHECKS: dict[Callable[[Any], None], tuple[str, ...]] = {
     _trained: ("psnr", "ssim", "latent_error", "decoder_consistency"),
     _beside: ("psnr_copy", "psnr_whole_image", "psnr_linear", "latent_error_linear"),
@@ -291,5 +315,6 @@ LATENT_CHECKS: dict[Callable[[Any], None], tuple[str, ...]] = {
     ),
     _turn_errors: ("turn_found_error",),
     _rivals: ("angle_rival", "rival"),
+    _laws: ("ensemble",),
 }
 """A check to the entries that it works out again."""
