@@ -10,7 +10,7 @@ import numpy as np
 from mfsym.configurations.latents import LatentFile, PairsTable, read_latent
 from mfsym.errors import MfsymError
 from mfsym.latents.actions import LatentAction
-from mfsym.latents.digits import DigitPairs, digit_pairs, held_digits
+from mfsym.latents.digits import digit_pairs, held_digits
 from mfsym.latents.images import rotated
 from mfsym.latents.pairs import PairSource, load_pairs
 from mfsym.streams import stream_key, uniforms
@@ -110,8 +110,3 @@ def _pairs(table: PairsTable, action: LatentAction, seed: int) -> tuple[PairSour
         text = str(error)
         raise MfsymError(text if text.startswith(table.source) else f"{table.source}: {text}") from None
     return kept, held
-
-
-def swap_test(source: PairSource) -> DigitPairs | None:
-    """The source if it knows the answers of the swap test: digits with a square; else None."""
-    return source if isinstance(source, DigitPairs) and source.block else None
