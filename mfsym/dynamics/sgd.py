@@ -21,7 +21,7 @@ from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import NOISES, Noise, noise_name
 from mfsym.dynamics.orbits import OrbitEngine, orbit_noise
 from mfsym.dynamics.precision import has_drifted, starts_in
-from mfsym.dynamics.states import State
+from mfsym.dynamics.states import State, flow_through
 from mfsym.engines import Engine, LiftedBatches, StepParameters, as_engine, make_engine
 from mfsym.engines.contract import with_exact_zeros
 from mfsym.errors import MfsymError
@@ -151,14 +151,7 @@ class NoisySGD:
 
     def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
         """``flow`` in the precision of the start state."""
-        state = start
-        for time in times:
-            target = round(time * start.z.shape[-2])
-            if target < state.step and state.status != "diverged":
-                raise MfsymError(f"times must increase, got {time} after {state.time}")
-            if state.status != "diverged" and target > state.step:
-                state = self._advance(state, target - state.step)
-            yield state
+        return flow_through(self._advance, start, times)
 
     def _may_rerun(self, state: State) -> bool:
         """Whether this state begins a run of precision "auto" whose particles fit in single precision."""
@@ -239,10 +232,7 @@ class NoisySGD:
 
     def rates(self, first_step: int, steps: int, n: int) -> Floats:
         """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
-        factor = np.ones(steps)
-        if self.schedule is not None:
-            factor = as_factors(self.schedule, np.arange(first_step, first_step + steps) / n)
-        return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+        return rates_of(self.alpha, self.beta, self.schedule, first_step, steps, n)
 
     def noise(self, state: State) -> str:
         """What noise a state feels: "projected" on E^G, "isotropic", or the name of a noise modulo the group."""
@@ -262,6 +252,14 @@ class NoisySGD:
     def _noise(self, state: State) -> Noise:
         automatic = "fixed" if state.projected else "isotropic"
         return NOISES[automatic if self.noise_name == AUTO else self.noise_name]
+
+
+def rates_of(alpha: float, beta: float, schedule: Schedule | None, first_step: int, steps: int, n: int) -> Floats:
+    """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise, for N = n."""
+    factor = np.ones(steps)
+    if schedule is not None:
+        factor = as_factors(schedule, np.arange(first_step, first_step + steps) / n)
+    return np.stack([alpha * factor / n, np.sqrt(2.0 * alpha * factor * beta / n)], axis=1)
 
 
 def _in_single(state: State) -> State:
