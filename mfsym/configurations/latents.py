@@ -59,7 +59,7 @@ class PairsTable(LatentFileTable, frozen=True):
     test: Share = 0.25
 
 
-RATES = {"network": 1e-3, "ensembles": 12.0}
+RATES = {"network": 1e-3, "ensembles": 1.0 / 12.0}
 """Trainers, and the rate of each unless the file states one."""
 
 
@@ -67,7 +67,7 @@ class TrainingTable(LatentFileTable, frozen=True):
     """[training]: ``rate`` on batches of ``batch_size`` pairs; weights of the optional terms of the loss.
 
     trainer : "network" trains a dense network by Adam; "ensembles" trains two mean-field ensembles by plain SGD.
-    particles : of each ensemble.  rate : of Adam, 0.001 by default; of ensembles in units of N / pixels, 12 by default.
+    particles : N of each ensemble.  rate : of Adam, 0.001 by default; of ensembles alpha / N, 1/12 by default.
     """
 
     trainer: Literal["network", "ensembles"] = "network"

@@ -29,14 +29,14 @@ SCALED_BY = 1024
 class EnsembleTraining:
     """Plain SGD on two ensembles of n softplus uv units each, which begin as draws from N(0, I).
 
-    rate : alpha = rate N / d for inputs of d pixels: a step moves a particle by ``rate`` times N times the derivative
-    of the risk per pixel.  weights : of the terms of the risk.  batch_size : pairs per step.
+    rate : alpha = rate N, so a step moves a particle by ``rate`` times N times the derivative of the risk. 1/12 is 12 N
+    for the risk per pixel of 12 x 12 pixels.  weights : of the terms of the risk.  batch_size : pairs per step.
     tau, beta, dtype, threads : as in ``NoisySGD``.
     """
 
     n: int = 512
     steps: int = 8000
-    rate: float = 12.0
+    rate: float = 1.0 / 12.0
     batch_size: int = 128
     weights: LossWeights = field(default_factory=LossWeights)
     tau: float = 0.0
@@ -54,7 +54,7 @@ class EnsembleTraining:
             action,
             pairs,
             weights=self.weights,
-            alpha=as_number(self.rate, "rate", above=0.0) * as_whole(self.n, "n", 1) / pairs.pixels,
+            alpha=as_number(self.rate, "rate", above=0.0) * as_whole(self.n, "n", 1),
             tau=self.tau,
             beta=self.beta,
             batch_size=self.batch_size,

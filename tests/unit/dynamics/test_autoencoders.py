@@ -17,6 +17,7 @@ from mfsym.errors import MfsymError
 from mfsym.latents import LatentAction, Pairs, losses
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.units import MatrixUnit, UVUnit
+from tests.sizes import sized
 from tests.tolerances import ALGEBRA, FINITE_DIFFERENCE, ROUNDOFF, ROUNDOFF32, SPLIT
 
 KEY = stream_key(41, "teacher")
@@ -204,16 +205,16 @@ def test_the_order_of_the_particles_does_not_matter():
 
 
 def test_runs_resume_exactly_and_threads_change_nothing():
-    options = {"beta": 1e-3, "weights": TERMS["all"]}
+    count, options = sized(200, 40), {"beta": 1e-3, "weights": TERMS["all"]}
     dynamics, shared = _many(**options), _many(threads=2, **options)
-    start = _start(dynamics, 200, seed=4)
+    start = _start(dynamics, count, seed=4)
     straight = dynamics.step(start, 4)
     for other in (dynamics.step(dynamics.step(start, 1), 3), shared.step(start, 4)):
         assert np.array_equal(straight.z, other.z)
     other = dynamics.step(replace(start, seed=5), 4)
     assert not np.array_equal(straight.z, other.z)
     double = _many(dtype="float64", **options)
-    ahead = double.step(_start(double, 200, seed=4), 4)
+    ahead = double.step(_start(double, count, seed=4), 4)
     assert np.abs(ahead.z - straight.z).max() < ROUNDOFF32 * np.abs(ahead.z).max()
     assert (ahead.z.dtype, straight.z.dtype) == (np.float64, np.float32)
 
