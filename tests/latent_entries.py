@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mfsym.configurations.latents import DiscoveryTable, LatentFile, LatentTable, PairsTable
+from mfsym.configurations.latents import DiscoveryTable, LatentFile, LatentTable, PairsTable, TrainingTable
+from mfsym.dynamics.ensemble_latents import train_ensembles
+from mfsym.experiments.latent_ensembles import follow_ensembles
+from mfsym.experiments.latent_laws import training_of
 from mfsym.experiments.latent_runs import KEPT, LINEAR_PAIRS, discover_latent, latent_result, orbit_result
 from mfsym.latents.latent_files import LatentTask, load_latent, turned_digits
 from mfsym.latents.linear import LinearLatents
@@ -67,7 +70,15 @@ def latent_results() -> dict[str, xr.Dataset]:
         "latent_orbit": orbit_result(trained, linear(), 2),
         "latent_charges": discover_latent(file),
         "latent_ninth": discover_latent(ninth),
+        "latent_ensembles": follow_ensembles(ensembles(), (0, 6)),
     }
+
+
+def ensembles() -> LatentFile:
+    """Two ensembles of five units each that learn digits with a square."""
+    training = TrainingTable(trainer="ensembles", particles=5, batch_size=8, seed=4)
+    latent = LatentTable(representation=REPRESENTATION)
+    return LatentFile(pairs=task().file.pairs, latent=latent, training=training, name="ensembles")
 
 
 def turn(z: Any, angles: Any) -> Any:
@@ -83,6 +94,10 @@ def decibels(a: Any, b: Any) -> float:
     return float(10.0 * np.log10(1.0 / ((a - b) ** 2).mean()))
 
 
+def length(z: Any) -> float:
+    return float(np.mean([np.linalg.norm(row) for row in z]))
+
+
 def rms(z: Any) -> float:
     return float(np.sqrt((z**2).sum(axis=1).mean()))
 
@@ -93,7 +108,7 @@ def _trained(results: Any) -> None:
     x1, x2, g = task().held.evaluation().arrays
     z1, z2 = net.encode(x1), net.encode(x2)
     close(data["psnr"].values, decibels(net.decode(turn(z1, g)), x2))
-    close(data["latent_error"].values, rms(turn(z1, g) - z2) / rms(z2 - z2.mean(axis=0)))
+    close(data["latent_error"].values, length(turn(z1, g) - z2) / length(z2 - z2.mean(axis=0)))
     h = np.concatenate([g[1:], g[:1]])
     directly = net.decode(turn(z1, g + h))
     stepwise = net.decode(turn(net.encode(net.decode(turn(z1, h))), g))
@@ -129,7 +144,7 @@ def _beside(results: Any) -> None:
     fitted = LinearLatents.fit(known.action, *known.train.draw(stream_key(0, "nodes"), 0, LINEAR_PAIRS))
     z1, z2 = fitted.encode(x1), fitted.encode(x2)
     close(data["psnr_linear"].values, decibels(fitted.decode(turn(z1, g)), x2))
-    close(data["latent_error_linear"].values, rms(turn(z1, g) - z2) / rms(z2 - z2.mean(axis=0)))
+    close(data["latent_error_linear"].values, length(turn(z1, g) - z2) / length(z2 - z2.mean(axis=0)))
 
 
 def _turned(image: Any, angle: float) -> Any:
@@ -268,6 +283,19 @@ def _rivals(results: Any) -> None:
     assert data["rival"].values.tolist() == [0, 1]
 
 
+def _laws(results: Any) -> None:
+    """The particles of encoder and decoder, turned by the latent action in the coordinates that meet the latents."""
+    data, known = results.latent_ensembles, load_latent(ensembles())
+    assert data["ensemble"].values.tolist() == ["encoder", "decoder"]
+    for k, (_, trained) in enumerate(train_ensembles(known.action, known.train, training_of(known), (0, 6))):
+        at = data.isel(time=k).sel(ensemble=["encoder", "decoder"])
+        for name, first, z in zip(("encoder", "decoder"), (144, 0), trained.particles, strict=True):
+            law, moving = at.sel(ensemble=name), z[:, first : first + 6]
+            close(law["second_moment"].values, (z**2).sum(axis=1).mean())
+            off = (moving**2).sum(axis=1).mean()
+            close(law["rmd2_si"].values, 0.5 * off / (2.0 * (z**2).sum(axis=1).mean() - off))
+
+
 LATENT_CHECKS: dict[Callable[[Any], None], tuple[str, ...]] = {
     _trained: ("psnr", "ssim", "latent_error", "decoder_consistency"),
     _beside: ("psnr_copy", "psnr_whole_image", "psnr_linear", "latent_error_linear"),
@@ -287,5 +315,6 @@ LATENT_CHECKS: dict[Callable[[Any], None], tuple[str, ...]] = {
     ),
     _turn_errors: ("turn_found_error",),
     _rivals: ("angle_rival", "rival"),
+    _laws: ("ensemble",),
 }
 """A check to the entries that it works out again."""

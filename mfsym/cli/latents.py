@@ -139,7 +139,16 @@ def _measures(dataset: xr.Dataset) -> str:
     if "psnr_swap" in value:
         trivial = f"{value['psnr_swap_varying']:.2f} and {value['psnr_swap_invariant']:.2f}"
         lines.append(f"swap test {value['psnr_swap']:.2f} dB; the two images themselves {trivial}")
+    if "ensemble" in dataset.dims:
+        lines += [_law(dataset.isel(ensemble=k)) for k in range(dataset.sizes["ensemble"])]
     return "\n".join(lines)
+
+
+def _law(data: xr.Dataset) -> str:
+    """How far the law of one ensemble is from the symmetric laws."""
+    names = ("ensemble", "distance_wi_lower", "distance_wi_upper", "rmd2_symmetrised")
+    which, lower, upper, relative = (data[name].item() for name in names)
+    return f"law of the {which}: {lower:.3g} to {upper:.3g} from WI laws, rmd2_symmetrised {relative:.3f}"
 
 
 def _charges(dataset: xr.Dataset) -> str:

@@ -7,7 +7,7 @@
 Each ensemble moves by N times the derivative of the risk, as one layer does (Maass Martínez & Fontbona 2024, section
 2.1), so t = k / N is the time of both. The risk is that of Jin, Shrivastava & Fletcher, NeurIPS 2024, with any
 representation rho; its derivative goes through rho_g by hand: rho_g is orthogonal, its pullback is rho_g^-1.
-Q in the commutant of rho acts by (E, D) -> (Q E, D Q^T) and leaves R alone, so laws are symmetric or not modulo it.
+Every orthogonal Q that commutes with rho acts by (E, D) -> (Q E, D Q^T) and leaves the risk unchanged.
 """
 
 from __future__ import annotations

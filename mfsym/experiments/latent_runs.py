@@ -282,13 +282,14 @@ def _kept(held: PairSource) -> dict[str, Any]:
 
 
 def _packed(arrays: dict[str, Any]) -> tuple[Floats, dict[str, list[int]]]:
-    """All arrays in one row, and the shape of each."""
-    layout = {name: list(np.shape(value)) for name, value in arrays.items()}
-    flat = [np.asarray(value, dtype=np.float64).ravel() for value in arrays.values()]
+    """All arrays in one row, by increasing name, and the shape of each."""
+    layout = {name: list(np.shape(arrays[name])) for name in sorted(arrays)}
+    flat = [np.asarray(arrays[name], dtype=np.float64).ravel() for name in layout]
     return np.concatenate(flat), layout
 
 
 def _unpacked(row: Floats, layout: dict[str, list[int]]) -> dict[str, Floats]:
-    sizes = [int(np.prod(shape)) for shape in layout.values()]
+    names = sorted(layout)
+    sizes = [int(np.prod(layout[name])) for name in names]
     parts = np.split(np.asarray(row), np.cumsum(sizes)[:-1])
-    return {name: part.reshape(shape) for (name, shape), part in zip(layout.items(), parts, strict=True)}
+    return {name: part.reshape(layout[name]) for name, part in zip(names, parts, strict=True)}

@@ -26,11 +26,11 @@ def draw(dataset: Any, look: Look = USUAL) -> Figure:
     figure = Figure(figsize=(across, side * height / width * (len(orbit) + 0.8)), layout="constrained")
     panels = figure.subplots(len(orbit), len(shown), squeeze=False)
     unit = "°" if np.any(dataset["turn"].values % 1.0) or dataset["turn"].values.max() >= 90.0 else ""
-    for name, images, row in zip(dataset["row"].values, orbit, panels, strict=True):
+    for number, (name, images, row) in enumerate(zip(dataset["row"].values, orbit, panels, strict=True)):
         for place, axes in zip(shown, row, strict=True):
             axes.imshow(images[place].reshape(height, width), cmap="gray", vmin=0.0, vmax=1.0)
             axes.set(xticks=[], yticks=[])
-            if row is panels[0]:
+            if number == 0:
                 axes.set_title(f"{dataset['turn'].values[place]:g}{unit}", size=TEXT_SIZE - 2)
         row[0].set_ylabel(str(name).replace(" ", "\n"), rotation=0, ha="right", va="center", size=TEXT_SIZE - 1)
     group, rep = known.get("group", ""), known.get("representation", "")

@@ -52,12 +52,15 @@ def ssim(answers: ArrayLike, truth: ArrayLike, shape: tuple[int, int] | None = N
 
 
 def latent_error(encode: Encode, action: Moves, x1: Floats, x2: Floats, g: Any) -> float:
-    """|rho_g E x1 - E x2| / |E x2 - mean E x2|, root mean squares over pairs: 0 where the encoder is equivariant."""
+    """mean |rho_g E x1 - E x2| over mean |E x2 - centre|, the centre the mean of E x2: 0 for an equivariant encoder.
+
+    About 1.3 where E x1 and E x2 have nothing to do with each other.
+    """
     z1, z2 = _numbers(encode(x1)), _numbers(encode(x2))
-    spread = _size(z2 - z2.mean(axis=0))
+    spread = _mean_size(z2 - z2.mean(axis=0))
     if spread == 0.0:
         raise MfsymError("the encoder maps every input to one point; its equivariance error has no scale")
-    return _size(_numbers(action.act(g, z1)) - z2) / spread
+    return _mean_size(_numbers(action.act(g, z1)) - z2) / spread
 
 
 def decoder_consistency(encode: Encode, decode: Encode, action: Moves, x1: Floats, g: Any) -> float:
@@ -97,6 +100,11 @@ def _windows(images: Floats, window: tuple[int, int]) -> Floats:
 def _size(difference: Floats) -> float:
     """The root mean square of the norms of rows."""
     return float(np.sqrt((difference**2).sum(axis=1).mean()))
+
+
+def _mean_size(difference: Floats) -> float:
+    """The mean of the norms of rows."""
+    return float(np.sqrt((difference**2).sum(axis=1)).mean())
 
 
 def _numbers(values: Any) -> Floats:

@@ -87,7 +87,12 @@ class TrainedLatent:
         encoder, decoder : modules of the same shapes, if they were not the package's own.
         """
         jax, equinox, _ = require_jax()
-        parts = {name: [np.asarray(arrays[key]) for key in arrays if key.startswith(f"{name}.")] for name in NAMES}
+        parts: dict[str, list[Any]] = {name: [] for name in NAMES}
+        for name in NAMES:
+            while f"{name}.{len(parts[name])}" in arrays:
+                parts[name].append(np.asarray(arrays[f"{name}.{len(parts[name])}"]))
+        if not (parts["encoder"] and parts["decoder"]):
+            raise MfsymError("a trained latent needs the arrays encoder.0, ... and decoder.0, ...")
         pixels = int(parts["encoder"][0].shape[-1])
         own = _networks(action.dim, pixels, 0)
         networks = []
