@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers bench lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers latents bench lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -80,6 +80,10 @@ quotients: $(VENV)/.shapes ## diffusion on shapes: every sampler over five seeds
 symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, five seeds, checked against their ranges, 3 minutes
 	$(MFSYM) symmetrise sims/symmetrisers.toml --check -j $(JOBS)
 
+latents: $(VENV)/.test ## groups on latents, five seeds, checked against their ranges, 15 minutes; resumes by training
+	@mkdir -p results
+	$(MFSYM) latents sims/latents-study.toml --check -j $(JOBS) -o results/latents-study.nc
+
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
 
@@ -138,3 +142,4 @@ results/discover.nc: sims/discover.toml | $(VENV)/.base
 	$(MFSYM) discover $< -j $(JOBS) -o $@
 
 results/shapes-pentane.nc: | $(VENV)/.molecules
+results/latents-study.nc results/latents-laptop.nc: | $(VENV)/.test
