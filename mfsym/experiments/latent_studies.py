@@ -258,12 +258,12 @@ def stated(file: LatentStudyFile) -> dict[str, Any]:
 
 def outside_latents(dataset: xr.Dataset, study: LatentStudyFile) -> list[str]:
     """One line for every seed with a number that is not in the range which the study states for it."""
-    lines = []
+    lines, first = [], int(dataset.attrs["seed"])
     for each in study.range:
         low, high = each.between
         for replicate, value in enumerate(_values(dataset, each.learner, each.data, each.measure)):
             if not low <= value <= high:
-                where = f"{each.learner}, {each.data}, seed {study.seed + replicate}"
+                where = f"{each.learner}, {each.data}, seed {first + replicate}"
                 lines.append(f"{where}: {each.measure} {value:.4g} is not in [{low:g}, {high:g}]")
     return lines
 
