@@ -32,7 +32,7 @@ STUDY = LatentStudyFile(
     batch_size=8,
     range=[
         LatentRangeTable(learner="two", data="blocked", between=[0.0, 40.0]),
-        LatentRangeTable(learner="copy", data="rotated", between=[11.0, 14.0]),
+        LatentRangeTable(learner="copy", data="rotated", between=[10.0, 14.0]),
     ],
 )
 
