@@ -143,10 +143,25 @@ def _beside(results: Any) -> None:
     whole = whole_image(known.held.evaluation(), known.action)
     close(turned, whole[few])
     close(data["psnr_whole_image"].values, decibels(whole, x2))
-    fitted = LinearLatents.fit(known.action, *known.train.draw(stream_key(0, "nodes"), 0, LINEAR_PAIRS))
+    fitted = _fitted()
     z1, z2 = fitted.encode(x1), fitted.encode(x2)
     close(data["psnr_linear"].values, decibels(fitted.decode(turn(z1, g)), x2))
     close(data["latent_error_linear"].values, length(turn(z1, g) - z2) / length(z2 - z2.mean(axis=0)))
+
+
+@cache
+def _fitted() -> LinearLatents:
+    known = task()
+    return LinearLatents.fit(known.action, *known.train.draw(stream_key(0, "nodes"), 0, LINEAR_PAIRS))
+
+
+@cache
+def _turned_once() -> Any:
+    """The digits of the discovery, and their principal components by a singular value decomposition."""
+    inputs = turned_digits(DEGREES)
+    both = np.concatenate([inputs.x1, inputs.x2])
+    centre = both.mean(axis=0)
+    return inputs, centre, np.linalg.svd(both - centre, full_matrices=False)[2][:LATENTS]
 
 
 def _turned(image: Any, angle: float) -> Any:
@@ -199,10 +214,7 @@ def _followed(results: Any) -> None:
 
 def _discovered(results: Any) -> None:
     """Principal components by a singular value decomposition, Procrustes by a polar factor, eigen-angles of W."""
-    data, inputs = results.latent_charges, turned_digits(DEGREES)
-    both = np.concatenate([inputs.x1, inputs.x2])
-    centre = both.mean(axis=0)
-    components = np.linalg.svd(both - centre, full_matrices=False)[2][:LATENTS]
+    data, (inputs, centre, components) = results.latent_charges, _turned_once()
     z1, z2, t1, t2 = ((x - centre) @ components.T for x in (inputs.x1, inputs.x2, inputs.t1, inputs.t2))
     first, second = z1 - z1.mean(axis=0), z2 - z2.mean(axis=0)
     left, _, right = np.linalg.svd(second.T @ first)
@@ -253,28 +265,18 @@ def _axes_of(data: xr.Dataset) -> range:
 
 
 def _turn_errors(results: Any) -> None:
-    """The error of a plane's turn, from the spread of the tangential products: about 1 / sqrt(n) of the blur."""
-    data = results.latent_charges
-    moving = data["turn_found"].values > 5.0
-    errors = data["turn_found_error"].values[moving]
-    assert (errors > 0.05).all()
-    assert (errors < 1.0).all()
-    inputs = turned_digits(DEGREES)
-    parts = [_found(inputs.x1[half::2], inputs.x2[half::2]) for half in (0, 1)]
-    apart = np.abs(parts[0] - parts[1])[: len(errors)]
-    assert apart.mean() < 6.0 * errors.mean()
-    known = discover_latent(
-        LatentFile(pairs=PairsTable(source="digits", turn=DEGREES), discovery=DiscoveryTable(latents=LATENTS))
-    )
-    close(data["turn_found_error"].values, known["turn_found_error"].values)
-
-
-def _found(x1: Any, x2: Any) -> Any:
-    """Turns in degrees, largest first, from some of the pairs."""
-    both = np.concatenate([x1, x2])
-    components = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)[2][:LATENTS]
-    left, _, right = np.linalg.svd(((x2 - x2.mean(axis=0)) @ components.T).T @ ((x1 - x1.mean(axis=0)) @ components.T))
-    return np.sort(np.rad2deg(np.abs(np.angle(np.linalg.eigvals(left @ right)))))[::-2]
+    """Spread of the tangential products over the sum of the radial ones, from complex eigenvectors of W."""
+    data, (inputs, _, components) = results.latent_charges, _turned_once()
+    first, second = ((x - x.mean(axis=0)) @ components.T for x in (inputs.x1, inputs.x2))
+    left, _, right = np.linalg.svd(second.T @ first)
+    values, vectors = np.linalg.eig(left @ right)
+    found = []
+    for vector in vectors[:, values.imag > 1e-9].T:
+        products = (second @ vector.conj()) * (first @ vector.conj()).conj()
+        tangential = (products * np.exp(-1j * np.angle(products.sum()))).imag
+        found.append(np.sqrt((tangential**2).sum()) / abs(products.sum()))
+    planes = data["single"].values == 0
+    close(np.sort(data["turn_found_error"].values[planes]), np.sort(np.rad2deg(found)))
 
 
 def _rivals(results: Any) -> None:

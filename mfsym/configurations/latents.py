@@ -108,6 +108,17 @@ class LatentFile(LatentFileTable, frozen=True):
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
+    def overridden(self, name: str, **keys: Any) -> LatentFile:
+        """A copy of this name with values of [training] or [discovery] replaced, each checked as in a file."""
+        tables: dict[str, LatentFileTable] = {"training": self.training, "discovery": self.discovery}
+        for key, value in keys.items():
+            owner = next((table for table, values in tables.items() if key in values.__struct_fields__), None)
+            if owner is None:
+                known = [field for values in tables.values() for field in values.__struct_fields__]
+                raise MfsymError(f"unknown argument {key[:80]!r}{suggestions(key, known)}")
+            tables[owner] = tables[owner].replaced(**{key: value})
+        return msgspec.structs.replace(self, name=name, **tables)
+
 
 TABLES: dict[str, type[LatentFileTable]] = {
     "latent": LatentTable,

@@ -250,18 +250,9 @@ def _described(result: xr.Dataset) -> tuple[dict[str, Any], LatentAction]:
 
 
 def _overridden(source: LatentFile | Path | str, keys: dict[str, Any]) -> LatentFile:
-    """The latent file with values of [training] and [discovery] replaced; MfsymError for another key."""
-    from msgspec.structs import replace
-
+    """The latent file, named, with values of [training] and [discovery] replaced; MfsymError for another key."""
     file, name = as_latent_file(source)
-    tables = {table: getattr(file, table) for table in ("training", "discovery")}
-    for key in keys:
-        owner = next((table for table, values in tables.items() if key in values.__struct_fields__), None)
-        if owner is None:
-            known = ", ".join(field for values in tables.values() for field in values.__struct_fields__)
-            raise MfsymError(f"unknown argument {key!r}; known: {known}")
-        tables[owner] = tables[owner].replaced(**{key: keys[key]})
-    return replace(file, name=file.name or name, **tables)
+    return file.overridden(file.name or name, **keys)
 
 
 def _turns_images(action: LatentAction, pairs: Pairs) -> bool:

@@ -20,6 +20,9 @@ from mfsym.typing import Floats
 ITERATIONS = 60
 """Polar steps of ``LinearLatents.fit`` at most; it ends earlier once no entry changes by _SETTLED."""
 
+FREE = 8
+"""First steps without the constraint: a linear iteration, which has no local maxima and orients every plane."""
+
 _SETTLED = 1e-4
 _RIDGE = 1e-6
 
@@ -66,23 +69,14 @@ class LinearLatents:
     def fit(cls, action: LatentAction, x1: Floats, x2: Floats, g: Any, seed: int = 0) -> LinearLatents:
         """A maximiser of mean <rho_g E x1, E x2> over E E^T = I, then the least-squares decoder of rho_g E x1 -> x2.
 
-        Steps E <- polar(mean (rho_g E x1 + c E x1) x2^T + ...), c making the form positive, so that every step
-        increases it; from a random start. MfsymError if there are more latents than pixels.
+        The maximum may be a local one. MfsymError if there are more latents than pixels.
         """
         if action.dim > x1.shape[1]:
             raise MfsymError(f"a linear encoder to R^{action.dim} needs as many pixels, got {x1.shape[1]}")
         centre = (x1.mean(axis=0) + x2.mean(axis=0)) / 2.0
         first, second = x1 - centre, x2 - centre
-        moments = (first.T @ first + second.T @ second) / len(first)
-        encoder = _polar(normals(stream_key(seed, "init"), 0, action.dim, x1.shape[1]) @ moments)
-        for _ in range(ITERATIONS):
-            ahead = action.act(g, first @ encoder.T).T @ second
-            back = action.inverse(g, second @ encoder.T).T @ first
-            following = _polar((ahead + back) / len(first) + encoder @ moments)
-            change = float(np.abs(following - encoder).max())
-            encoder = following
-            if change < _SETTLED:
-                break
+        start = normals(stream_key(seed, "init"), 0, action.dim, x1.shape[1])
+        encoder = _climbed(action, first, second, g, start)
         latents = action.act(g, first @ encoder.T)
         gram = latents.T @ latents
         ridge = _RIDGE * np.trace(gram) / action.dim * np.eye(action.dim)
@@ -95,6 +89,25 @@ class LinearLatents:
     def decode(self, z: Floats) -> Floats:
         """Inputs (n, pixels)."""
         return np.asarray(z @ self.decoder + self.centre)
+
+
+def _climbed(action: LatentAction, first: Floats, second: Floats, g: Any, start: Floats) -> Floats:
+    """The encoder E at a local maximum of mean <rho_g E x1, E x2>.
+
+    E <- polar(gradient + E M) with M the mean of x1 x1^T + x2 x2^T, which makes the form positive: every step climbs.
+    """
+    moments = (first.T @ first + second.T @ second) / len(first)
+    encoder = start @ moments
+    for step in range(ITERATIONS):
+        ahead = action.act(g, first @ encoder.T).T @ second
+        back = action.inverse(g, second @ encoder.T).T @ first
+        following = (ahead + back) / len(first) + encoder @ moments
+        following = following / np.linalg.norm(following) if step < FREE else _polar(following)
+        change = float(np.abs(following - encoder).max())
+        encoder = following
+        if step > FREE and change < _SETTLED:
+            break
+    return encoder
 
 
 def _polar(matrix: Floats) -> Floats:

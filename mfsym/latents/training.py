@@ -7,13 +7,14 @@ arguments, up to the rounding of the machine's matrix products in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfsym.arguments import as_floats, as_number, as_whole
+from mfsym.arguments import as_choice, as_floats, as_number, as_whole
 from mfsym.errors import Diverged, MfsymError
 from mfsym.latents.losses import consistency as consistency_loss
 from mfsym.latents.losses import cycle as cycle_loss
@@ -109,48 +110,74 @@ class TrainedLatent:
         return f"<TrainedLatent of {self.action!r}>"
 
 
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Numbers of a training; MfsymError for one out of range.
+
+    steps, batch_size : whole, >= 1.  rate : of Adam, > 0; after 70 % of the steps it falls to three tenths.
+    consistency, cycle : weights of the optional terms of the loss, >= 0; .02 and 1e-4 are usual.  seed : whole.
+    """
+
+    steps: int = 4000
+    batch_size: int = 128
+    rate: float = 1e-3
+    consistency: float = 0.0
+    cycle: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        as_whole(self.steps, "steps", 1)
+        as_whole(self.batch_size, "batch_size", 1, 10**6)
+        as_number(self.rate, "rate", above=0.0)
+        as_number(self.consistency, "consistency", least=0.0)
+        as_number(self.cycle, "cycle", least=0.0)
+        as_whole(self.seed, "seed", 0)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> TrainingSettings:
+        """The settings given by name; MfsymError for a name that is none."""
+        for name in given:
+            as_choice(name, "the name of an argument", [field.name for field in fields(cls)])
+        return cls(**given)
+
+
 def train(
     action: Any,
     pairs: PairSource,
     *,
     encoder: Any = None,
     decoder: Any = None,
-    steps: int = 4000,
-    batch_size: int = 128,
-    rate: float = 1e-3,
-    consistency: float = 0.0,
-    cycle: float = 0.0,
-    seed: int = 0,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> TrainedLatent:
-    """Minimise the restriction loss by Adam; after 70 % of the steps the rate falls to three tenths.
+    """Minimise the restriction loss by Adam.
 
     action : a ``LatentAction``, or anything with ``dim``, ``act`` and ``inverse`` in JAX.
     encoder, decoder : equinox modules of one row, (pixels,) -> (dim,) and back; by default perceptrons of 256 units
     with one and two hidden layers, ELU, and a sigmoid at the end.
-    consistency, cycle : weights of the optional terms; .02 and 1e-4 are usual.  progress : is told of every step.
+    progress : is told of every step.  settings : steps, batch_size, rate, consistency, cycle, seed, as in
+    ``TrainingSettings``.
     Raises MfsymError without the extra ``jax`` or for a network of other dimensions, Diverged if the loss is not
     finite.
     """
     jax, equinox, optax = require_jax()
-    count, size = as_whole(steps, "steps", 1), as_whole(batch_size, "batch_size", 1, 10**6)
-    top = as_number(rate, "rate", above=0.0)
-    extra = as_number(consistency, "consistency", least=0.0), as_number(cycle, "cycle", least=0.0)
-    own = _networks(action.dim, pairs.pixels, seed)
+    chosen = TrainingSettings.of(settings)
+    own = _networks(action.dim, pairs.pixels, chosen.seed)
     networks = (own[0] if encoder is None else encoder, own[1] if decoder is None else decoder)
     _check(jax, networks, pairs.pixels, action.dim)
     weights, rest = equinox.partition(networks, equinox.is_inexact_array)
-    schedule = optax.piecewise_constant_schedule(top, {round(SLOWER_AFTER * count): SLOWER})
+    schedule = optax.piecewise_constant_schedule(chosen.rate, {round(SLOWER_AFTER * chosen.steps): SLOWER})
     optimiser = optax.adam(schedule)
     state = optimiser.init(weights)
-    advance = jax.jit(_advance(jax, equinox, optax, optimiser, _objective(jax, equinox, rest, action, extra)))
+    objective = _objective(jax, equinox, rest, action, (chosen.consistency, chosen.cycle))
+    advance = jax.jit(_advance(jax, optax, optimiser, objective))
     history = []
-    for chunk, first in enumerate(range(0, count, AT_ONCE)):
-        here = min(AT_ONCE, count - first)
-        weights, state, loss = advance(weights, state, *_batches(pairs, seed, chunk, here, size))
+    for chunk, first in enumerate(range(0, chosen.steps, AT_ONCE)):
+        here = min(AT_ONCE, chosen.steps - first)
+        weights, state, loss = advance(weights, state, *_batches(pairs, chosen.seed, chunk, here, chosen.batch_size))
         history.append(float(loss))
         if not np.isfinite(history[-1]):
-            raise Diverged(f"the training did not stay finite at a rate of {top:g}; lower the rate", step=first)
+            raise Diverged(f"the training did not stay finite at a rate of {chosen.rate:g}; lower the rate", step=first)
         if progress is not None:
             for step in range(first, first + here):
                 progress.cell(f"step {step + 1}")
@@ -216,7 +243,7 @@ def _objective(
     return objective
 
 
-def _advance(jax: Any, equinox: Any, optax: Any, optimiser: Any, objective: Callable[..., Any]) -> Any:
+def _advance(jax: Any, optax: Any, optimiser: Any, objective: Callable[..., Any]) -> Any:
     """A function that makes as many steps as it is given batches, and the mean loss over them."""
 
     def step(carried: Any, batch: Any) -> Any:
