@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from mfsym.arguments import as_choice
 from mfsym.configurations.fields import Batch, Count, Seed
 from mfsym.configurations.latents import Angles, Side, Text
 from mfsym.configurations.layers import read_toml
@@ -69,6 +70,18 @@ class LatentStudyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     batch_size: Batch = 128
     range: list[LatentRangeTable] = msgspec.field(default_factory=list)
     description: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values as plain JSON types, table by table."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    def replaced(self, **values: Any) -> LatentStudyFile:
+        """A copy with seeds, seed or steps replaced, each checked as in a file; MfsymError for another name."""
+        for key in values:
+            as_choice(key, "the name of an argument", ("seeds", "seed", "steps"))
+        found = {key: checked(key, value, LatentStudyFile) for key, value in values.items()}
+        return checked_study(msgspec.structs.replace(self, **found))
 
 
 def read_latent_study(path: Path) -> LatentStudyFile:

@@ -17,7 +17,6 @@ from mfsym.configurations.latent_studies import (
     DATA,
     LatentStudyFile,
     LearnerTable,
-    checked_study,
     read_latent_study,
 )
 from mfsym.configurations.latents import LatentFile, LatentTable, PairsTable, TrainingTable
@@ -75,7 +74,7 @@ def study_latents(
     "whole image" or "truth", and of the swap test swap_answer (learner, sample, pixel), swap_varying, swap_invariant,
     swap_target (sample, pixel).  MfsymError without the extras ``jax`` and ``digits``.
     """
-    file = _overridden(study if isinstance(study, LatentStudyFile) else read_latent_study(Path(study)), keys)
+    file = (study if isinstance(study, LatentStudyFile) else read_latent_study(Path(study))).replaced(**keys)
     if kept is not None:
         make_folder(kept)
         require_writable(kept / "cell.nc")
@@ -219,7 +218,7 @@ def _collected(file: LatentStudyFile, parts: dict[LatentCell, xr.Dataset]) -> xr
     coords |= {"row": [*learners, *_OTHER_ROWS]}
     shape = variables["orbit"][1].shape
     coords |= {"sample": np.arange(shape[1]), "pixel": np.arange(shape[-1])}
-    attrs = attributes("mfsym latents", stated(file), file.seed, noise="none")
+    attrs = attributes("mfsym latents", file.to_dict(), file.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
@@ -246,14 +245,6 @@ def _pictures(file: LatentStudyFile, parts: dict[LatentCell, xr.Dataset], presen
 
 
 _SWAPS = ("swap_varying", "swap_invariant", "swap_target")
-
-
-def stated(file: LatentStudyFile) -> dict[str, Any]:
-    """What a study states, as plain JSON types."""
-    import msgspec
-
-    found: dict[str, Any] = msgspec.to_builtins(file)
-    return found
 
 
 def outside_latents(dataset: xr.Dataset, study: LatentStudyFile) -> list[str]:
@@ -303,16 +294,3 @@ def latent_rows(dataset: xr.Dataset) -> list[list[str]]:
 def _spread(values: list[float], places: int) -> str:
     low, high = f"{min(values):.{places}f}", f"{max(values):.{places}f}"
     return low if low == high else f"{low} - {high}"
-
-
-def _overridden(file: LatentStudyFile, keys: dict[str, Any]) -> LatentStudyFile:
-    """The study with values replaced, and checked as a file is."""
-    from msgspec.structs import replace
-
-    from mfsym.arguments import as_choice
-    from mfsym.configurations.values import checked
-
-    for key in keys:
-        as_choice(key, "the name of an argument", ("seeds", "seed", "steps"))
-    found = {key: checked(key, value, LatentStudyFile) for key, value in keys.items()}
-    return checked_study(replace(file, **found))

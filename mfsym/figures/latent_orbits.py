@@ -19,6 +19,9 @@ from mfsym.plotting import TEXT_SIZE
 MOST = 12
 """Angles in a row; of more every second, third, ... is drawn."""
 
+NARROWEST = 0.32
+"""Inches of an image at least: narrower figures show fewer angles."""
+
 FIRST = ("truth", "whole image")
 """Rows above those of the learners."""
 
@@ -34,7 +37,8 @@ def draw(dataset: Any, look: Look = USUAL) -> Figure:
     (orbits,) = needed(dataset.transpose("data", "sample", "row", "turn", "pixel", ...), "orbit")
     names = [str(name) for name in dataset["row"].values]
     order = [names.index(name) for name in (*FIRST, *(name for name in names if name not in FIRST))]
-    angles = np.arange(0, orbits.shape[3], -(-orbits.shape[3] // MOST))
+    most = look.per_row(MOST, NARROWEST, NAMES)
+    angles = np.arange(0, orbits.shape[3], -(-orbits.shape[3] // most))
     blocks = []
     for each in orbits:
         one = each[min(SAMPLE, len(each) - 1)]
@@ -54,6 +58,6 @@ def draw(dataset: Any, look: Look = USUAL) -> Figure:
     write_caption(
         figure,
         "A held-out digit at 0°, encoded once and turned by the latent action of each learner; the whole image turned,",
-        "and the truth, above." + (" (b) The square stays in truth." if len(blocks) > 1 else ""),
+        "and the truth, above." + (" In (b) a square stands still while the digit turns." if len(blocks) > 1 else ""),
     )
     return figure
