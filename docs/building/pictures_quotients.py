@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from building.pictures import GREY, INK
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import mfsym as mf
+from building.pictures import GREY, INK
 
 VERTICAL, HORIZONTAL = "#D55E00", "#0072B2"
 
@@ -33,8 +33,8 @@ def orbit() -> Figure:
     ax = fig.add_subplot(projection="3d", computed_zorder=False)
     angle = np.linspace(0.0, 2.0 * np.pi, 200)
     for height, radius in ((0.35, 0.9), (0.8, 0.5), (-0.3, 1.25)):
-        own = height == 0.35
-        ax.plot(radius * np.cos(angle), radius * np.sin(angle), height, color=INK if own else GREY, lw=1.6 if own else 0.6)
+        look = {"color": INK, "lw": 1.6} if height == 0.35 else {"color": GREY, "lw": 0.6}
+        ax.plot(radius * np.cos(angle), radius * np.sin(angle), height, **look)
     ax.plot([0, 0], [0, 0], [-0.6, 1.1], color=GREY, lw=1.2, ls="--")
     corners = x[0] + np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) @ sides
     ax.plot_trisurf(*corners.T, triangles=[[0, 1, 2], [0, 2, 3]], color=HORIZONTAL, alpha=0.3, zorder=2)
@@ -64,7 +64,8 @@ def split_kick() -> Figure:
     for ax, (title, move, colour) in zip(axes, panels, strict=True):
         ax.fill(*points.T, fc="#EEEEEE", ec=GREY)
         for point, step in zip(points, move.reshape(3, 2), strict=True):
-            ax.annotate("", point + step, point, arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0})
+            look = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", point + step, point, arrowprops=look)
         ax.fill(*(points + move.reshape(3, 2)).T, fill=False, ec=colour, ls="--", lw=0.9)
         ax.scatter(*points.T, color=INK, s=12, zorder=3)
         ax.set(xlim=(-1.8, 1.9), ylim=(-1.8, 1.6))

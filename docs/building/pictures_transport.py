@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from building.pictures import GREY, INK
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 import mfsym as mf
+from building.pictures import GREY, INK
 
 ONE, OTHER = "#0072B2", "#D55E00"
 
@@ -66,7 +66,8 @@ def search_tree(n: int = 128, k: int = 6) -> Figure:
     for low, high in boxes:
         near = np.linalg.norm(x - np.clip(x, low, high)) <= distances[k - 1]
         opened += near
-        ax.add_patch(Rectangle(low, *(high - low), fc="#FBE3D4" if near else "none", ec=OTHER if near else GREY, lw=0.8))
+        fill, edge = ("#FBE3D4", OTHER) if near else ("none", GREY)
+        ax.add_patch(Rectangle(low, *(high - low), fc=fill, ec=edge, lw=0.8))
     ax.add_patch(Circle(x, distances[k - 1], fill=False, ec=INK, ls="--", lw=0.8))
     ax.scatter(*b.T, s=8, color=OTHER)
     ax.scatter(*x, s=30, color=ONE, zorder=3)
@@ -76,7 +77,7 @@ def search_tree(n: int = 128, k: int = 6) -> Figure:
 
 
 def _auction(cost: np.ndarray, price: np.ndarray, epsilon: float) -> tuple[np.ndarray, int]:
-    """The partners (N,) of the rows after a forward auction; raises ``price`` (N,) in place. Also the number of bids."""
+    """The partners (N,) of the rows after a forward auction, and the number of bids. Raises ``price`` (N,)."""
     n = len(cost)
     owner, partner, bids = np.full(n, -1), np.full(n, -1), 0
     waiting = list(range(n))
@@ -129,7 +130,8 @@ def certificate(n: int = 40) -> Figure:
     u, v = found.potentials
     cost = np.square(a[:, None] - b[None]).sum(axis=2)
     fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
-    for ax, table, title in ((axes[0], cost, "cost $c_{ij}$"), (axes[1], cost - u[:, None] - v, "slack $c_{ij} - u_i - v_j$")):
+    tables = {"cost $c_{ij}$": cost, "slack $c_{ij} - u_i - v_j$": cost - u[:, None] - v}
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
         image = ax.imshow(np.maximum(table, 0.0), cmap="cividis", vmin=0.0, vmax=4.0)
         ax.plot(found.matching, np.arange(n), "o", ms=4, mfc="none", mec="white")
         ax.set(xlabel="column j", ylabel="row i")
