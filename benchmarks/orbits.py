@@ -116,6 +116,61 @@ def memory(settings: Settings) -> list[Row]:
     return rows
 
 
+PENTANE = np.array(
+    [[-2.5, 0.3, 0.0], [-1.3, -0.5, 0.0], [0.0, 0.4, 0.0], [1.3, -0.5, 0.0], [2.5, 0.3, 0.0]],
+)
+"""Five carbon atoms in a zigzag, in angstrom. The others differ by turns of the last bond and the first."""
+
+
+def pentanes() -> np.ndarray:
+    """Nine clouds (9, 5, 3), as many as pentane has labelled conformers: end atoms turned by 0 or +-120 degrees."""
+    clouds = []
+    for first in (0.0, 2.0, -2.0):
+        for last in (0.0, 2.0, -2.0):
+            cloud = PENTANE.copy()
+            for end, near, axis, angle in ((0, 1, 2, first), (4, 3, 2, last)):
+                unit = (cloud[near] - cloud[axis]) / np.linalg.norm(cloud[near] - cloud[axis])
+                bond = cloud[end] - cloud[near]
+                along, across = unit * (unit @ bond), np.cross(unit, bond)
+                turned = along + np.cos(angle) * (bond - along) + np.sin(angle) * across
+                cloud[end] = cloud[near] + turned
+            clouds.append(cloud)
+    return np.array(clouds)
+
+
+PLANE = (
+    ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)),
+    ((1.5, 0.0), (-1.5, 0.0), (0.0, 0.4), (0.0, -0.4)),
+    ((0.9, 0.0), (-0.5, 0.0), (-0.4, 0.9), (0.0, -0.54)),
+)
+"""The shapes of sims/shapes-plane.toml."""
+
+SAMPLING = (
+    ("plane", "sde", 4000, 100, 3.0),
+    ("pentane", "ode", 1000, 50, 10.0),
+)
+"""Templates, method, samples, steps, and the seconds they may take."""
+
+
+def diffusions(settings: Settings) -> list[Row]:
+    """Seconds of runs of the quotient sampler with exact denoisers."""
+    from mfsym.quotients.interpolants import Interpolant
+    from mfsym.quotients.sampling import sample
+    from mfsym.quotients.templates import Templates
+
+    rows = []
+    for name, method, samples, steps, _ in SAMPLING:
+        templates = Templates(np.array(PLANE) if name == "plane" else pentanes())
+
+        def call(templates: Any = templates, method: str = method, samples: int = samples, steps: int = steps) -> None:
+            sample(templates, Interpolant(), templates.quotient, samples, method=method, steps=steps)
+
+        sample(templates, Interpolant(), templates.quotient, 2, method=method, steps=2)
+        seconds = [_seconds(call, 1) for _ in range(min(3, settings.rounds))]
+        rows.append({"templates": name, "method": method, "samples": samples, "steps": steps, "seconds": seconds})
+    return rows
+
+
 def _median(values: list[float]) -> float:
     return statistics.median(values)
 
@@ -123,10 +178,14 @@ def _median(values: list[float]) -> float:
 def run(settings: Settings, say: Say = print) -> dict[str, Any]:
     """Every measure."""
     results: dict[str, Any] = {"machine": machine(), "settings": asdict(settings)}
-    for part in (alignments, steps, memory):
+    for part in (alignments, steps, diffusions, memory):
         results[part.__name__] = part(settings)
         say(f"quotients: {part.__name__} measured")
     return results
+
+
+def _said(row: Row) -> str:
+    return f"{row['samples']:,} samples, {row['templates']}, quotient {row['method'].upper()}, {row['steps']} steps"
 
 
 def bounds(results: dict[str, Any]) -> list[Bound]:
@@ -138,6 +197,8 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
         if row["n"] == ATOMS:
             text = f"{row['noise']} noise, {ATOMS} atoms, SE(3): microseconds a cloud and step"
             found.append(Bound(text, _median(row["mfsym"]), 1.0, False))
+    for row, (*_, bound) in zip(results["diffusions"], SAMPLING, strict=True):
+        found.append(Bound(f"{_said(row)}: seconds", _median(row["seconds"]), bound, False))
     used = results["memory"]
     slope = np.polyfit(np.log([row["clouds"] for row in used]), np.log([row["bytes"] for row in used]), 1)[0]
     found.append(Bound("slope of log memory against log clouds", float(slope), 1.05, False))
@@ -165,6 +226,8 @@ def markdown(results: dict[str, Any]) -> str:
         "",
         *_table(["atoms", "noise", "mfsym"], moved),
     ]
+    drawn = [[_said(row), _number(_median(row["seconds"]))] for row in results["diffusions"]]
+    lines += ["", "## Diffusion with exact denoisers, seconds", "", *_table(["run", "mfsym"], drawn)]
     used = [[f"{row['clouds']:,}", _number(row["bytes"] / 1e6)] for row in results["memory"]]
     lines += ["", f"## Memory of a step, {ATOMS} atoms", "", *_table(["clouds", "MB"], used)]
     return "\n".join(lines) + "\n"
@@ -174,8 +237,8 @@ def picture(results: dict[str, Any], path: Path) -> None:
     """Alignment against the number of clouds, and steps against the number of atoms, with their bounds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
+    left, right, last = figure.subplots(1, 3)
     for n, style in zip(results["settings"]["points"], ("-", "--", ":"), strict=False):
         held = [row for row in results["alignments"] if row["n"] == n]
         for name, colour, label in (("mfsym", "C0", "mfsym"), ("numpy", "C1", "NumPy, batched SVD")):
@@ -185,7 +248,7 @@ def picture(results: dict[str, Any], path: Path) -> None:
                 [row["clouds"] for row in held], values, style, color=colour, marker="o", markersize=3.5, label=text
             )
     left.set(title="alignment", xlabel="clouds in a call", ylabel="µs a cloud, processor time", ylim=(0.01, 4.0))
-    left.legend(fontsize=7, frameon=False, ncols=2, loc="lower center")
+    left.legend(fontsize=6.5, frameon=False, ncols=2, loc="lower center", handlelength=1.6, columnspacing=1.0)
     for noise in dict.fromkeys(row["noise"] for row in results["steps"]):
         held = [row for row in results["steps"] if row["noise"] == noise]
         values = [_median(row["mfsym"]) for row in held]
@@ -195,7 +258,13 @@ def picture(results: dict[str, Any], path: Path) -> None:
     right.legend(fontsize=7, frameon=False)
     right.set_xticks(results["settings"]["points"], [f"{n}" for n in results["settings"]["points"]])
     right.minorticks_off()
-    for axis in (left, right):
+    names = [f"{row['templates']}\n{row['samples']:,} × {row['steps']}" for row in results["diffusions"]]
+    last.bar(names, [_median(row["seconds"]) for row in results["diffusions"]], width=0.5, label="mfsym")
+    last.plot(names, [bound for *_, bound in SAMPLING], "k_", markersize=40)
+    last.plot([], [], "k-", label="bound")
+    last.set(title="diffusion, exact denoisers", xlabel="samples × steps", ylabel="s, processor time", ylim=(0.0, 11.0))
+    last.legend(fontsize=7, frameon=False, loc="upper left")
+    for axis in (left, right, last):
         axis.grid(True, which="major", alpha=0.3)
     figure.savefig(path, dpi=120)
 

@@ -34,6 +34,7 @@ from mfsym.variables import TIMINGS
 from tests.formulas import (
     SWAP,
 )
+from tests.latent_entries import latent_results
 from tests.meta.sources import ROOT
 from tests.readout_entries import readout_results
 from tests.shape_entries import shapes_results
@@ -185,6 +186,7 @@ def computed(folder: Path) -> Results:
         "counterexample": si_against_wi(replace(counter, horizon=0.25, alpha=5.0, dtype="float64"), [4, 8]),
         **shapes_results(),
         **readout_results(),
+        **latent_results(),
         "moved": compare("arbitrary", schemes=("vanilla",), init="wi", null=19, **SHARED),
         "leaving": compare(unstable_problem(), schemes=("vanilla", "da"), **UNSTABLE),
         "turning": compare(turning_problem(), schemes=("fa", "vanilla"), init="wi", **SHARED),

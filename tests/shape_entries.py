@@ -71,10 +71,13 @@ def _clouds(results: Any) -> None:
         assert np.abs(points.mean(axis=-2)).max() < 1e-9, which
     close(data["paths"].values[-1], data["clouds"].values[:3], 0.0)
     templates = Templates(data["templates"].values, WEIGHTS)
-    path = data["paths"].values
-    for k, t in enumerate(data["time"].values[:-1]):
+    path, times = data["paths"].values, data["time"].values
+    odds = np.log(times[1:-1] / (1.0 - times[1:-1])) + np.log(1.5)
+    s = np.arange(1, STEPS) / STEPS
+    close(odds, 0.6 * np.log(s / (1.0 - s)), 1e-12)
+    for k, t in enumerate(times[:-1]):
         speed = (templates(path[k], float(t)) - path[k]) / (1.0 - t)
-        close(path[k + 1], path[k] + speed / STEPS, 1e-9)
+        close(path[k + 1], path[k] + speed * (times[k + 1] - t), 1e-9)
 
 
 def _nearest(results: Any) -> None:

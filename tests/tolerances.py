@@ -68,3 +68,9 @@ EXACT_GEOMETRY = 1e-14
 
 STATIONARY = 3.0
 """Largest |score| of a stationary moment at a fixed seed, in standard errors."""
+
+ENGINES = 1e-11
+"""200 steps in float64 on two engines, or on one device and on several, relative to the largest particle."""
+
+ENGINES32 = 2e-5
+"""The same in float32."""

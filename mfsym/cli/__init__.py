@@ -28,6 +28,9 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "sample": ("sampling", "Sample shapes or conformers by diffusion modulo rotations."),
         "samplers": ("sampling", "Compare the samplers of a shapes file: recovered populations over seeds."),
     },
+    "Latents of an autoencoder": {
+        "latent": ("latents", "Train a group action on latents, discover charges, follow an orbit."),
+    },
     "Discover": {
         "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),
     },

@@ -40,7 +40,7 @@ search_options = with_options(
     parameter_option("n", default="1000"),
     click.option("--horizon", type=Number(0.0, open_low=True), help="Time of each step.  [default: 20]"),
     parameter_option("alpha", default="20"),
-    *(parameter_option(name) for name in ("tau", "beta", "batch_size")),
+    *(parameter_option(name) for name in ("tau", "beta", "batch_size", "engine")),
     click.option("--delta", type=Number(0.0), help="Threshold of the paper's rule.  [default: 0.01]"),
     click.option("--trainings", type=COUNT, help="Trainings that the paper's rule averages over.  [default: 1]"),
     click.option(

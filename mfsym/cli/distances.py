@@ -209,7 +209,9 @@ def _unit_of_run(path: str) -> Unit:
     except (KeyError, TypeError, ValueError):
         raise MfsymError(f"{path}: does not say which group acts; state --unit or --problem") from None
     if cell.problem == GIVEN:
-        raise MfsymError(f"{path}: its problem {cell.teacher!r} was a Python object; state --unit or --problem")
+        raise MfsymError(
+            f"{path}: its problem {cell.teacher!r} was a Python object or a file of particles; give --unit or --problem"
+        )
     return problem_of(cell).unit
 
 

@@ -107,6 +107,7 @@ def _power(record: dict[str, Any]) -> str:
 @parameter_option("horizon", default="the problem's")
 @parameter_option("alpha", default="the problem's")
 @parameter_option("seed")
+@parameter_option("engine")
 @problem_option
 @verbosity_options
 def counterexample(

@@ -76,6 +76,8 @@ def simulate(
         click.echo(f"{path}: t = {float(last['time']):g}, {numbers}")
     if dataset.attrs["status"] == "drifted":
         say_drifted(f"from t = {int(dataset.attrs['drifted_step']) / cell.n:g} on the run is")
+    if dataset.attrs["status"] == "singular":
+        say_singular(f"from t = {int(dataset.attrs['singular_step']) / cell.n:g} on the run had")
     if dataset.attrs["status"] == "diverged":
         step = int(dataset.attrs["diverged_step"])
         raise Diverged(
@@ -152,9 +154,8 @@ def compare(
         text = comparison_table(dataset) if form == "table" else comparison_csv(dataset)
     keep_and_print(dataset, path, text)
     statuses = dataset["status"].transpose("replicate", "scheme").values
-    drifted, bad = int((statuses == "drifted").sum()), statuses == "diverged"
-    if drifted:
-        say_drifted(f"{drifted} training(s) ended")
+    bad = statuses == "diverged"
+    _say_statuses(statuses)
     if bad.any():
         missing = tuple(replace(cell, replicate=r).label for r in range(replicates) if bad[r].any())
         raise SweepIncomplete(f"{int(bad.sum())} training(s) diverged; try a smaller --alpha", missing=missing)
@@ -177,6 +178,23 @@ def costs_of_reading(own: OwnInputs, cell: Cell, readings: tuple[str, ...]) -> t
     return passes, fitting + seconds_of_passes(judged, cell.n, setup.unit.p)
 
 
+def _say_statuses(statuses: Any) -> None:
+    """Warn of the trainings of a comparison that drifted off E^G or met singular orbits."""
+    drifted, singular = (int((statuses == status).sum()) for status in ("drifted", "singular"))
+    if drifted:
+        say_drifted(f"{drifted} training(s) ended")
+    if singular:
+        say_singular(f"{singular} training(s) had")
+
+
 def say_drifted(who: str) -> None:
     """Warn on standard error that rounding errors drove a run off E^G."""
     click.echo(f"warning: {who} off E^G by rounding, though the scheme preserves it; try --dtype auto", err=True)
+
+
+def say_singular(who: str) -> None:
+    """Warn on standard error that horizontal noise acted on particles of singular orbits."""
+    click.echo(
+        f"warning: {who} particles whose orbits had lost a dimension, where horizontal noise is less projected",
+        err=True,
+    )

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from mfsym.arguments import suggestions
-from mfsym.configurations.fields import Batch, Count, NonNegative, Positive, RuleName, Seed
+from mfsym.configurations.fields import Batch, Count, EngineName, NonNegative, Positive, RuleName, Seed
 from mfsym.configurations.loading import training_layer
 from mfsym.configurations.shipped import problem_file
 from mfsym.configurations.texts import read_toml
 from mfsym.configurations.values import checked
 from mfsym.errors import MfsymError
 
-SEARCHED = ("n", "horizon", "alpha", "tau", "beta", "batch_size")
+SEARCHED = ("n", "horizon", "alpha", "tau", "beta", "batch_size", "engine")
 """Keys of [training] of a problem file that serve as defaults of a search."""
 
 
@@ -40,6 +40,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trainings: Count | None = None
     snapshots: Count | None = None
     replicates: Count | None = None
+    engine: EngineName | None = None
 
     def search(self) -> dict[str, Any]:
         """The keyword arguments of ``Search`` set by the case or its problem."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from mfsym.configurations.names import ACTIVATIONS, RULES
+from mfsym.configurations.names import ACTIVATIONS, ENGINES, RULES
 from mfsym.configurations.parameters import (
     BATCH,
     COUNT,
@@ -33,9 +33,10 @@ NonNegative = Annotated[float, Meta(ge=0.0, le=LARGEST)]
 
 if TYPE_CHECKING:
     ActivationName: TypeAlias = str
+    EngineName: TypeAlias = str
     RuleName: TypeAlias = str
 else:
-    ActivationName, RuleName = Literal[ACTIVATIONS], Literal[RULES]
+    ActivationName, EngineName, RuleName = Literal[ACTIVATIONS], Literal[ENGINES], Literal[RULES]
 
 
 def _type_of(kind: Kind) -> Any:

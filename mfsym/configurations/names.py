@@ -1,4 +1,4 @@
-"""Names of schemes, units, activations, teachers, start laws, rules and noises in options, files and arguments.
+"""Names of schemes, units, activations, teachers, starts, rules, noises, engines: in options, files and arguments.
 
 This module imports no numerical code, so reading a configuration or printing a help text stays fast. The registry of
 each (``mfsym.schemes.SCHEMES``, ``mfsym.units.UNITS``, ...) binds its objects to these names by ``bound``, which
@@ -39,6 +39,9 @@ INITS = ("wi", "si")
 
 DTYPES = ("float32", "float64")
 """Precisions of a training."""
+
+ENGINES = ("numba", "jax")
+"""Engines, which make the steps of a training."""
 
 NOISES = ("isotropic", "fixed", "horizontal", "quotient", "drift-form")
 """Kinds of noise."""

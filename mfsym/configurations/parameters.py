@@ -17,6 +17,7 @@ from mfsym.configurations.names import (
     ACTIVATIONS,
     AUTO,
     DTYPES,
+    ENGINES,
     INITS,
     NOISES,
     REFERENCE_UNITS,
@@ -208,6 +209,11 @@ class Parameters:
     null: int = _sweep(0, DRAWS, "moved clouds behind the null level of rmd2_symmetrised, 0 for none")
     noise: str = _training(
         AUTO, OneOf((AUTO, *NOISES)), "noise; fixed: in E^G; auto: fixed from starts in E^G; more in docs/quotients.md"
+    )
+    engine: str = _training(
+        ENGINES[0],
+        OneOf(ENGINES),
+        "engine of the training and of its measures: numba on processor cores; jax on JAX's device",
     )
 
 

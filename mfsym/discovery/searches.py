@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfsym.arguments import as_number, as_whole
+from mfsym.arguments import as_choice, as_number, as_whole
+from mfsym.configurations.names import ENGINES
 from mfsym.data.teachers import Data
 from mfsym.discovery.controls import asymmetric
 from mfsym.dynamics import NoisySGD, State
@@ -47,6 +48,7 @@ class Search:
     replicates : trainings per step of the robust rule, at least 4.
     max_steps : largest number of subspaces tried; None for p + 1.
     start : E_0, {0} if None.
+    engine : of trainings and flows, a name in ENGINES.
     """
 
     n: int = 1000
@@ -63,8 +65,10 @@ class Search:
     start: Subspace | None = None
     seed: int = 0
     replicate: int = 0
+    engine: str = ENGINES[0]
 
     def __post_init__(self) -> None:
+        as_choice(self.engine, "engine", ENGINES)
         for name, least in MINIMA.items():
             if name != "max_steps" or self.max_steps is not None:
                 object.__setattr__(self, name, as_whole(getattr(self, name), name, least))
@@ -115,6 +119,7 @@ class _FreeSGD(NoisySGD):
             beta=search.beta,
             batch_size=search.batch_size,
             dtype="float64",
+            engine=search.engine,
         )
 
     def noise_map(self, state: State) -> Floats:
@@ -140,8 +145,9 @@ class Flow:
         """
         accuracy = Accuracy(order=order, force_tolerance=tolerance, rtol=1e-7, atol=1e-12)
         data = self.data if data is None else data
+        search = self.search
         flow = MeanFieldFlow(
-            self.unit, "vanilla", data, alpha=self.search.alpha, tau=self.search.tau, accuracy=accuracy
+            self.unit, "vanilla", data, alpha=search.alpha, tau=search.tau, accuracy=accuracy, engine=search.engine
         )
         state = list(flow.flow(flow.init(self.before if start is None else start), [self.search.horizon]))[-1]
         if order is None:

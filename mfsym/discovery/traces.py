@@ -12,6 +12,7 @@ from mfsym.data.teachers import Data, Teacher
 from mfsym.discovery.residuals import angle_between, containment_angle
 from mfsym.discovery.rules import FREE_NOISE, Discovery, discover
 from mfsym.discovery.searches import Search
+from mfsym.engines.predictions import described
 from mfsym.problems import Problem
 from mfsym.representations import Subspace
 from mfsym.runtime.provenance import attributes
@@ -83,7 +84,13 @@ def trace_dataset(found: Discovery, search: Search, problem: Problem, *, known: 
         variables["teacher_particles"] = (("teacher_particle", "param"), data.particles)
         coords["teacher_particle"] = np.arange(len(data.particles))
     coords |= {"step": np.arange(len(steps)), "particle": np.arange(len(steps[0].before))}
-    attrs = attributes("mfsym discover", _config(found.rule, search, problem), search.seed, noise=FREE_NOISE)
+    attrs = attributes(
+        "mfsym discover",
+        _config(found.rule, search, problem),
+        search.seed,
+        noise=FREE_NOISE,
+        engine=described(search.engine),
+    )
     dataset = xr.Dataset(variables, coords=coords, attrs=attrs)
     angle = float("nan") if truth is None else angle_between(found.subspace, truth)
     dataset.attrs |= {"dimension": found.subspace.dimension, "angle": angle, "settled": int(found.settled)}

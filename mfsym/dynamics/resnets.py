@@ -21,8 +21,8 @@ from mfsym.data.teachers import Data
 from mfsym.dynamics.precision import has_drifted
 from mfsym.dynamics.sgd import NoisySGD
 from mfsym.dynamics.states import State
-from mfsym.engines.contract import StepParameters
-from mfsym.engines.layers import CpuLayers, network_of
+from mfsym.engines import Layers, StepParameters, make_layers
+from mfsym.engines.layers import network_of
 from mfsym.ensembles import init_particles
 from mfsym.errors import MfsymError
 from mfsym.kernels.losses import QUADRATIC, half_slopes
@@ -100,7 +100,8 @@ class ResNetSGD(NoisySGD):
 
     def _advance(self, state: State, n: int) -> State:
         samples = self._batch(state, state.step)
-        layers = CpuLayers(self.unit, state.z, len(samples.h) * len(samples.nodes), self.noise_map(state).shape[1])
+        rows, normals = len(samples.h) * len(samples.nodes), self.noise_map(state).shape[1]
+        layers = make_layers(self.engine, self.unit, state.z, rows, normals, self.device)
         left = state.drifted_step
         for reached in range(state.step + 1, state.step + n + 1):
             with np.errstate(over="ignore", invalid="ignore"):
@@ -114,7 +115,7 @@ class ResNetSGD(NoisySGD):
         status = "ok" if left is None else "drifted"
         return replace(state, z=layers.particles(), step=state.step + n, status=status, drifted_step=left)
 
-    def _move(self, layers: CpuLayers, state: State, k: int) -> bool:
+    def _move(self, layers: Layers, state: State, k: int) -> bool:
         """Make step k; false if the network is no longer finite."""
         h, y, weights, nodes, masses = self._batch(state, k)
         for layer in range(self.depth):

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_plain, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
-from mfsym.configurations.names import AUTO, DTYPES
+from mfsym.configurations.names import AUTO, DTYPES, ENGINES
 from mfsym.data.losses import Loss, get_loss
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import NOISES, Noise, noise_name
 from mfsym.dynamics.orbits import OrbitEngine, orbit_noise
 from mfsym.dynamics.precision import has_drifted, starts_in
-from mfsym.dynamics.states import State
-from mfsym.engines import CpuEngine, Engine, LiftedBatches, StepParameters
+from mfsym.dynamics.states import State, flow_through
+from mfsym.engines import Engine, LiftedBatches, StepParameters, as_engine, make_engine
 from mfsym.engines.contract import with_exact_zeros
 from mfsym.errors import MfsymError
 from mfsym.schemes import AnyScheme, Scheme, get_scheme
@@ -45,11 +46,14 @@ class NoisySGD:
     "drift-form", modulo the group (``dynamics.orbits``); or "auto": fixed where the particles handed to ``init`` lie in
     E^G to rounding (``precision.starts_in``), else isotropic. The equivariant architecture always projects on E^G,
     where orbits are points. The method ``noise`` says which it is.
-    former : ``projected_noise``, the former way to say "fixed" (True) or "isotropic" (False).
     dtype : "float32", "float64" or "auto": float32, and float64 from time 0 where the run would leave E^G by rounding.
     The call of ``step`` or ``flow`` that begins a run decides, by how the run in float32 ends; a state's particles tell
     which it was, and later calls keep it.  threads : share one large run between threads; the result is the same.
     loss : a name in LOSSES, or a Loss; it must be invariant under the unit's rho_y.
+    others : ``engine``, "numba" or "jax", which needs the extra mfsym[jax] and makes the same run, to rounding, on the
+    devices of JAX; ``device``, for "jax" the platform whose devices share the particles, such as "cpu" or "gpu", or one
+    of them, such as "gpu:0", None for the platform that JAX prefers; and ``projected_noise``, the former way to say
+    "fixed" (True) or "isotropic" (False).
 
     >>> from mfsym.data.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -73,7 +77,7 @@ class NoisySGD:
         threads: int = 1,
         loss: str | Loss = "quadratic",
         noise: str = AUTO,
-        **former: bool | None,
+        **others: Any,
     ) -> None:
         self.unit, self.data = unit, data
         self.loss = loss if isinstance(loss, Loss) else get_loss(loss)
@@ -92,10 +96,11 @@ class NoisySGD:
         self.auto = precision == AUTO
         self.dtype = np.dtype("float64" if self.auto else precision)
         self.threads = as_whole(threads, "threads", 1)
+        self.engine, self.device = as_engine(others.pop("engine", ENGINES[0]), others.pop("device", None))
         self.projector = self.scheme.projector
-        named = noise_name(noise, former.pop("projected_noise", None))
-        if former:
-            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
+        named = noise_name(noise, others.pop("projected_noise", None))
+        if others:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(others))!r}")
         self.noise_name = named if self.projector is None else "fixed"
         self.orbits = orbit_noise(self.noise_name, unit.action) if self.beta > 0.0 else None
 
@@ -146,14 +151,7 @@ class NoisySGD:
 
     def _flow(self, start: State, times: Iterable[float]) -> Iterator[State]:
         """``flow`` in the precision of the start state."""
-        state = start
-        for time in times:
-            target = round(time * start.z.shape[-2])
-            if target < state.step and state.status != "diverged":
-                raise MfsymError(f"times must increase, got {time} after {state.time}")
-            if state.status != "diverged" and target > state.step:
-                state = self._advance(state, target - state.step)
-            yield state
+        return flow_through(self._advance, start, times)
 
     def _may_rerun(self, state: State) -> bool:
         """Whether this state begins a run of precision "auto" whose particles fit in single precision."""
@@ -183,7 +181,7 @@ class NoisySGD:
 
     def _loaded(self, z: NDArray[np.floating]) -> Engine:
         """An engine with these particles, of their precision."""
-        engine: Engine = CpuEngine(self.unit, z.dtype, self.threads)
+        engine = make_engine(self.engine, self.unit, z.dtype, self.threads, self.device)
         engine = engine if self.orbits is None else OrbitEngine(engine, self.orbits)
         engine.load(z)
         return engine
@@ -234,10 +232,7 @@ class NoisySGD:
 
     def rates(self, first_step: int, steps: int, n: int) -> Floats:
         """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise."""
-        factor = np.ones(steps)
-        if self.schedule is not None:
-            factor = as_factors(self.schedule, np.arange(first_step, first_step + steps) / n)
-        return np.stack([self.alpha * factor / n, np.sqrt(2.0 * self.alpha * factor * self.beta / n)], axis=1)
+        return rates_of(self.alpha, self.beta, self.schedule, first_step, steps, n)
 
     def noise(self, state: State) -> str:
         """What noise a state feels: "projected" on E^G, "isotropic", or the name of a noise modulo the group."""
@@ -257,6 +252,14 @@ class NoisySGD:
     def _noise(self, state: State) -> Noise:
         automatic = "fixed" if state.projected else "isotropic"
         return NOISES[automatic if self.noise_name == AUTO else self.noise_name]
+
+
+def rates_of(alpha: float, beta: float, schedule: Schedule | None, first_step: int, steps: int, n: int) -> Floats:
+    """(steps, 2): the factors alpha s / N of the force and sqrt(2 alpha s beta / N) of the noise, for N = n."""
+    factor = np.ones(steps)
+    if schedule is not None:
+        factor = as_factors(schedule, np.arange(first_step, first_step + steps) / n)
+    return np.stack([alpha * factor / n, np.sqrt(2.0 * alpha * factor * beta / n)], axis=1)
 
 
 def _in_single(state: State) -> State:

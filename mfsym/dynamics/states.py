@@ -5,13 +5,14 @@ A state is the law at one mean-field time, with all that is needed to continue e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.errors import MfsymError
 from mfsym.typing import Floats
 
 
@@ -78,6 +79,32 @@ class State:
     def time(self) -> float:
         """Mean-field time t = step / N."""
         return self.step / self.z.shape[-2]
+
+
+class SteppedState(LawState, Protocol):
+    """The law after whole steps of a stochastic dynamics."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+
+
+K = TypeVar("K", bound=SteppedState)
+
+
+def flow_through(advance: Callable[[K, int], K], start: K, times: Iterable[float]) -> Iterator[K]:
+    """The states at increasing mean-field times t = k / N, rounded to whole steps, by (state, n) -> n steps later.
+
+    After a divergence every later time yields the diverged state. MfsymError for decreasing times.
+    """
+    state, count = start, start.z.shape[-2]
+    for time in times:
+        target = round(time * count)
+        if target < state.step and state.status != "diverged":
+            raise MfsymError(f"times must increase, got {time} after {state.time}")
+        if state.status != "diverged" and target > state.step:
+            state = advance(state, target - state.step)
+        yield state
 
 
 @dataclass(frozen=True)

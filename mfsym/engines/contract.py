@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mfsym.kernels.steps import StepParameters
 from mfsym.typing import Floats
 
-__all__ = ["Engine", "LiftedBatches", "StepParameters"]
+__all__ = ["Engine", "Layers", "LiftedBatches", "StepParameters"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,25 @@ class Engine(Protocol):
 
     def particles(self) -> NDArray[np.floating]:
         """The particles (N, p), in the precision of the run."""
+
+
+class Layers(Protocol):
+    """Advances the layers of a residual network, which share one unit, one layer at a time.
+
+    input_scale : the factor that multiplies the inputs of a layer.
+    """
+
+    input_scale: float
+
+    def particles(self) -> NDArray[np.floating]:
+        """The particles (L, N, p)."""
+
+    def forward(self, layer: int, x: Floats) -> Floats:
+        """The bare prediction (M, c) of one layer at x (M, d) / input_scale; x is kept for ``backward``."""
+
+    def backward(self, layer: int, r: Floats, parameters: StepParameters) -> tuple[bool, Floats]:
+        """Advance one layer by the pullback of r (M, c); whether it stays finite, and the pullback (M, d) to its
+        inputs."""
 
 
 def with_exact_zeros(matrix: Floats, threshold: float = 1e-14) -> Floats:

@@ -54,7 +54,7 @@ def approach(cell: Cell, target: Limit, problem: Problem) -> dict[str, Floats]:
     dynamics = dynamics_of(cell, cell.schemes[0], problem, target.own)
     states = dynamics.flow(start_of(cell, dynamics, target.own), target.times)
     rows = [
-        row_of_state(state, dynamics.scheme, problem, CONVERGING, limit)
+        row_of_state(state, dynamics.scheme, problem, CONVERGING, limit, cell.engine)
         for state, limit in zip(states, target.particles, strict=True)
     ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -209,7 +209,7 @@ def _dataset(setup: Setup, target: Limit, tables: dict[str, Floats], config: dic
     scheme = get_scheme(setup.own.scheme(cell.schemes[0]), unit)
     names, fitted = _slopes(sizes, tables, len(target.times), cell.seed)
     variables: dict[str, Any] = {name: (("n", "replicate", "time"), table) for name, table in tables.items()}
-    limit_risks = [risks(scheme, data, z)[0] for z in target.particles]
+    limit_risks = [risks(scheme, data, z, engine=cell.engine)[0] for z in target.particles]
     per_time = {
         "limit_risk": limit_risks,
         "limit_risk_error": [found.error for found in limit_risks],

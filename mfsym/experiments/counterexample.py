@@ -140,5 +140,5 @@ def _train(cell: Cell, problem: Problem | None, own: Own) -> TrainedLaw:
     state = dynamics.step(start_of(cell, dynamics, own), cell.steps)
     z = np.asarray(state.z, dtype=np.float64)
     z = z if state.status == "ok" else np.full_like(z, np.nan)
-    found = risks(dynamics.scheme, stated.data, z)[0]
+    found = risks(dynamics.scheme, stated.data, z, engine=cell.engine)[0]
     return TrainedLaw(float(found), found.error, dynamics.scheme.read(_radii(stated.unit.d)[1], z)[:, 0])

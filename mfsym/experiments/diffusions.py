@@ -87,7 +87,7 @@ def sample_shapes(
     variables |= {"singular_step": ("sample", made.singular_step)} | _scenery(known)
     if paths:
         variables["paths"] = (("time", "sample_kept", "point", "axis"), made.paths)
-    coords = _coordinates(known, made.paths if paths else None) | {"sample": first + np.arange(len(made.clouds))}
+    coords = _coordinates(known, made if paths else None) | {"sample": first + np.arange(len(made.clouds))}
     dataset = xr.Dataset(
         variables, coords=coords, attrs=attributes("mfsym sample", config, seed, noise=_noise_of(table))
     )
@@ -112,13 +112,14 @@ def compare_samplers(shapes: Shapes | Path | str, *, verbosity: int = -1, **keys
         raise MfsymError("a comparison needs one table [[sampler]] at least; state them in the shapes file")
     shape = (len(file.sampler), file.replicates)
     rows: list[dict[str, Any]] = []
-    trails, kept = [], min(file.paths, file.samples)
+    trails: list[Samples] = []
+    kept = min(file.paths, file.samples)
     with Progress(int(np.prod(shape)), known.name, verbosity=verbosity, unit="run") as progress:
         for a, r in np.ndindex(shape):
             table = file.sampler[a]
             made = _run(known, table, file.samples, seed=file.seed + r, first=0, paths=kept if r == 0 else 0)
             rows.append(_measures(known, made))
-            trails += [made.paths] if kept and r == 0 else []
+            trails += [made] if kept and r == 0 else []
             progress.cell(f"{table.name}, replicate {r}")
     return _comparison(known, file, rows, trails)
 
@@ -209,8 +210,8 @@ def _scenery(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _coordinates(shapes: Shapes, trails: Floats | None) -> dict[str, Any]:
-    """Coordinates of the shapes, and of the paths (time, sample_kept, ...) if any were kept."""
+def _coordinates(shapes: Shapes, kept: Samples | None) -> dict[str, Any]:
+    """Coordinates of the shapes, and of the paths of samples if any were kept."""
     templates = shapes.templates
     coords: dict[str, Any] = {
         "shape": list(shapes.names),
@@ -218,8 +219,8 @@ def _coordinates(shapes: Shapes, trails: Floats | None) -> dict[str, Any]:
         "point": np.arange(templates.points),
         "axis": list(AXES[: templates.point_dim]),
     }
-    if trails is not None:
-        coords |= {"time": np.linspace(0.0, 1.0, len(trails)), "sample_kept": np.arange(trails.shape[1])}
+    if kept is not None:
+        coords |= {"time": kept.times, "sample_kept": np.arange(kept.paths.shape[1])}
     return coords
 
 
@@ -235,7 +236,7 @@ PER_RUN = (
 """Measures of one run that a comparison keeps."""
 
 
-def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], trails: list[Floats]) -> xr.Dataset:
+def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], trails: list[Samples]) -> xr.Dataset:
     import xarray as xr
 
     shape, dims = (len(file.sampler), file.replicates), ("sampler", "replicate")
@@ -244,10 +245,11 @@ def _comparison(shapes: Shapes, file: ShapesFile, rows: list[dict[str, Any]], tr
     population = np.array([row["population"] for row in rows]).reshape(*shape, -1)
     variables |= {"population": ((*dims, "shape"), population)} | _scenery(shapes)
     variables |= {"range_lower": ("sampler", ranges[:, 0]), "range_upper": ("sampler", ranges[:, 1])}
-    kept = np.stack(trails) if trails and len({len(each) for each in trails}) == 1 else None
-    if kept is not None:
-        variables["paths"] = (("sampler", "time", "sample_kept", "point", "axis"), kept)
-    coords = _coordinates(shapes, None if kept is None else kept[0])
+    together = bool(trails) and len({each.times.tobytes() for each in trails}) == 1
+    if together:
+        paths = np.stack([each.paths for each in trails])
+        variables["paths"] = (("sampler", "time", "sample_kept", "point", "axis"), paths)
+    coords = _coordinates(shapes, trails[0] if together else None)
     coords |= {"sampler": [each.name for each in file.sampler], "replicate": np.arange(file.replicates)}
     config = {"shapes": shapes.name, "samples": file.samples, "replicates": file.replicates, "seed": file.seed}
     config["sampler"] = [_stated(table, file) for table in file.sampler]

@@ -175,7 +175,7 @@ def _dataset(limit: Limit, setup: Setup) -> xr.Dataset:
     particles = limit.particles
     count, n, p = particles.shape
     variables: dict[str, Any] = {name: ("time", np.array([row[name] for row in rows])) for name in FLOWING}
-    variables["error_risk"] = ("time", limit.errors_risk(lambda z: risks(scheme, data, z)[0]))
+    variables["error_risk"] = ("time", limit.errors_risk(lambda z: risks(scheme, data, z, engine=cell.engine)[0]))
     variables["error_w2"] = ("time", limit.errors_w2())
     variables["error_time"] = ("time", limit.errors_time())
     variables["status"] = ("time", np.full(count, "ok", dtype="<U8"))
@@ -197,6 +197,7 @@ def _row(state: FlowState, limit: Limit, scheme: Scheme, setup: Setup) -> dict[s
         problem=setup.problem,
         presented=scheme.population,
         tau=setup.cell.tau,
+        engine=setup.cell.engine,
         flow=state,
         begun=limit.states[0],
     )

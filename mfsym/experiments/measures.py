@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_choice
+from mfsym.configurations.names import ENGINES
 from mfsym.data.expectations import Columns, expect
 from mfsym.dynamics import NoisySGD, State
 from mfsym.dynamics.precision import rmd2_floor, rounding_floor
+from mfsym.engines.predictions import predictor
 from mfsym.errors import MfsymError
 from mfsym.flows import FlowState
 from mfsym.metrics import Interval, distance_wi, evaluate, objective, risks, rmd2_si, rmd2_symmetrised_estimate
@@ -88,7 +90,8 @@ class Judged:
     them.  zero : second moment at rounding level; relative distances are 0 for laws at or below it.
     floor : the value of ``rmd2_floor``.  limit : (L, p) particles of the limit at the same time.
     flow, begun, presented, tau : the state of a flow, its initial state, the scheme whose population risk it follows,
-    and its penalty.  names : the measures that will be computed; they decide how the risks are integrated.
+    and its penalty.  engine : of predictions, a name in ENGINES.
+    names : the measures that will be computed; they decide how the risks are integrated.
     """
 
     def __init__(self, unit: Unit, z: Floats, names: Iterable[str] = (), **known: Any) -> None:
@@ -100,7 +103,7 @@ class Judged:
         self.flow: FlowState = known.get("flow")  # type: ignore[assignment]
         self.begun: FlowState = known.get("begun")  # type: ignore[assignment]
         self.presented: Scheme | None = known.get("presented")
-        self.tau = float(known.get("tau", 0.0))
+        self.tau, self.engine = float(known.get("tau", 0.0)), str(known.get("engine", ENGINES[0]))
 
     @cached_property
     def invariance(self) -> Interval:
@@ -118,15 +121,15 @@ class Judged:
 
         Each quadrature is refined until its error estimate is met, so the same risk may differ by that error.
         """
-        data, loss = self.problem.data, self.problem.loss
+        data, loss, engine = self.problem.data, self.problem.loss, self.engine
         if self.names & {*MODEL_METRICS[2:], *ERRORS[2:], *CLASS_METRICS}:
-            return asdict(evaluate(self.scheme, data, self.z, loss=loss))
+            return asdict(evaluate(self.scheme, data, self.z, loss=loss, engine=engine))
         found = {}
         if self.presented is not None:
-            energy, model, bare = objective(self.presented, data, self.z, self.tau)
+            energy, model, bare = objective(self.presented, data, self.z, self.tau, self.engine)
             found["energy"] = float(energy)
         else:
-            model, bare = risks(self.scheme, data, self.z, loss=loss)
+            model, bare = risks(self.scheme, data, self.z, loss=loss, engine=engine)
         known = {"risk": float(model), "risk_bare": float(bare)}
         return found | known | {"risk_error": model.error, "risk_bare_error": bare.error}
 
@@ -145,17 +148,17 @@ def _error_mean(law: Judged) -> float:
 
 
 def _error_prediction(law: Judged) -> float:
-    here, unit = law.scheme.particles(law.z), law.unit
+    here, predict = law.scheme.particles(law.z), predictor(law.unit, law.engine)
 
     def gap(x: Floats, _: Floats) -> Columns:
-        one, other = unit.predict(x, here), unit.predict(x, law.limit)
+        one, other = predict(x, here), predict(x, law.limit)
         return Columns(np.sum((one - other) ** 2, axis=1, keepdims=True), (one, other))
 
     return float(expect(law.problem.data, gap).value[0]) ** 0.5
 
 
 def _error_risk(law: Judged) -> float:
-    return abs(law.model["risk"] - risks(law.scheme, law.problem.data, law.limit)[0])
+    return abs(law.model["risk"] - risks(law.scheme, law.problem.data, law.limit, engine=law.engine)[0])
 
 
 class Measure(NamedTuple):
@@ -202,15 +205,20 @@ def row_of(law: Judged, names: Iterable[str]) -> dict[str, float]:
 
 
 def row_of_state(
-    state: State, scheme: Scheme, problem: Problem, names: Iterable[str], limit: Floats | None = None
+    state: State,
+    scheme: Scheme,
+    problem: Problem,
+    names: Iterable[str],
+    limit: Floats | None = None,
+    engine: str = ENGINES[0],
 ) -> dict[str, float]:
-    """The measures with these names of a trained state; NaN if it diverged.  limit : as in ``Judged``."""
+    """The measures with these names of a trained state; NaN if it diverged.  limit, engine : as in ``Judged``."""
     names = tuple(names)
     if state.status == "diverged":
         return dict.fromkeys(names, float("nan"))
     z, zero = np.asarray(state.z, dtype=np.float64), rounding_floor(state.z, state.step)
     known = {"scheme": scheme, "problem": problem, "zero": zero, "floor": rmd2_floor(state.z, state.step)}
-    return row_of(Judged(problem.unit, z, names, limit=limit, **known), names)
+    return row_of(Judged(problem.unit, z, names, limit=limit, engine=engine, **known), names)
 
 
 def measure(dynamics: NoisySGD, state: State, names: Iterable[str] = SNAPSHOT) -> dict[str, float]:
@@ -231,7 +239,7 @@ def measure(dynamics: NoisySGD, state: State, names: Iterable[str] = SNAPSHOT) -
     problem = Problem(dynamics.data.name, dynamics.unit, dynamics.data, dynamics.loss.name)
     apart = {*DEPARTURES, "energy", "dissipated", "energy_defect", "error_force", "quadrature_order"}
     chosen = [as_choice(name, "a measure", [each for each in MEASURES if each not in apart]) for name in names]
-    return row_of_state(state, dynamics.scheme, problem, chosen)
+    return row_of_state(state, dynamics.scheme, problem, chosen, engine=dynamics.engine)
 
 
 def law_metrics(z: ArrayLike, unit: Unit, zero: float = 0.0) -> dict[str, float]:

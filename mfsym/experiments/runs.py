@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations.cells import Cell
+from mfsym.configurations.names import ENGINES
 from mfsym.dynamics import AUTO, DTYPES, State
 from mfsym.dynamics.own import NOTHING, Own
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
@@ -52,7 +53,10 @@ def run_cell(
     states = [each.step(start_of(cell, each, own), cell.steps) for each in dynamics]
     trained = clock.perf_counter()
     names = metric_names(stated)
-    rows = [row_of_state(state, each.scheme, stated, names) for state, each in zip(states, dynamics, strict=True)]
+    rows = [
+        row_of_state(state, each.scheme, stated, names, engine=cell.engine)
+        for state, each in zip(states, dynamics, strict=True)
+    ]
     if cell.null:
         rows = [row | _null(state, cell, stated) for row, state in zip(rows, states, strict=True)]
     arrays: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -79,18 +83,20 @@ def _null(state: State, cell: Cell, problem: Problem) -> dict[str, float]:
 
 
 @cache
-def _ready(unit: str, dtype: str, problem: str, problem_digest: str) -> None:
+def _ready(unit: str, dtype: str, problem: str, problem_digest: str, engine: str) -> None:
     n = 8 if problem else 512
-    run_cell(Cell(n=n, horizon=2.0 / n, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
+    horizon = 2.0 / n if engine == ENGINES[0] else 0.0
+    run_cell(Cell(n=n, horizon=horizon, unit=unit, dtype=dtype, problem=problem, problem_digest=problem_digest))
 
 
 def make_ready(cell: Cell) -> None:
     """Compile the kernels that a cell needs, or wait for another process that is already compiling them.
 
     It runs two steps of a small cell of the same kind, once per process and kind. Workers that start together on an
-    empty cache thus compile once, not once each. Nothing is compiled with the JIT off.
+    empty cache thus compile once, not once each. Nothing is compiled with the JIT off. Where JAX makes the steps, which
+    it compiles in each process, the small cell makes none: its measures remain.
     """
     if JIT_DISABLED:
         return
     for dtype in DTYPES if cell.dtype == AUTO else (cell.dtype,):
-        _ready(cell.unit, dtype, cell.problem, cell.problem_digest)
+        _ready(cell.unit, dtype, cell.problem, cell.problem_digest, cell.engine)

@@ -27,6 +27,8 @@ from mfsym.dynamics.noise_words import noise_of
 from mfsym.dynamics.own import NOTHING, Own
 from mfsym.dynamics.precision import starts_in
 from mfsym.dynamics.sgd import Floats, Schedule
+from mfsym.engines.choices import usable_engine
+from mfsym.engines.predictions import described
 from mfsym.ensembles import INSIDE
 from mfsym.errors import MfsymError
 from mfsym.experiments.cells import GIVEN, dynamics_of, problem_of, scenery, start_of, told
@@ -79,7 +81,11 @@ class Setup:
 
     @classmethod
     def of(cls, cell: Cell, problem: Problem | None = None, own: Own = NOTHING) -> Setup:
-        """The setup of a cell; the problem is the one that the cell names if none is given."""
+        """The setup of a cell; the problem is the one that the cell names if none is given.
+
+        MfsymError for an engine whose packages are missing.
+        """
+        usable_engine(cell.engine)
         setting = problem_of(cell) if problem is None else problem
         return cls(told(cell, setting, own), setting, own)
 
@@ -129,7 +135,12 @@ class Setup:
         """The attributes of a result.  title : the study that made it.  config : the values it depends on."""
         own = _records(self)
         found: dict[str, Any] = attributes(
-            title, {**config, **own}, self.cell.seed, self.problem.loss, noise=self.noise
+            title,
+            {**config, **own},
+            self.cell.seed,
+            self.problem.loss,
+            noise=self.noise,
+            engine=described(self.cell.engine),
         )
         marks = {name: scheme.mark for name, scheme in self._own_schemes().items() if scheme.mark is not None}
         return found | ({"marks": json.dumps(marks)} if marks else {})

@@ -43,7 +43,7 @@ def simulate(
     paper's by default; noise.
     Returns a Dataset: particles (time, particle, param), risk, risk_bare, rmd2_si, rmd2_symmetrised, rmd2_floor, status
     (time); fixed_basis (param, direction) and, if there is a teacher, teacher_particles (teacher_particle, param). The
-    attributes status, diverged_step, drifted_step and precision record how the run ended.
+    attributes status, diverged_step, drifted_step, singular_step and precision record how the run ended.
     Raises MfsymError for anything unknown or out of range.
     """
     if "null" in parameters:
@@ -74,7 +74,7 @@ def simulate_setup(setup: Setup, *, snapshots: int = 21, verbosity: int = -1) ->
     with Progress(len(steps), f"{cell.schemes[0]} {cell.label}", verbosity=verbosity, unit="snapshot") as progress:
         for state in dynamics.flow(setup.start(dynamics), steps / cell.n):
             states.append(state)
-            rows.append(row_of_state(state, dynamics.scheme, setup.problem, SNAPSHOT))
+            rows.append(row_of_state(state, dynamics.scheme, setup.problem, SNAPSHOT, engine=cell.engine))
             progress.cell(f"t = {state.time:g}")
     lost = [state.status == "diverged" for state in states]
     particles = np.stack([np.full_like(s.z, np.nan) if gone else s.z for s, gone in zip(states, lost, strict=True)])
@@ -88,7 +88,7 @@ def simulate_setup(setup: Setup, *, snapshots: int = 21, verbosity: int = -1) ->
     )
     last = states[-1]
     dataset.attrs["status"] = last.status
-    for name in ("diverged_step", "drifted_step"):
+    for name in ("diverged_step", "drifted_step", "singular_step"):
         step = getattr(last, name)
         dataset.attrs[name] = -1 if step is None else step
     dataset.attrs["precision"] = str(last.z.dtype)

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_times, as_whole
 from mfsym.arguments.callables import as_factors, check_schedule
-from mfsym.configurations.names import AUTO, INTEGRATORS
+from mfsym.configurations.names import AUTO, ENGINES, INTEGRATORS
 from mfsym.data.teachers import Data
 from mfsym.dynamics.noises import noise_name
 from mfsym.dynamics.orbits import orbit_noise
@@ -101,8 +101,9 @@ class Accuracy:
 class MeanFieldFlow:
     """The N -> infinity limit of ``NoisySGD``, with the same parameter names but no samples and no batches.
 
-    unit, scheme, data, alpha, tau, beta, schedule, noise, projected_noise : as there.
+    unit, scheme, data, alpha, tau, beta, schedule, noise : as there.  former : ``projected_noise``, as there.
     accuracy : of quadrature and time.  seed, replicate : of the noise.
+    engine : "numba", or "jax" for the population gradient on JAX's device, in double precision.
 
     >>> from mfsym.data.teachers import reference_teacher
     >>> teacher = reference_teacher("wi")
@@ -121,20 +122,23 @@ class MeanFieldFlow:
         tau: float = 1e-4,
         beta: float = 0.0,
         schedule: Callable[[Floats], Floats] | None = None,
-        projected_noise: bool | None = None,
         accuracy: Accuracy | None = None,
         seed: int = 0,
         replicate: int = 0,
         noise: str = AUTO,
+        engine: str = ENGINES[0],
+        **former: bool | None,
     ) -> None:
         tau, self.alpha = as_number(tau, "tau", least=0.0), as_number(alpha, "alpha", above=0.0)
         self.beta, self.schedule = as_number(beta, "beta", least=0.0), schedule
         self.accuracy = Accuracy() if accuracy is None else accuracy
-        self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order)
+        self.population = Population(unit, scheme, data, tau=tau, order=self.accuracy.order, engine=engine)
         if schedule is not None:
             check_schedule(schedule)
         self.key = stream_key(seed, "noise", replicate)
-        named = noise_name(noise, projected_noise)
+        named = noise_name(noise, former.pop("projected_noise", None))
+        if former:
+            raise TypeError(f"{type(self).__name__} got an unexpected keyword argument {next(iter(former))!r}")
         self.noise_name = named if self.population.projector is None else "fixed"
         self.orbits = orbit_noise(self.noise_name, unit.action) if self.beta > 0.0 else None
         self.noise_projector: Floats | None = None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_floats, as_number
+from mfsym.configurations.names import ENGINES
 from mfsym.data.expectations import inflation, partner
 from mfsym.data.teachers import Data
+from mfsym.engines.choices import usable_engine
 from mfsym.errors import MfsymError
 from mfsym.flows.quadratures import Rule, product, rules, sampled
 from mfsym.kernels.population import LiftedNodes, pad_nodes, population_gradient
@@ -39,18 +42,27 @@ class Population:
     unit, scheme (a Scheme, its class or its name), data : what is trained, how, on what.
     tau >= 0 : weight of the penalty.
     order : of the data's quadrature; None leaves it to ``resolve``, which refines it from coarse to fine.
+    engine : "numba", or "jax" for gradients on JAX's device, in double precision.
     A scheme that draws at random is replaced by the one whose population risk it minimises (``Scheme.population``).
     Maass Martínez & Fontbona 2024, sections 2.1 and 2.2.
     """
 
     def __init__(
-        self, unit: Unit, scheme: AnyScheme, data: Data, *, tau: float = 0.0, order: int | None = None
+        self,
+        unit: Unit,
+        scheme: AnyScheme,
+        data: Data,
+        *,
+        tau: float = 0.0,
+        order: int | None = None,
+        engine: str = ENGINES[0],
     ) -> None:
         if (data.d, data.c) != (unit.d, unit.c):
             raise MfsymError(f"data must be on R^{unit.d} x R^{unit.c}, got R^{data.d} x R^{data.c}")
         self.unit, self.data, self.tau = unit, data, as_number(tau, "tau", least=0.0)
         self.scheme = get_scheme(scheme, unit).population
         self.projector = self.scheme.projector
+        self._passes = _passes_of(unit, engine)
         self._given, self._matrices = order is not None, self._closing()
         self._finer: Iterator[Rule] = rules(data, order, self._matrices)
         self.rule = next(self._finer)
@@ -58,10 +70,6 @@ class Population:
         self._check: LiftedNodes | None = None
         self._factor, self._confirmed = 1.0, False
         self._product: tuple[Rule, LiftedNodes, LiftedNodes | None, float] | None = None
-
-    @property
-    def _compiled(self) -> bool:
-        return self.unit.code in COMPILED and self.unit.compiled
 
     @property
     def order(self) -> int:
@@ -75,7 +83,7 @@ class Population:
     def field(self, points: ArrayLike, z: ArrayLike) -> Floats:
         """The gradient (M, p) at points (M, p), for the law of particles z (N, p)."""
         places = as_floats(points, "points")
-        nodes = self._lifted(self.rule, compiled=False)
+        nodes = self._lifted(self.rule, padded=False)
         slope, _ = plain_gradient(self.unit, as_floats(z, "particles"), nodes, places)
         if self.projector is not None:
             slope = slope @ self.projector.T
@@ -164,24 +172,62 @@ class Population:
 
     def _gradient(self, z: ArrayLike, nodes: LiftedNodes) -> tuple[Floats, float]:
         particles = as_floats(z, "particles")
-        if self._compiled:
-            slope, risk = population_gradient((self.unit.code, self.unit.activation_code), particles, nodes)
-        else:
-            slope, risk = plain_gradient(self.unit, particles, nodes)
+        slope, risk = self._passes.gradient(particles, nodes)
         if self.projector is not None:
             slope = slope @ self.projector.T
         moment = float(np.einsum("np,np->", particles, particles)) / len(particles)
         return slope + 2.0 * self.tau * particles, risk + self.tau * moment
 
-    def _lifted(self, rule: Rule, *, compiled: bool = True) -> LiftedNodes:
-        """The rule as the scheme presents it, one batch whose samples are the nodes; as kernels see it if compiled."""
+    def _lifted(self, rule: Rule, *, padded: bool = True) -> LiftedNodes:
+        """The rule as the scheme presents it, one batch whose samples are the nodes; as the passes see it if padded."""
         lifted = self.scheme.lift(rule.x[None], rule.y[None], stream_key(0, "haar"), 0).at(0)
         copies = lifted.y.shape[1] // len(rule)
         weights = np.repeat(rule.weights * len(rule), copies) * lifted.sample_weights
         flat = lifted.x[0].reshape(-1, self.unit.d)
         parts = (lifted.y[0], lifted.rho_y, lifted.node_weights, weights)
-        inputs = pad_nodes(self.unit.code, flat) if compiled and self._compiled else flat
-        return LiftedNodes(inputs, *(np.ascontiguousarray(part) for part in parts))
+        return LiftedNodes(
+            self._passes.inputs(flat) if padded else flat, *(np.ascontiguousarray(part) for part in parts)
+        )
+
+
+class _CompiledPasses:
+    """The gradient by compiled kernels, for units whose code is in COMPILED."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+
+    def inputs(self, x: Floats) -> Floats:
+        """Inputs (M, d) as the kernels see them."""
+        return np.asarray(pad_nodes(self.unit.code, x))
+
+    def gradient(self, z: Floats, nodes: LiftedNodes) -> tuple[Floats, float]:
+        """The gradient (N, p) of the risk on particles z (N, p), and the risk."""
+        slope, risk = population_gradient((self.unit.code, self.unit.activation_code), z, nodes)
+        return slope, risk
+
+
+class _PlainPasses:
+    """The gradient by a unit's own ``predict`` and ``pullback``."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+
+    def inputs(self, x: Floats) -> Floats:
+        """Inputs (M, d), unchanged."""
+        return x
+
+    def gradient(self, z: Floats, nodes: LiftedNodes) -> tuple[Floats, float]:
+        """The gradient (N, p) of the risk on particles z (N, p), and the risk."""
+        return plain_gradient(self.unit, z, nodes)
+
+
+def _passes_of(unit: Unit, engine: str) -> Any:
+    """The passes of a unit on an engine; MfsymError for a unit or an engine that cannot be used."""
+    if usable_engine(engine) == "jax":
+        from mfsym.engines.jax.populations import PopulationPasses
+
+        return PopulationPasses(unit)
+    return _CompiledPasses(unit) if unit.code in COMPILED and unit.compiled else _PlainPasses(unit)
 
 
 def _relative(difference: Floats, gradient: Floats, scale: float | None) -> float:

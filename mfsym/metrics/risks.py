@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfsym.arguments import as_floats
+from mfsym.configurations.names import ENGINES
 from mfsym.data.expectations import BUDGET, Columns, Estimate, Expectation, Integrands, expect
 from mfsym.data.losses import get_loss
 from mfsym.data.teachers import Data
+from mfsym.engines.predictions import predictor
 from mfsym.schemes import Orbit, Scheme
 from mfsym.streams import stream_key
 from mfsym.transport import second_moment
@@ -67,12 +69,20 @@ class Evaluation:
     method: str
 
 
-def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic") -> Evaluation:
+def evaluate(
+    scheme: Scheme,
+    data: Data,
+    z: ArrayLike,
+    order: int | None = None,
+    loss: str = "quadratic",
+    engine: str = ENGINES[0],
+) -> Evaluation:
     """The Evaluation of particles z (N, p) trained by a scheme on a data law.
 
     order : nodes per dimension of a product rule; by default ``mfsym.data.expectations`` chooses the rule.
+    engine : "numba", or "jax" for predictions on JAX's device, in double precision.
     """
-    scheme, data, z = _with_cached_predictions(scheme), copy(data), as_floats(z, "particles")
+    scheme, data, z = _with_cached_predictions(scheme, engine), copy(data), as_floats(z, "particles")
     data.target = _Cached(data.target)  # type: ignore[method-assign, assignment]
     losses, squares = integrands(scheme, data, z, loss)
     own, copies = expect(data, losses, order), sum(len(orbit.weights) for orbit in scheme.judges)
@@ -100,13 +110,18 @@ def evaluate(scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None,
 
 
 def risks(
-    scheme: Scheme, data: Data, z: ArrayLike, order: int | None = None, loss: str = "quadratic"
+    scheme: Scheme,
+    data: Data,
+    z: ArrayLike,
+    order: int | None = None,
+    loss: str = "quadratic",
+    engine: str = ENGINES[0],
 ) -> tuple[Estimate, Estimate]:
     """Population risk of the scheme's model and of the bare prediction Phi (without tau r and entropy).
 
-    Two floats, each with ``error`` and ``method``.  order : as in ``evaluate``.
+    Two floats, each with ``error`` and ``method``.  order, engine : as in ``evaluate``.
     """
-    found = expect(data, _losses(_with_cached_predictions(scheme), as_floats(z, "particles"), loss), order)
+    found = expect(data, _losses(_with_cached_predictions(scheme, engine), as_floats(z, "particles"), loss), order)
     model, bare = (Estimate(found.value[k], found.error[k], found.method) for k in range(2))
     return model, bare
 
@@ -120,13 +135,15 @@ def integrands(scheme: Scheme, data: Data, z: ArrayLike, loss: str = "quadratic"
     return _losses(scheme, z, loss), _symmetries(scheme, data, z)
 
 
-def objective(scheme: Scheme, data: Data, z: ArrayLike, tau: float) -> tuple[Estimate, Estimate, Estimate]:
+def objective(
+    scheme: Scheme, data: Data, z: ArrayLike, tau: float, engine: str = ENGINES[0]
+) -> tuple[Estimate, Estimate, Estimate]:
     """The objective of a scheme, population risk plus tau E|z|^2, and the two values of ``risks``, by the same rule.
 
     The population risk is taken over the data as the scheme presents them: for data augmentation, over their orbits.
-    Particles z (N, p); quadratic loss.
+    Particles z (N, p); quadratic loss.  engine : as in ``evaluate``.
     """
-    scheme, z = _with_cached_predictions(scheme), as_floats(z, "particles")
+    scheme, z = _with_cached_predictions(scheme, engine), as_floats(z, "particles")
     own, losses = _presented(scheme, z), _losses(scheme, z, "quadratic")
 
     def columns(x: Floats, y: Floats) -> Columns:
@@ -224,10 +241,10 @@ class _Cached:
         return found
 
 
-def _with_cached_predictions(scheme: Scheme) -> Scheme:
-    """The same scheme on a unit that caches its predictions: an orbit needs the same ones several times."""
+def _with_cached_predictions(scheme: Scheme, engine: str) -> Scheme:
+    """The scheme on a unit that predicts by an engine and caches: an orbit needs the same ones several times."""
     same, unit = copy(scheme), copy(scheme.unit)
-    unit.predict = _Cached(unit.predict)  # type: ignore[method-assign, assignment]
+    unit.predict = _Cached(predictor(scheme.unit, engine))  # type: ignore[method-assign, assignment]
     same.unit = unit
     return same
 

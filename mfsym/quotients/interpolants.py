@@ -12,6 +12,9 @@ from mfsym.errors import MfsymError
 
 Floats = NDArray[np.float64]
 
+SPREAD, SHIFT = 0.6, 1.5
+"""Slope of the log odds of the times of an ODE against those of equal steps, and the odds by which they start later."""
+
 
 @dataclass(frozen=True)
 class Interpolant:
@@ -49,9 +52,19 @@ class Interpolant:
         return self.eta * (1.0 - as_number(t, "t", least=0.0))
 
     def times(self, steps: int) -> Floats:
-        """The times (steps + 1,) of ``steps`` equal steps from 0 to 1."""
+        """The times (steps + 1,) of ``steps`` equal steps from 0 to 1: those of an SDE."""
         count = as_whole(steps, "steps", 1)
         return np.arange(count + 1) / count
+
+    def flow_times(self, steps: int) -> Floats:
+        """The times (steps + 1,) of ``steps`` steps of an ODE from 0 to 1, shortest about t = 0.4.
+
+        log(t / (1 - t)) = SPREAD log(s / (1 - s)) - log SHIFT with s from 0 to 1 in equal steps. Samples choose their
+        shape in the middle of the way; equal steps bias the populations more.
+        """
+        s = self.times(steps)
+        ahead, left = s**SPREAD, SHIFT * (1.0 - s) ** SPREAD
+        return np.asarray(ahead / (ahead + left))
 
 
 def before_the_end(t: float) -> float:

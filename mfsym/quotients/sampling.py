@@ -76,12 +76,13 @@ class Samples(NamedTuple):
 
     clouds : (N, p), or (N, n, d) for shapes.  singular_step : (N,) the step before which the orbit had lost dimension,
     where the drift form ends and leaves the cloud as it was; -1 where it never did.
-    paths : (steps + 1, K, ...) of the first K samples.
+    paths : (steps + 1, K, ...) of the first K samples.  times : (steps + 1,) of the steps.
     """
 
     clouds: Floats
     singular_step: Numbers
     paths: Floats
+    times: Floats
 
 
 def sample(
@@ -126,6 +127,7 @@ def sample(
         clouds.reshape(count, *(shape or (-1,))),
         singular,
         trails.reshape(len(trails), kept, *(shape or (quotient.dim,))),
+        mover.times,
     )
 
 
@@ -153,6 +155,8 @@ class _Mover:
         self, denoiser: Denoiser, interpolant: Interpolant, quotient: Quotient, how: Integration, seed: int
     ) -> None:
         self.denoiser, self.interpolant, self.quotient, self.how = denoiser, interpolant, quotient, how
+        steps = int(how.steps or 1)
+        self.times = interpolant.flow_times(steps) if how.method == "ode" else interpolant.times(steps)
         self.keys = {name: stream_key(seed, name) for name in ("init", "noise")}
 
     def run(self, first: int, count: int) -> Iterator[tuple[Floats, Numbers]]:
@@ -161,9 +165,8 @@ class _Mover:
         lost = np.full(count, -1, dtype=np.int64)
         guarded = self.how.method == "sde" and self.how.integrator == "drift"
         ranks = self.quotient.rank(x) if guarded else np.zeros(count, dtype=np.int64)
-        times = self.interpolant.times(int(self.how.steps or 1))
         yield x, lost
-        for step, (t, later) in enumerate(pairwise(times)):
+        for step, (t, later) in enumerate(pairwise(self.times)):
             if guarded:
                 lost = np.where((lost < 0) & (self.quotient.rank(x) < ranks), step, lost)
             moved = self._stepped(x, float(t), float(later - t), first, step)

@@ -54,7 +54,7 @@ class Templates:
 
     >>> square = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
     >>> Templates([square])([square], 0.9).round(6)[0, 0].tolist()
-    [0.998456, 0.0]
+    [0.99861, 0.0]
     """
 
     def __init__(

@@ -35,8 +35,16 @@ from mfsym.runtime.scripts import WatchedContext
 TRIES = 4
 PRELOAD = ["mfsym.experiments"]
 ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+    (
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
+        *("NPROC", "PJRT_NPROC"),
+    ),
+    "1",
 )
+"""Environment of workers: one thread each. JAX, which a fork server has not loaded, reads the last two."""
+
+SHARED = "XLA_PYTHON_CLIENT_PREALLOCATE"
+"""Whether JAX takes most of a device's memory at once; workers, which share the device, do so only if it is set."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,11 @@ def _kill_pool(pool: Executor, before: set[int]) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
+def worker_environment() -> dict[str, str]:
+    """The environment of worker processes: one thread, no memory of a device ahead, the place of compiled code."""
+    return {**ONE_THREAD, SHARED: os.environ.get(SHARED, "false"), **announced()}
+
+
 def local_pool(jobs: int) -> Workers:
     """``jobs`` processes of one thread each, forked from a server that has already loaded the package.
 
@@ -123,7 +136,7 @@ def local_pool(jobs: int) -> Workers:
     def make() -> Executor:
         context.set_forkserver_preload(PRELOAD)
         try:
-            with _environment({**ONE_THREAD, **announced()}):
+            with _environment(worker_environment()):
                 forkserver.ensure_running()
             return ProcessPoolExecutor(max_workers=jobs, mp_context=context, initializer=_start_worker)
         except OSError as error:
@@ -163,7 +176,7 @@ def mpi_pool(jobs: int) -> Workers:
         from mpi4py.futures import MPIPoolExecutor
     except ImportError as error:
         raise MfsymError("the scheduler mpi needs mpi4py: install the extra with pip install 'mfsym[mpi]'") from error
-    return Workers(lambda: MPIPoolExecutor(max_workers=jobs, env={**ONE_THREAD, **announced()}), width=2 * jobs)
+    return Workers(lambda: MPIPoolExecutor(max_workers=jobs, env=worker_environment()), width=2 * jobs)
 
 
 def workers(jobs: int = 1, scheduler: str | None = None, *, tasks: int | None = None) -> Workers:

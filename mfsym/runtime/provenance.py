@@ -20,6 +20,8 @@ PACKAGES = (
     "scipy",
     "numba",
     "llvmlite",
+    "jax",
+    "jaxlib",
     "pot",
     "xarray",
     "h5netcdf",
@@ -74,7 +76,7 @@ def machine() -> dict[str, str | int]:
 
 
 def attributes(
-    title: str, config: dict[str, Any], seed: int, loss: str = "quadratic", *, noise: str
+    title: str, config: dict[str, Any], seed: int, loss: str = "quadratic", *, noise: str, engine: str = "numba"
 ) -> dict[str, str | int]:
     """Attributes that say how a Dataset was made: what made it, from which resolved configuration, where and when.
 
@@ -82,6 +84,7 @@ def attributes(
 
     loss : the loss of its risks, a name in ``mfsym.data.losses``.
     noise : the kind of noise, "projected" on E^G or "isotropic".
+    engine : the engine of its trainings, with the device of JAX.
     """
     return {
         "title": title,
@@ -89,6 +92,7 @@ def attributes(
         "seed": seed,
         "loss": loss,
         "noise": noise,
+        "engine": engine,
         "config": json.dumps(config, sort_keys=True),
         "machine": json.dumps(machine(), sort_keys=True),
         "packages": json.dumps(packages(), sort_keys=True),

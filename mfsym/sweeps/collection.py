@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mfsym.configurations.cells import PROBLEM_KEYS, SCHEMA_VERSION, axes, expand
 from mfsym.configurations.layers import Resolved
 from mfsym.configurations.loading import digest_of
+from mfsym.configurations.names import ENGINES
 from mfsym.dynamics.noise_words import noise_of
 from mfsym.errors import StoreError
 from mfsym.runtime.origins import remember
@@ -84,7 +85,7 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
     import xarray as xr
 
     grid = _Grid(axes(resolved), list(resolved.values["scheme"]))
-    losses = set()
+    losses, engines = set(), set()
     blank = np.full(len(grid.schemes), "missing", dtype="<U8")
     for index, cell in expand(resolved):
         archive = load_cell(folder, cell.identity)
@@ -93,6 +94,7 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
             grid.put("status", index, np.full_like(blank, "failed") if failed else blank, cell.schemes)
             continue
         losses.add(archive.meta.get("loss"))
+        engines.add(archive.meta.get("engine", ENGINES[0]))
         for name, values in archive.arrays.items():
             if name not in NOT_COLLECTED:
                 grid.put(name, index, values, cell.schemes)
@@ -100,7 +102,7 @@ def collect(folder: Folder, resolved: Resolved) -> xr.Dataset:
     coords = {name: list(values) for name, values in grid.dimensions.items()} | {"scheme": grid.schemes}
     if "rmd2_pair" in variables:
         coords["other"] = grid.schemes
-    dataset = xr.Dataset(variables, coords=coords, attrs=provenance(resolved, _loss(resolved, losses)))
+    dataset = xr.Dataset(variables, coords=coords, attrs=provenance(resolved, _loss(resolved, losses), engines))
     for label in list(dataset.data_vars):
         dataset[label] = dataset[label].transpose(*order_dims(tuple(map(str, dataset[label].dims))))
     return dataset
@@ -122,14 +124,16 @@ def _loss(resolved: Resolved, told: set[str | None]) -> str:
     return load_problem(problem, digest).loss
 
 
-def provenance(resolved: Resolved, loss: str) -> dict[str, Any]:
-    """Provenance attributes of a Dataset; loss : the loss whose means are its risks."""
+def provenance(resolved: Resolved, loss: str, engines: Iterable[str]) -> dict[str, Any]:
+    """Provenance attributes of a Dataset.  loss : the loss whose means are its risks.  engines : those of its cells."""
     values = resolved.values
     kinds = values["noise"] if isinstance(values["noise"], list) else [values["noise"]]
     noise = noise_of(values["init"], values["scheme"], kinds)
     _recall(values["problem"], values["problem_digest"])
     return {
-        **attributes("mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise),
+        **attributes(
+            "mfsym sweep", resolved.tables(), values["seed"], loss, noise=noise, engine="; ".join(sorted(engines))
+        ),
         "schema_version": SCHEMA_VERSION,
         "config_origins": json.dumps(resolved.origins, sort_keys=True),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mfsym.configurations.cells import Cell
+from mfsym.engines.predictions import described
 from mfsym.errors import SweepIncomplete
 from mfsym.runtime import executors
 from mfsym.runtime.progress import Progress
@@ -87,7 +88,7 @@ def train(cell: Cell) -> Trained:
     result = run_cell(cell)
     ended = next((kind for kind in ("diverged", "drifted") if (result.arrays["status"] == kind).any()), "")
     meta = {"identity": cell.identity, "cell": cell.to_dict(), "machine": machine(), "packages": packages()}
-    meta["loss"] = result.loss
+    meta |= {"loss": result.loss, "engine": described(cell.engine)}
     note = f"{ended}: {', '.join(_steps(cell, result.arrays, ended))}" if ended else ""
     total, measuring = (float(result.arrays.get(name, 0.0)) for name in ("seconds", "seconds_measured"))
     return Trained(encode(result.arrays, meta), ended, note, total - measuring, measuring)

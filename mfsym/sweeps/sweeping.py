@@ -14,6 +14,7 @@ from mfsym.configurations.layers import Resolved
 from mfsym.configurations.loading import load
 from mfsym.configurations.preflight import ResourceEstimate, check
 from mfsym.configurations.shipped import sim_file
+from mfsym.engines.choices import usable_engine
 from mfsym.errors import StoreError
 from mfsym.runtime.scripts import checked_jobs
 from mfsym.stores.datasets import content_digest, open_result, save
@@ -49,7 +50,13 @@ def preview(resolved: Resolved, out: Path | str, options: Options) -> tuple[Reso
 
 
 def _check(resolved: Resolved, folder: Folder, options: Options) -> ResourceEstimate:
-    """The resource estimate; MfsymError if too large, checked first for one worker, then for all that will start."""
+    """The resource estimate; MfsymError if too large, checked first for one worker, then for all that will start.
+
+    MfsymError, before anything is written, for an engine whose packages are missing.
+    """
+    engines = resolved.values["engine"]
+    for engine in engines if isinstance(engines, list) else [engines]:
+        usable_engine(engine)
     parameters = parameters_of(resolved.values["problem"], resolved.values["problem_digest"])
     judged = partial(check, resolved, folder.root, allow_large=options.allow_large, parameters=parameters)
     jobs, needs = as_whole(options.how.jobs, "jobs", least=1), judged()

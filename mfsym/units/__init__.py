@@ -13,6 +13,7 @@ from mfsym.configurations import names
 from mfsym.configurations.names import bound
 from mfsym.units.activations import ACTIVATIONS, Activation, AnyActivation
 from mfsym.units.base import EQUIVARIANCE_TOLERANCE, Unit
+from mfsym.units.functions import FunctionUnit
 from mfsym.units.mlp import Gated, MLPUnit, Normed
 from mfsym.units.shallow import MatrixUnit, UVUnit
 from mfsym.units.user import UserUnit
@@ -26,6 +27,7 @@ __all__ = [
     "UNITS",
     "Activation",
     "AnyActivation",
+    "FunctionUnit",
     "Gated",
     "MLPUnit",
     "MatrixUnit",

@@ -54,6 +54,7 @@ from tests.formulas import (
     sigma,
     w2_squared,
 )
+from tests.latent_entries import LATENT_CHECKS
 from tests.readout_entries import READOUT_CHECKS
 from tests.results import (
     FLOW,
@@ -96,7 +97,7 @@ def entry(*names: str) -> Callable[[Callable[[Results], None]], Callable[[Result
     return register
 
 
-for _check, _names in (*SHAPE_CHECKS.items(), *READOUT_CHECKS.items()):
+for _check, _names in (*SHAPE_CHECKS.items(), *READOUT_CHECKS.items(), *LATENT_CHECKS.items()):
     entry(*_names)(_check)
 
 

@@ -41,7 +41,7 @@ SAMPLED: Scale = {"|x|": 4.0, "|y|": 16.0, "|z|": 2.0, "t": 1.0}
 """Of trainings with samples, whose number of steps fixes the time."""
 
 FLOWING: Scale = {**SAMPLED, "t": 2.0}
-DIMENSIONLESS = ("1", "s", "rad", "step")
+DIMENSIONLESS = ("1", "s", "rad", "step", "dB", "degree")
 STATED = {f"{name}_error" for name in ("risk", "risk_bare", "limit_risk", "equivariance_error")}
 STATED |= {f"{name}_read_error" for name in ("risk", "equivariance_error")}
 STATED |= {f"l2_{name}_error" for name in ("symmetrisation", "target", "symmetrised_target")}

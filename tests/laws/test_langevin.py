@@ -13,7 +13,7 @@ from mfsym.groups import cyclic, so
 from mfsym.quotients import Confinement, Langevin, Quotient
 from mfsym.streams import normals, stream_key
 from tests.sizes import compiled
-from tests.tolerances import ALGEBRA, STAT, STATIONARY
+from tests.tolerances import ROUNDOFF, STAT, STATIONARY
 
 KEY = stream_key(5, "init")
 TAU, BETA, H = 0.5, 1.0, 0.1
@@ -127,7 +127,7 @@ def test_aligned_steps_have_the_invariants_of_the_isotropic_chain(name):
         y = quotient.align((1.0 - h) * y + _turned(kick, x, y, d), y)
         x = after
     gram_x, gram_y = (z.reshape(3, -1, d) @ np.swapaxes(z.reshape(3, -1, d), 1, 2) for z in (x, y))
-    assert np.abs(gram_x - gram_y).max() <= ALGEBRA
+    assert np.abs(gram_x - gram_y).max() <= ROUNDOFF
     assert np.abs(x - y).max() > 0.1
 
 

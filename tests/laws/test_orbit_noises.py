@@ -203,6 +203,19 @@ def test_horizontal_noise_at_singular_orbits_goes_on_with_a_status():
     run = mf.simulate(mf.load_problem(SWIRL), init="si", n=6, horizon=0.5, beta=1e-2, noise="horizontal", snapshots=2)
     assert list(run["status"].values) == ["ok", "singular"]
     assert run.attrs["status"] == "singular"
+    assert run.attrs["singular_step"] == 0
+    well = mf.simulate(mf.load_problem(SWIRL), init="si", n=6, horizon=0.5, beta=1e-2, noise="quotient", snapshots=2)
+    assert (well.attrs["status"], well.attrs["singular_step"]) == ("ok", -1)
+
+
+@pytest.mark.parametrize(("noise", "warns"), [("horizontal", True), ("quotient", False)])
+def test_commands_say_that_a_run_met_singular_orbits(noise, warns, tmp_path, mfsym):
+    common = ["--problem", SWIRL, "--init", "si", "-n", 6, "--horizon", 0.5, "--beta", 0.01, "--noise", noise]
+    single = mfsym("simulate", *common, "-o", tmp_path / "run.nc")
+    several = mfsym("compare", *common, "--schemes", "vanilla,da", "--replicates", 1, "-j", 1)
+    for done, who in ((single, "from t = 0 on the run had"), (several, "2 training(s) had")):
+        assert done.exit_code == 0
+        assert (f"warning: {who} particles whose orbits had lost a dimension" in done.stderr) is warns
 
 
 @pytest.mark.parametrize("noise", ORBIT_NOISES)

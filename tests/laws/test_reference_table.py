@@ -5,6 +5,7 @@ implementation with another random generator; agreement means within STAT standa
 """
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
@@ -50,10 +51,10 @@ ROUNDED = {"vanilla": 0.05e-6, "da": 0.005e-2, "fa": 0.005e-2, "ea": 0.005e-2}
 
 
 @cache
-def _ends(teacher, scheme, n, dtype="float64"):
+def _ends(teacher, scheme, n, dtype="float64", engine="numba"):
     """Final particles of the replicates, from an SI start with projected noise."""
     data = reference_teacher(teacher)
-    dynamics = NoisySGD(data.unit, scheme, data, projected_noise=True, dtype=dtype)
+    dynamics = NoisySGD(data.unit, scheme, data, projected_noise=True, dtype=dtype, engine=engine)
     starts = [init_particles(data.unit, "si", n, seed=0, replicate=k) for k in range(REPLICATES)]
     states = [dynamics.step(dynamics.init(z, replicate=k), HORIZON * n) for k, z in enumerate(starts)]
     assert [state.status for state in states] == ["ok"] * REPLICATES
@@ -65,9 +66,9 @@ def _score(values, mean, deviation):
     return abs(np.mean(values) - mean) / np.sqrt((np.var(values, ddof=1) + deviation**2) / REPLICATES)
 
 
-def _rmd2(teacher, scheme, n, dtype="float64"):
+def _rmd2(teacher, scheme, n, dtype="float64", engine="numba"):
     space = reference_teacher(teacher).unit.fixed_subspace
-    return [rmd2_si(z, space) for z in _ends(teacher, scheme, n, dtype)]
+    return [rmd2_si(z, space) for z in _ends(teacher, scheme, n, dtype, engine)]
 
 
 @pytest.mark.parametrize("n", [50, 100])
@@ -78,10 +79,33 @@ def test_distances_to_si_agree_with_the_reference(teacher, scheme, n, dtype):
     assert _score(_rmd2(teacher, scheme, n, dtype), mean, deviation) < STAT
 
 
+QUICK = ("arbitrary", "vanilla", 50, "float32")
+"""The entry that the engine in JAX meets by default."""
+
+
+@pytest.mark.parametrize(
+    ("teacher", "scheme", "n", "dtype"),
+    [
+        pytest.param(*entry, marks=() if entry == QUICK else pytest.mark.slow)
+        for entry in ((*key, n, dtype) for key, n, dtype in product(RMD2, [50, 100], ["float64", "float32"]))
+    ],
+)
+def test_distances_of_the_engine_in_jax_agree_with_the_reference(teacher, scheme, n, dtype):
+    pytest.importorskip("jax", reason="jax is not installed: pip install 'mfsym[jax]'")
+    mean, deviation = RMD2[teacher, scheme][n]
+    assert _score(_rmd2(teacher, scheme, n, dtype, "jax"), mean, deviation) < STAT
+
+
 def test_the_scores_see_the_wrong_number_of_particles_and_the_wrong_teacher():
     mean, deviation = RMD2["wi", "vanilla"][50]
     assert _score(_rmd2("wi", "vanilla", 400), mean, deviation) > STAT
     assert _score(_rmd2("arbitrary", "vanilla", 50), mean, deviation) > STAT
+
+
+def test_the_scores_of_the_engine_in_jax_see_the_wrong_teacher():
+    pytest.importorskip("jax", reason="jax is not installed: pip install 'mfsym[jax]'")
+    mean, deviation = RMD2["wi", "vanilla"][50]
+    assert _score(_rmd2(*QUICK, "jax"), mean, deviation) > STAT
 
 
 @pytest.mark.parametrize("n", [50, 100])
@@ -95,10 +119,13 @@ def test_exact_schemes_stay_in_the_fixed_subspace(teacher, n):
 
 
 @pytest.mark.parametrize(("teacher", "scheme"), RISK)
-def test_population_risks_agree_with_the_reference(teacher, scheme):
+@pytest.mark.parametrize("engine", ["numba", pytest.param("jax", marks=pytest.mark.slow)])
+def test_population_risks_agree_with_the_reference(teacher, scheme, engine):
+    if engine == "jax":
+        pytest.importorskip("jax", reason="jax is not installed: pip install 'mfsym[jax]'")
     data = reference_teacher(teacher)
     model = get_scheme(scheme, data.unit)
-    values = [risks(model, data, z)[0] for z in _ends(teacher, scheme, 100)]
+    values = [risks(model, data, z, engine=engine)[0] for z in _ends(teacher, scheme, 100, "float64", engine)]
     mean, deviation = RISK[teacher, scheme]
     if deviation is None:
         error = np.std(values, ddof=1) * np.sqrt(2.0 / REPLICATES)

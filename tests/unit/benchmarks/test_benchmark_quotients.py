@@ -16,7 +16,12 @@ def _results(ours: float, peer: float) -> dict:
     steps = [{"n": 15, "noise": noise, "mfsym": [ours]} for noise in ("quotient", "horizontal")]
     used = [{"clouds": count, "bytes": 100 * count + 1000} for count in (1000, 10_000)]
     row = {"n": 15, "clouds": 1000, "difference": 1e-12, "mfsym": [ours], "numpy": [peer]}
-    return {"alignments": [row], "steps": steps, "memory": used, "machine": {"cores": 2}, "settings": {"points": [15]}}
+    runs = [
+        {"templates": name, "method": method, "samples": samples, "steps": count, "seconds": [6.0 * ours]}
+        for name, method, samples, count, _ in orbits.SAMPLING
+    ]
+    facts = {"machine": {"cores": 2}, "settings": {"points": [15]}}
+    return {"alignments": [row], "steps": steps, "diffusions": runs, "memory": used} | facts
 
 
 @pytest.mark.parametrize(("ours", "peer", "verdict"), [(0.5, 11.0, "yes"), (1.5, 20.0, "**no**")])
@@ -24,6 +29,8 @@ def test_bounds_follow_from_the_figures(ours, peer, verdict):
     found = {bound.text: bound.verdict for bound in orbits.bounds(_results(ours, peer))}
     assert found["aligning 1000 clouds of 15 atoms: times faster than NumPy's batched SVD"] == verdict
     assert found["quotient noise, 15 atoms, SE(3): microseconds a cloud and step"] == verdict
+    assert found["4,000 samples, plane, quotient SDE, 100 steps: seconds"] == verdict
+    assert found["1,000 samples, pentane, quotient ODE, 50 steps: seconds"] == "yes"
     assert found["slope of log memory against log clouds"] == "yes"
 
 

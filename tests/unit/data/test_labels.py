@@ -166,7 +166,10 @@ def test_the_distance_to_laws_takes_the_group_of_the_run(tmp_path: Path, mfsym: 
     assert at["w2_squared"] == pytest.approx(distance_to(start, "si", "uv")["w2_squared"], rel=ALGEBRA)
     save(simulate(own_teacher(), snapshots=1, **TINY), tmp_path / "own.nc")
     refused = mfsym("distance", tmp_path / "own.nc", "--to", "si")
-    assert (refused.exit_code, "'mine' was a Python object; state --unit" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "'mine' was a Python object or a file of particles; give --unit" in refused.stderr) == (
+        2,
+        True,
+    )
     assert mfsym("distance", tmp_path / "own.nc", "--to", "si", "--unit", "uv").exit_code == 0
     save(open_result(tmp_path / "own.nc").assign_attrs(config="{}"), tmp_path / "mute.nc")
     assert "which group acts" in mfsym("distance", tmp_path / "mute.nc", "--to", "si").stderr

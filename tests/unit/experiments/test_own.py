@@ -502,10 +502,18 @@ def test_workers_are_not_handed_what_they_cannot_load() -> None:
 
 def test_the_page_on_one_s_own_runs(capsys: pytest.CaptureFixture[str]) -> None:
     text = (Path(__file__).parents[3] / "docs" / "own.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "own.md", "exec"), {})
     assert "random-element" in (said := capsys.readouterr().out)
     assert "rmd2_symmetrised" in said
+
+
+def test_the_page_s_unit_from_one_function_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("jax", reason="jax is not installed: pip install 'mfsym[jax]'")
+    text = (Path(__file__).parents[3] / "docs" / "own.md").read_text(encoding="utf-8")
+    _, code = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "own.md", "exec"), {})
+    assert len(capsys.readouterr().out.split()) == 2
 
 
 # the public names

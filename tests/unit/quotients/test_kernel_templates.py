@@ -11,7 +11,7 @@ from mfsym.quotients.kernels.templates import planar_denoised, proper_svd, spati
 from mfsym.quotients.templates import Templates
 from mfsym.streams import normals, stream_key, uniforms
 from tests.sizes import compiled
-from tests.tolerances import ALGEBRA, ROUNDOFF
+from tests.tolerances import ROUNDOFF
 
 pytestmark = compiled
 
@@ -59,8 +59,8 @@ def test_averages_over_rotations_are_lees_integrals():
     for s in singular_values(150):
         value = rotation_averages(s, m, np.zeros(4))
         expected, means = dense_averages(s)
-        assert abs(value - expected) < ALGEBRA
-        assert np.abs(m - means).max() < ALGEBRA
+        assert abs(value - expected) < ROUNDOFF
+        assert np.abs(m - means).max() < ROUNDOFF
 
 
 def test_averages_far_from_zero_have_their_asymptotic_form():
@@ -110,9 +110,9 @@ def test_planar_denoisers_are_means_over_a_fine_rule():
         logs = weights - ((point - t * images) ** 2).sum(axis=(2, 3)) / (2.0 * (1.0 - t) ** 2)
         shares = np.exp(logs - logs.max())
         mean = np.einsum("gk,gkni->ni", shares / shares.sum(), images)
-        assert np.abs(found[b] - mean).max() < ALGEBRA
+        assert np.abs(found[b] - mean).max() < ROUNDOFF
         size = (point**2).sum() / (2.0 * (1.0 - t) ** 2)
-        assert abs(evidence[b] - size - logs.max() - np.log(shares.sum() / 400.0)) < ALGEBRA
+        assert abs(evidence[b] - size - logs.max() - np.log(shares.sum() / 400.0)) < ROUNDOFF
 
 
 def test_spatial_denoisers_are_means_over_a_fine_rule():

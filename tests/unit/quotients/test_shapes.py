@@ -12,6 +12,7 @@ import pytest
 import mfsym as mf
 from mfsym.errors import MfsymError
 from mfsym.experiments.diffusions import compare_samplers, outside, sample_shapes
+from mfsym.quotients import denoisers
 from mfsym.quotients.denoisers import learn, objective
 from mfsym.quotients.interpolants import Interpolant
 from mfsym.quotients.losses import LOSSES, loss_of
@@ -189,6 +190,9 @@ def test_integrations_refuse_what_they_do_not_know(keys, reason):
 def test_the_default_steps_are_those_of_the_method():
     assert (Integration().steps, Integration(method="sde").steps) == (50, 100)
     assert Interpolant().times(4).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert Interpolant().flow_times(1).tolist() == [0.0, 1.0]
+    assert Interpolant().flow_times(2) == pytest.approx([0.0, 0.4, 1.0])
+    assert np.diff(Interpolant().flow_times(50)).argmin() in range(20, 25)
     with pytest.raises(MfsymError, match="eta must be"):
         Interpolant(-1.0)
     with pytest.raises(MfsymError, match="loss must be one of"):
@@ -310,8 +314,9 @@ def test_pentane_has_six_conformers_modulo_its_reversal():
 # learned denoisers
 
 
-def test_a_learned_denoiser_improves_repeats_and_samples():
+def test_a_learned_denoiser_improves_repeats_and_samples(monkeypatch):
     pytest.importorskip("optax", reason="needs the extra jax")
+    monkeypatch.setattr(denoisers, "WIDTH", 24)
     templates = Templates([SQUARE, LONG], [0.6, 0.4])
     found = learn(templates, "quotient", steps=200, batch=32, seed=1)
     again = learn(templates, "quotient", steps=200, batch=32, seed=1)
