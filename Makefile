@@ -16,7 +16,7 @@ all_of = $(foreach size,$(1),$(DRAWN_$(size)))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers demos bench docs lint clean distclean
+.PHONY: help wheel test-wheel test-pythons demo test test-all coverage torture figures paper paper-all discovery quotients symmetrisers latents demos bench docs lint clean distclean
 
 $(RULES): figures/README.md figures/rules.awk
 	@mkdir -p $(@D)
@@ -82,6 +82,10 @@ symmetrisers: $(VENV)/.test ## read-outs of turned digits and half a domain, fiv
 
 demos: $(VENV)/.demos ## printed words read by a pretrained recogniser behind every read-out, five seeds, 4 minutes
 	$(MFSYM) symmetrise sims/words.toml --check -j $(JOBS)
+
+latents: $(VENV)/.test ## groups on latents, five seeds, checked against their ranges, 15 minutes; resumes by training
+	@mkdir -p results
+	$(MFSYM) latents sims/latents-study.toml --check -j $(JOBS) -o results/latents-study.nc
 
 bench: $(VENV)/.bench ## the benchmarks of benchmarks/
 	$(BIN)/python -m benchmarks
@@ -153,3 +157,4 @@ results/discover.nc: sims/discover.toml | $(VENV)/.base
 	$(MFSYM) discover $< -j $(JOBS) -o $@
 
 results/shapes-pentane.nc: | $(VENV)/.molecules
+results/latents-study.nc results/latents-laptop.nc: | $(VENV)/.test

@@ -22,6 +22,7 @@ from mfsym.experiments.latent_runs import KEPT, LINEAR_PAIRS, discover_latent, l
 from mfsym.latents.latent_files import LatentTask, load_latent, turned_digits
 from mfsym.latents.linear import LinearLatents
 from mfsym.streams import stream_key
+from tests.latent_study_entries import LATENT_STUDY_CHECKS, latent_study_results
 from tests.shape_entries import close
 
 ANGLES, REPRESENTATION = 12, "2 * charge(1) + charge(2) + trivial(3)"
@@ -69,6 +70,7 @@ def latent_results() -> dict[str, xr.Dataset]:
         "latent": trained,
         "latent_orbit": orbit_result(trained, linear(), 2),
         "latent_charges": discover_latent(file),
+        **latent_study_results(),
         "latent_ninth": discover_latent(ninth),
         "latent_ensembles": follow_ensembles(ensembles(), (0, 6)),
     }
@@ -317,6 +319,7 @@ LATENT_CHECKS: dict[Callable[[Any], None], tuple[str, ...]] = {
     ),
     _turn_errors: ("turn_found_error",),
     _rivals: ("angle_rival", "rival"),
+    **LATENT_STUDY_CHECKS,
     _laws: ("ensemble",),
 }
 """A check to the entries that it works out again."""

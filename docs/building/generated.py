@@ -19,7 +19,7 @@ TABLE = re.compile(r"^% table: ([^:\n]+): ([^:\n]+)(?:: (.+))?$", re.MULTILINE)
 
 PAGES = {
     "Begin": ("start", "mathematics"),
-    "Use": ("own", "networks", "problems", "files", "sweeps", "trust", "errors", "precision", "machines"),
+    "Use": ("own", "networks", "problems", "files", "sweeps", "trust", "errors", "precision", "engines", "machines"),
     "Systems": ("discovery", "symmetrisers", "quotients", "latents", "limit", "transport"),
     "Tutorials": ("tutorials/training", "tutorials/symmetrisers", "tutorials/quotients", "tutorials/latents"),
     "Look up": ("gallery", "papers", "glossary", "commands", "api", "faq"),

@@ -30,6 +30,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Latents of an autoencoder": {
         "latent": ("latents", "Train a group action on latents, discover charges, follow an orbit."),
+        "latents": ("latent_studies", "Compare ways to turn latents over seeds, beside the baselines."),
     },
     "Discover": {
         "discover": ("discovering", "Find the fixed subspace E^G from data, without using the group."),

@@ -66,6 +66,11 @@ def _quotient_flows() -> dict[str, tuple[str, ...]]:
     }
 
 
+def _latents() -> dict[str, tuple[str, ...]]:
+    files = {"paper": "latents-study", "laptop": "latents-laptop"}
+    return {size: (f"mfsym latents sims/{name}.toml -o results/{name}.nc -j 2",) for size, name in files.items()}
+
+
 DISCOVERY = {
     "any": (
         "mfsym discover --teacher wi --rule paper -n 1000 --horizon 6 --trainings 32 --snapshots 10"
@@ -128,6 +133,19 @@ FIGURES = {
         "simulations that differ in their noise",
         _quotient_flows(),
         "quotient_flow",
+    ),
+    "latents": Entry("groups on latents: accuracy of every learner over seeds", "a study of latents", _latents()),
+    "latent-orbits": Entry(
+        "digits turned by latent actions through the circle, as whole images and in truth",
+        "a study of latents",
+        _latents(),
+        "latent_orbits",
+    ),
+    "latent-swap": Entry(
+        "the varying latents of one image with the invariant ones of another",
+        "a study of latents with blocked digits",
+        _latents(),
+        "latent_swap",
     ),
     "symmetrisers": Entry(
         "read-outs of models that know one side of a symmetry",

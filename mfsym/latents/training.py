@@ -7,8 +7,9 @@ arguments, up to the rounding of the machine's matrix products in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from numpy.typing import ArrayLike
 
 from mfsym.arguments import as_choice, as_floats, as_number, as_whole
 from mfsym.errors import Diverged, MfsymError
+from mfsym.latents.checkpoints import LatentCheckpoint
 from mfsym.latents.losses import consistency as consistency_loss
 from mfsym.latents.losses import cycle as cycle_loss
 from mfsym.latents.losses import restriction
 from mfsym.latents.pairs import PairSource
 from mfsym.runtime.progress import Progress
+from mfsym.stores.archives import arrays_digest
 from mfsym.streams import normals, stream, stream_key
 from mfsym.typing import Floats
 
@@ -148,6 +151,7 @@ def train(
     encoder: Any = None,
     decoder: Any = None,
     progress: Progress | None = None,
+    checkpoint: Path | str | None = None,
     **settings: Any,
 ) -> TrainedLatent:
     """Minimise the restriction loss by Adam.
@@ -155,10 +159,11 @@ def train(
     action : a ``LatentAction``, or anything with ``dim``, ``act`` and ``inverse`` in JAX.
     encoder, decoder : equinox modules of one row, (pixels,) -> (dim,) and back; by default perceptrons of 256 units
     with one and two hidden layers, ELU, and a sigmoid at the end.
-    progress : is told of every step.  settings : steps, batch_size, rate, consistency, cycle, seed, as in
-    ``TrainingSettings``.
-    Raises MfsymError without the extra ``jax`` or for a network of other dimensions, Diverged if the loss is not
-    finite.
+    progress : is told of every step.  checkpoint : a file that is written every thousand steps and at the end, and from
+    which an interrupted training goes on to the very same weights.
+    settings : steps, batch_size, rate, consistency, cycle, seed, as in ``TrainingSettings``.
+    Raises MfsymError without the extra ``jax``, for another network or the checkpoint of another training,
+    Diverged if the loss is not finite.
     """
     jax, equinox, optax = require_jax()
     chosen = TrainingSettings.of(settings)
@@ -171,17 +176,38 @@ def train(
     state = optimiser.init(weights)
     objective = _objective(jax, equinox, rest, action, (chosen.consistency, chosen.cycle))
     advance = jax.jit(_advance(jax, optax, optimiser, objective))
-    history = []
-    for chunk, first in enumerate(range(0, chosen.steps, AT_ONCE)):
+    file = LatentCheckpoint(checkpoint, {} if checkpoint is None else _identity(jax, action, pairs, weights, chosen))
+    weights, state, history = _resumed(jax, file, weights, state)
+    for first in range(AT_ONCE * len(history), chosen.steps, AT_ONCE):
         here = min(AT_ONCE, chosen.steps - first)
-        weights, state, loss = advance(weights, state, *_batches(pairs, chosen.seed, chunk, here, chosen.batch_size))
+        batches = _batches(pairs, chosen.seed, first // AT_ONCE, here, chosen.batch_size)
+        weights, state, loss = advance(weights, state, *batches)
         history.append(float(loss))
         if not np.isfinite(history[-1]):
             raise Diverged(f"the training did not stay finite at a rate of {chosen.rate:g}; lower the rate", step=first)
+        file.write(jax.tree_util.tree_leaves((weights, state)), history, last=first + here == chosen.steps)
         if progress is not None:
             for step in range(first, first + here):
                 progress.cell(f"step {step + 1}")
     return TrainedLatent(action, equinox.combine(weights, rest), np.array(history))
+
+
+def _identity(jax: Any, action: Any, pairs: PairSource, weights: Any, chosen: TrainingSettings) -> dict[str, Any]:
+    """What determines a training: settings, action, initial weights, and the data by their first batch."""
+    start = {f"leaf.{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree_util.tree_leaves(weights))}
+    batch = dict(zip(("x1", "x2", "g"), _batches(pairs, chosen.seed, 0, 1, chosen.batch_size), strict=True))
+    digests = {"start": arrays_digest(start), "batch": arrays_digest(batch)}
+    return {**asdict(chosen), "action": repr(action), "pixels": pairs.pixels, **digests}
+
+
+def _resumed(jax: Any, file: LatentCheckpoint, weights: Any, state: Any) -> tuple[Any, Any, list[float]]:
+    """Weights, state of the optimiser and losses from a checkpoint, or those of the start."""
+    found = file.read()
+    if found is None:
+        return weights, state, []
+    leaves, tree = jax.tree_util.tree_flatten((weights, state))
+    made = [jax.numpy.asarray(part, dtype=leaf.dtype) for part, leaf in zip(found[0], leaves, strict=True)]
+    return *jax.tree_util.tree_unflatten(tree, made), found[1]
 
 
 def _networks(dim: int, pixels: int, seed: int) -> tuple[Any, Any]:

@@ -82,6 +82,7 @@ def test_a_problem_is_found_by_name_everywhere(mfsym: Run) -> None:
 @pytest.mark.parametrize("sim", sorted(shipped.sims()))
 def test_a_copied_sim_runs_elsewhere(sim: str, mfsym: Run) -> None:
     from mfsym.configurations.discoveries import read_study
+    from mfsym.configurations.latent_studies import read_latent_study
     from mfsym.configurations.latents import read_latent
     from mfsym.configurations.shapes import read_shapes
     from mfsym.configurations.symmetrisers import read_symmetrisers
@@ -92,6 +93,8 @@ def test_a_copied_sim_runs_elsewhere(sim: str, mfsym: Run) -> None:
         assert read_study(Path("mine.toml")).case == read_study(shipped.sim_file(sim)).case
     elif "[[sampler]]" in text:
         assert read_shapes(Path("mine.toml")) == read_shapes(shipped.sim_file(sim))
+    elif "[[learner]]" in text:
+        assert read_latent_study(Path("mine.toml")) == read_latent_study(shipped.sim_file(sim))
     elif "[pairs]" in text:
         assert read_latent(Path("mine.toml")) == read_latent(shipped.sim_file(sim))
     elif "[[range]]" in Path("mine.toml").read_text():

@@ -84,3 +84,32 @@ def test_a_training_that_diverges_says_so():
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(MfsymError, match=next(iter(wrong))):
         train(ACTION, PAIRS, **wrong)
+
+
+@needs_jax
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    """Stopped while the second hundreds run, and once more at the end; other trainings refuse the file."""
+    monkeypatch.setattr("mfsym.latents.checkpoints.EVERY", 1)
+    file, settings = tmp_path / "training.npz", {"steps": 250, "batch_size": 4, "seed": 5}
+    whole = train(ACTION, PAIRS, **settings).to_arrays()
+
+    class Stop(Exception):
+        pass
+
+    class Stopping:
+        def cell(self, label):
+            if label == "step 101":
+                raise Stop
+
+    with pytest.raises(Stop):
+        train(ACTION, PAIRS, progress=Stopping(), checkpoint=file, **settings)
+    started = file.read_bytes()
+    resumed = train(ACTION, PAIRS, checkpoint=file, **settings)
+    assert len(resumed.history) == 3
+    assert file.read_bytes() != started
+    for found in (resumed, train(ACTION, PAIRS, checkpoint=file, **settings)):
+        assert all(np.array_equal(part, whole[name]) for name, part in found.to_arrays().items())
+    other = Pairs(X[::-1].copy(), X[::-1].copy(), np.zeros(40))
+    for action, pairs, change in ((ACTION, other, {}), (ACTION, PAIRS, {"seed": 6}), (ACTION, PAIRS, {"rate": 1e-2})):
+        with pytest.raises(MfsymError, match="a checkpoint of another training"):
+            train(action, pairs, checkpoint=file, **{**settings, **change})
