@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -308,14 +307,6 @@ def test_samples_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
     assert np.abs(one.gradient(z)[0] - other.gradient(z)[0]).max() < ROUNDOFF
     with pytest.raises(mf.MfsymError, match="rows of length 2"):
         predict(x[:, :1], z)
-
-
-@with_jax
-def test_the_page_on_engines_runs(capsys: pytest.CaptureFixture[str]):
-    text = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "engines.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("jax ")
 
 
 def test_an_unknown_engine_is_refused():

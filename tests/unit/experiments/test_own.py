@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -498,22 +497,6 @@ def test_a_study_takes_the_path_of_a_problem(tmp_path: Path) -> None:
 def test_workers_are_not_handed_what_they_cannot_load() -> None:
     with pytest.raises(mf.MfsymError, match="jobs=2 hands your objects to other processes"):
         mf.compare("wi", schemes=("fa",), schedule=lambda t: 1.0 / (1.0 + t), jobs=2, replicates=2, **TINY)
-
-
-def test_the_page_on_one_s_own_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (Path(__file__).parents[3] / "docs" / "own.md").read_text(encoding="utf-8")
-    code, _ = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "own.md", "exec"), {})
-    assert "random-element" in (said := capsys.readouterr().out)
-    assert "rmd2_symmetrised" in said
-
-
-def test_the_page_s_unit_from_one_function_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("jax", reason="jax is not installed: pip install 'mfsym[jax]'")
-    text = (Path(__file__).parents[3] / "docs" / "own.md").read_text(encoding="utf-8")
-    _, code = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "own.md", "exec"), {})
-    assert len(capsys.readouterr().out.split()) == 2
 
 
 # the public names

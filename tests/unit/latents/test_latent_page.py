@@ -21,7 +21,7 @@ def block(language):
 
 def test_the_python_example_runs():
     names = {}
-    exec(compile(block("python"), "latents.md", "exec"), names)
+    exec(compile(block(r"\{code-cell\} ipython3"), "latents.md", "exec"), names)
     assert names["action"].dim == 10
     assert names["x1"].shape == (1588, 144)
 
