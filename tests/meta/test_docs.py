@@ -148,6 +148,7 @@ TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 def test_the_answers_of_a_tutorial_are_checked_when_it_is_built(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert page.startswith("---\nfile_format: mystnb\n"), "its cells would not run"
+    assert "\n  display_name: Python 3\n" in page, "jupytext makes no notebook of a page without it"
     assert _untested(page) == []
     assert "skip-execution" not in page
     assert "raises-exception" not in page
