@@ -21,7 +21,7 @@ PAGES = {
     "Begin": ("start", "mathematics"),
     "Use": ("own", "networks", "problems", "files", "sweeps", "trust", "errors", "precision", "engines", "machines"),
     "Systems": ("discovery", "symmetrisers", "quotients", "latents", "limit", "transport"),
-    "Tutorials": ("tutorials/meanfield", "tutorials/symmetrisers", "tutorials/quotients", "tutorials/latents"),
+    "Tutorials": ("tutorials/training", "tutorials/symmetrisers", "tutorials/quotients", "tutorials/latents"),
     "Look up": ("gallery", "papers", "glossary", "commands", "api", "faq"),
     "The project": ("contributing", "changes", "cite"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
@@ -112,3 +114,77 @@ def test_a_cell_for_the_shell_runs_stops_at_the_first_failure_and_shows_its_comm
     assert capsys.readouterr().out == "a ± b\nc\n"
     with pytest.raises(RuntimeError, match="exit code 3"):
         shells.run("bash -c 'exit 3'\necho later")
+
+
+CELL = re.compile(r"^```\{code-cell\} ipython3\n((?::[^\n]*\n)*)(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def _names(code: str, kind: type[ast.expr_context]) -> set[str]:
+    """The names that a cell loads, or those that it stores, functions included."""
+    nodes = list(ast.walk(ast.parse(code)))
+    found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, kind)}
+    return found | {node.name for node in nodes if isinstance(node, ast.FunctionDef) and kind is ast.Store}
+
+
+def _untested(page: str) -> list[str]:
+    """What is wrong with the exercises of a tutorial: each needs a folded answer and a cell that checks it."""
+    parts = re.split(r"^### (Exercise [^\n]*)$", page, flags=re.MULTILINE)
+    wrong = [] if 3 <= len(parts) // 2 <= 5 else [f"{len(parts) // 2} exercises"]
+    for title, text in zip(parts[1::2], parts[2::2], strict=True):
+        cells = CELL.findall(text)
+        places = [place for place, (tags, _) in enumerate(cells) if "hide-cell" in tags]
+        check = cells[places[0] + 1][1] if places and places[0] + 1 < len(cells) else ""
+        if not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(check))):
+            wrong.append(f"{title}: no answer with a check after it")
+        elif not _names(cells[places[0]][1], ast.Store) & _names(check, ast.Load):
+            wrong.append(f"{title}: the check does not use the answer")
+    return wrong
+
+
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_the_answers_of_a_tutorial_are_checked_when_it_is_built(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("---\nfile_format: mystnb\n"), "its cells would not run"
+    assert "\n  display_name: Python 3\n" in page, "jupytext makes no notebook of a page without it"
+    assert _untested(page) == []
+    assert "skip-execution" not in page
+    assert "raises-exception" not in page
+
+
+def test_there_is_a_tutorial_for_every_system() -> None:
+    assert {path.stem for path in TUTORIALS} == {"training", "symmetrisers", "quotients", "latents"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "check", "fault"),
+    [
+        ("a = 1", "assert a == 1", ""),
+        ("a = 1", "print(a)", "no answer with a check"),
+        ("a = 1", "b = 2\nassert b == 2", "does not use the answer"),
+    ],
+)
+def test_an_exercise_without_a_check_of_its_answer_is_found(answer: str, check: str, fault: str) -> None:
+    cells = f"```{{code-cell}} ipython3\n:tags: [hide-cell]\n{answer}\n```\n```{{code-cell}} ipython3\n{check}\n```\n"
+    found = _untested("".join(f"### Exercise {k}: x\n{cells}" for k in (1, 2, 3)))
+    assert len(found) == (3 if fault else 0)
+    assert all(fault in each for each in found)
+
+
+def test_readme_is_short_and_what_it_names_is_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) < 120
+    linked = re.findall(r"\]\(([^)#:]+)\)", readme)
+    named = re.findall(r"`(tests/[^`]+)`", readme)
+    assert len(linked) > 10
+    assert len(named) > 5
+    assert [name for name in linked + named if not (ROOT / name).is_file()] == []
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
+    assert len(pictures) == 1
+    assert (ROOT / pictures[0]).stat().st_size < 100_000
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"(?:^|`)make ([a-z-]+)", readme, re.MULTILINE)
+    assert len(targets) > 4
+    assert [name for name in targets if f"\n{name}:" not in makefile] == []
