@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -136,6 +137,7 @@ def swept(folder: Path) -> dict[str, xr.Dataset]:
         "activation": ["tanh", "sigmoid"],
         "dtype": ["float64", "float32"],
         "noise": ["fixed", "isotropic"],
+        "engine": ["numba", "jax"] if find_spec("jax") else ["numba"],
     }
     fixed = {**SHARED, "teacher": "wi", "init": "wi", "scheme": ["vanilla", "ea"]}
     return {f"sweep_{key}": sweep({**fixed, key: values}, folder / f"{key}.nc") for key, values in lists.items()}

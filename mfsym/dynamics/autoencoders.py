@@ -114,7 +114,7 @@ class AutoencoderSGD:
     >>> x = np.eye(4)
     >>> dynamics = AutoencoderSGD(
     ...     mf.UVUnit("softplus", pixels, rho), mf.UVUnit("softplus", rho, pixels),
-    ...     mf.LatentAction(rho), mf.Pairs(x, x, np.zeros(4)), batch_size=4,
+    ...     mf.LatentAction(rho), mf.Pairs(x, x, np.zeros(4)), batch_size=4, alpha=1.0,
     ... )
     >>> dynamics.step(dynamics.init(np.ones((8, 7)), np.ones((8, 7))), 4).time
     0.5

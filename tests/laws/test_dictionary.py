@@ -668,7 +668,8 @@ def _coordinates(results: Results) -> None:
     close(results.compare["particles"].sel(scheme="fa", replicate=1).values, again["particles"].values[-1])
 
 
-@entry("teacher", "init", "n", "alpha", "tau", "beta", "batch_size", "horizon", "unit", "activation", "dtype", "noise")
+@entry("teacher", "init", "n", "alpha", "tau", "beta", "batch_size", "horizon")
+@entry("unit", "activation", "dtype", "noise", "engine")
 def _dimensions(results: Results) -> None:
     """What stands at a value of a dimension is what a training with that value gives."""
     for key, data in results.of.items():
@@ -693,6 +694,7 @@ def _compared(stated: tuple[tuple[str, Any], ...]) -> xr.Dataset:
         "activation": ("sigmoid", "tanh"),
         "dtype": ("float64", "float32"),
         "noise": ("fixed", "isotropic"),
+        "engine": ("numba", "jax"),
     }
     for key, value in stated:
         assert key not in known or value in known[key], f"{value} was not asked for"

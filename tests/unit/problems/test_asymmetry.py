@@ -212,6 +212,6 @@ def test_strict_turns_asymmetry_into_an_exit_code(mfsym: Run, tmp_path: Path) ->
 
 def test_every_key_of_the_json_is_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "problems.md").read_text(encoding="utf-8")
-    table = text[text.index("## The output of `mfsym check`") :]
+    table = text[text.index("## What `check` can and cannot prove") :]
     record = check(_problem("x1"), basis=True)
     assert [key for key in record if f"`{key}`" not in table] == []
