@@ -313,9 +313,10 @@ def test_samples_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
 @with_jax
 def test_the_page_on_engines_runs(capsys: pytest.CaptureFixture[str]):
     text = (Path(__file__).parents[2] / "docs" / "engines.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "engines.md", "exec"), {})
+    blocks, made = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL), {}
+    exec(compile("\n".join(blocks), "engines.md", "exec"), made)
     assert capsys.readouterr().out.startswith("jax ")
+    assert [end.time for end in made["ends"]] == [0.5] * 10
 
 
 def test_an_unknown_engine_is_refused():
