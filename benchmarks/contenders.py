@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.cases import Array, Case, OneStep
@@ -39,6 +39,24 @@ CONTENDERS: dict[str, Entry] = {
     "mfsym-threads": Entry(f"mfsym, {CORES} threads", "benchmarks.ours", "Mfsym", CORES, options={"threads": CORES}),
     "mfsym-jax": Entry(
         "mfsym on JAX, all cores", "benchmarks.ours", "Mfsym", CORES, needs="jax", options={"engine": "jax"}
+    ),
+    "mfsym-jax-replicates": Entry(
+        "mfsym on JAX, 10 replicates at once",
+        "benchmarks.ours",
+        "Mfsym",
+        CORES,
+        needs="jax",
+        replicates=10,
+        options={"engine": "jax", "together": True},
+    ),
+    "mfsym-jax-turns": Entry(
+        "mfsym on JAX, 10 replicates in turn",
+        "benchmarks.ours",
+        "Mfsym",
+        CORES,
+        needs="jax",
+        replicates=10,
+        options={"engine": "jax"},
     ),
     "mfsym-replicates": Entry(
         f"mfsym, 10 replicates, {CORES} processes", "benchmarks.ours", "Mfsym", 1, replicates=10, processes=CORES
@@ -147,7 +165,7 @@ class Team:
 
     def prepare(self, case: Case) -> str:
         """See Contender; the replicates are shared between the processes."""
-        share = Case(case.n, case.scheme, case.dtype, -(-self.entry.replicates // len(self.members)))
+        share = replace(case, replicates=-(-self.entry.replicates // len(self.members)))
         return str(self._ask("prepare", share)[0])
 
     def run(self, steps: int) -> tuple[int, float]:

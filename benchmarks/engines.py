@@ -25,6 +25,7 @@ from mfsym.runtime.provenance import machine
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
+REPLICATES = ("mfsym-replicates", "mfsym-jax-turns", "mfsym-jax-replicates", "jax-replicates", "jax-plain-replicates")
 NAMES = ("mfsym", "mfsym-threads", "mfsym-jax", "jax", "jax-plain")
 TIMES = 1.5
 """Largest time of the JAX engine over that of the fastest hand-written form."""
@@ -32,15 +33,17 @@ TIMES = 1.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What to run: sizes, contenders, rounds of interleaved runs, seconds of one run."""
+    """What to run: sizes, contenders, both also of ten replicates, rounds of interleaved runs, seconds of one run."""
 
     sizes: tuple[int, ...] = (100, 5000, 50_000)
     contenders: tuple[str, ...] = NAMES
+    many_sizes: tuple[int, ...] = (100, 1000, 5000)
+    many: tuple[str, ...] = REPLICATES
     rounds: int = 7
     seconds: float = 0.3
 
 
-QUICK = Settings(sizes=(5000,), rounds=3, seconds=0.1)
+QUICK = Settings(sizes=(5000,), many_sizes=(1000,), rounds=3, seconds=0.1)
 
 
 def noise_shares(team: Team, sizes: Sequence[int], settings: Settings) -> list[Row]:
@@ -75,6 +78,13 @@ def run(settings: Settings, say: Say = print) -> dict[str, Any]:
             if team.name in ("mfsym", "mfsym-jax")
             for row in noise_shares(team, settings.sizes, settings)
         ]
+    with ExitStack() as stack:
+        teams = [stack.enter_context(Team(name)) for name in available(settings.many)]
+        agreement |= check(teams, ("vanilla",))
+        for n in settings.many_sizes:
+            many = measure(teams, Case(n), engine)
+            rows += many
+            say(f"N = {n}, ten replicates: {', '.join(map(_cell, many))}")
     return {
         "machine": {**machine(), "cores": CORES},
         "versions": versions(),
@@ -103,12 +113,7 @@ def bounds(results: dict[str, Any]) -> list[Bound]:
 
 def markdown(results: dict[str, Any]) -> str:
     """The report."""
-    of = Medians(results)
-    names = [name for name in CONTENDERS if name in {row["contender"] for row in results["rows"]}]
-    table = []
-    for n in results["settings"]["sizes"]:
-        steps = [of.step(n, "vanilla", name) for name in names]
-        table.append([f"{n:,}", *(_number(None if step is None else step / n / BATCH * 1e9) for step in steps)])
+    names, many = results["settings"]["contenders"], results["settings"]["many"]
     peers = [row for row in results["rows"] if row["contender"].startswith("jax")]
     forms = [[CONTENDERS[row["contender"]].label, f"{row['n']:,}", row["form"]] for row in peers]
     shares = [[CONTENDERS[row["contender"]].label, f"{row['n']:,}", f"{row['share']:.0%}"] for row in results["shares"]]
@@ -120,11 +125,26 @@ def markdown(results: dict[str, Any]) -> str:
         "",
         "## Nanoseconds per particle-sample",
         "",
-        *_table(["N", *(CONTENDERS[x].label for x in names)], table),
+        *_costs(results, results["settings"]["sizes"], names),
+        "",
+        "## The same, ten replicates",
+        "",
+        *_costs(results, results["settings"]["many_sizes"], many),
     ]
     lines += ["", "## Share of the noise in a step", "", *_table(["engine", "N", "share"], shares)]
     lines += ["", "## Forms timed", "", *_table(["contender", "N", "form"], forms)]
     return "\n".join(lines) + "\n"
+
+
+def _costs(results: dict[str, Any], sizes: Sequence[int], names: Sequence[str]) -> list[str]:
+    """The table of nanoseconds per particle-sample of those contenders that ran."""
+    of = Medians(results)
+    ran = [name for name in CONTENDERS if name in names and name in {row["contender"] for row in results["rows"]}]
+    table = []
+    for n in sizes:
+        steps = [of.step(n, "vanilla", name) for name in ran]
+        table.append([f"{n:,}", *(_number(None if step is None else step / n / BATCH * 1e9) for step in steps)])
+    return _table(["N", *(CONTENDERS[name].label for name in ran)], table)
 
 
 def main(quick: bool, out: Path, say: Say = print) -> Path:

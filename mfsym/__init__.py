@@ -43,6 +43,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("cloud_from_layers", "clouds_from_blocks", "with_constant_input"), "data.networks"),
     **dict.fromkeys(("Problem", "load_problem"), "problems"),
     **dict.fromkeys(("NoisySGD", "State"), "dynamics"),
+    "step_together": "dynamics.together",
     "stream_key": "streams",
     **dict.fromkeys(("Accuracy", "MeanFieldFlow", "start_cloud"), "flows"),
     **dict.fromkeys(("Quotient", "Langevin", "Confinement"), "quotients"),

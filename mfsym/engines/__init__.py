@@ -1,6 +1,6 @@
 """Engines, which advance particles: the contract of an engine, the compiled engine, and the choice of one."""
 
-from mfsym.engines.choices import as_engine, make_engine, make_layers
+from mfsym.engines.choices import as_engine, make_engine, make_layers, runs_at_once
 from mfsym.engines.contract import Engine, Layers, LiftedBatches, StepParameters
 from mfsym.engines.cpu import CpuEngine
 
@@ -13,4 +13,5 @@ __all__ = [
     "as_engine",
     "make_engine",
     "make_layers",
+    "runs_at_once",
 ]

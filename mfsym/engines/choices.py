@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfsym.accelerate import available_threads
 from mfsym.accelerate.xla import require_jax
 from mfsym.arguments import as_choice, as_plain, shown
 from mfsym.configurations.names import ENGINES
@@ -46,6 +47,20 @@ def make_engine(engine: str, unit: Unit, dtype: Any, threads: int = 1, device: s
     from mfsym.engines.jax import JaxEngine
 
     return JaxEngine(unit, dtype, device)
+
+
+def runs_at_once(engine: str, device: str | None = None) -> int:
+    """How many runs with this engine may go side by side in this process: one for each of its threads, or 1.
+
+    Only runs of JAX on one device that is a CPU go side by side: such a run keeps hardly more than one core busy.
+    MfsymError where JAX has no such device.
+    """
+    if engine == "numba":
+        return 1
+    from mfsym.engines.jax.devices import devices_of
+
+    devices = devices_of(device)
+    return available_threads() if len(devices) == 1 and devices[0].platform == "cpu" else 1
 
 
 def make_layers(

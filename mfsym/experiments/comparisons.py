@@ -11,9 +11,11 @@ import numpy as np
 
 from mfsym.arguments import as_whole
 from mfsym.configurations.cells import Cell
-from mfsym.experiments.parallel import run_all
+from mfsym.engines import runs_at_once
+from mfsym.engines.choices import usable_engine
+from mfsym.experiments.parallel import run_groups
 from mfsym.experiments.readings import MEASURED, NONE, as_readings, check_readings
-from mfsym.experiments.runs import run_cell
+from mfsym.experiments.runs import run_cells
 from mfsym.experiments.setups import UNSTATED, AnyProblem, AnySchedule, AnyStart, Setup, setup_of
 from mfsym.problems import Problem
 from mfsym.runtime.progress import with_progress
@@ -75,8 +77,10 @@ def compare_setup(
     replicates, cell = as_whole(replicates, "replicates", 1), setup.cell
     cells = [replace(cell, replicate=r) for r in range(replicates)]
     check_readings(readouts, setup.problem)
-    train = partial(run_cell, problem=setup.carried, own=setup.own, readouts=readouts)
-    results = run_all(train, cells, jobs, title=cells[0].label.rpartition(" ")[0], verbosity=verbosity)
+    train = partial(run_cells, problem=setup.carried, own=setup.own, readouts=readouts)
+    together = -(-runs_at_once(usable_engine(cell.engine)) // len(cell.schemes)) if jobs == 1 else 1
+    title = cells[0].label.rpartition(" ")[0]
+    results = run_groups(train, cells, jobs, together=together, title=title, verbosity=verbosity)
     variables: dict[str, Any] = {}
     for name in results[0].arrays:
         dims = () if name in TIMINGS else ("scheme",)

@@ -34,3 +34,27 @@ def run_all(
         verbosity=verbosity,
         unit=unit,
     )
+
+
+def run_groups(
+    function: Callable[[Sequence[Cell]], list[Result]],
+    cells: Sequence[Cell],
+    jobs: int,
+    *,
+    together: int,
+    title: str,
+    verbosity: int = -1,
+) -> list[Result]:
+    """As ``run_all``, with a function that takes ``together`` cells at once, the last time perhaps fewer."""
+    groups = [cells[first : first + together] for first in range(0, len(cells), together)]
+    found = run_tasks(
+        function,
+        groups,
+        jobs,
+        title=title,
+        label=lambda group: ", ".join(cell.label for cell in group),
+        cost=lambda group: group[0].n,
+        verbosity=verbosity,
+        unit="cell" if together == 1 else "group",
+    )
+    return [result for group in found for result in group]

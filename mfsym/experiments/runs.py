@@ -1,8 +1,9 @@
-"""One cell: every scheme trained from one start, on one stream of data and noise, and measured."""
+"""Cells: every scheme trained from one start, on one stream of data and noise, and measured."""
 
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from mfsym.accelerate import JIT_DISABLED
 from mfsym.configurations.cells import Cell
 from mfsym.configurations.names import ENGINES
-from mfsym.dynamics import AUTO, DTYPES, State
+from mfsym.dynamics import AUTO, DTYPES, NoisySGD, State
 from mfsym.dynamics.own import NOTHING, Own
+from mfsym.dynamics.together import step_together
 from mfsym.experiments.cells import dynamics_of, problem_of, start_of
 from mfsym.experiments.measures import metric_names, pairs, row_of_state
 from mfsym.experiments.readings import readings_of
@@ -47,10 +49,35 @@ def run_cell(
     A run that diverges has status "diverged", the step, and NaN for every metric. One that leaves E^G by rounding has
     status "drifted", the step, and its numbers.
     """
+    return run_cells([cell], problem, own, readouts)[0]
+
+
+def run_cells(
+    cells: Sequence[Cell], problem: Problem | None = None, own: Own = NOTHING, readouts: tuple[str, ...] = ()
+) -> list[CellResult]:
+    """As ``run_cell`` for replicates of one cell, trained by one ``step_together`` and measured one after the other."""
     started = clock.perf_counter()
-    stated = problem_of(cell) if problem is None else problem
-    dynamics = [dynamics_of(cell, scheme, stated, own) for scheme in cell.schemes]
-    states = [each.step(start_of(cell, each, own), cell.steps) for each in dynamics]
+    stated = problem_of(cells[0]) if problem is None else problem
+    dynamics = [[dynamics_of(cell, scheme, stated, own) for scheme in cell.schemes] for cell in cells]
+    flat = [each for row in dynamics for each in row]
+    starts = [start_of(cell, each, own) for cell, row in zip(cells, dynamics, strict=True) for each in row]
+    ends = iter(step_together(flat, starts, cells[0].steps))
+    share = (clock.perf_counter() - started) / len(cells)
+    return [
+        _measured(cell, row, [next(ends) for _ in row], stated, readouts, share)
+        for cell, row in zip(cells, dynamics, strict=True)
+    ]
+
+
+def _measured(
+    cell: Cell,
+    dynamics: Sequence[NoisySGD],
+    states: list[State],
+    stated: Problem,
+    readouts: tuple[str, ...],
+    training: float,
+) -> CellResult:
+    """The results of a cell whose schemes ended in these states.  training : seconds that they took."""
     trained = clock.perf_counter()
     names = metric_names(stated)
     rows = [
@@ -69,8 +96,8 @@ def run_cell(
         arrays |= readings_of(readouts, states, [each.scheme for each in dynamics], stated)
     arrays["rmd2_pair"] = pairs(states)
     arrays["particles"] = np.stack([state.z for state in states])
-    ended = clock.perf_counter()
-    arrays["seconds"], arrays["seconds_measured"] = np.array(ended - started), np.array(ended - trained)
+    measuring = clock.perf_counter() - trained
+    arrays["seconds"], arrays["seconds_measured"] = np.array(training + measuring), np.array(measuring)
     return CellResult(cell, arrays, stated.loss)
 
 

@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks import engine, report, start
+from benchmarks import engine, engines, report, start
 from benchmarks.__main__ import _names
 from benchmarks.cases import SCHEMES, Case, disagreement, expected, lift, one_step
-from benchmarks.contenders import CONTENDERS, available, build
+from benchmarks.contenders import CONTENDERS, Team, available, build
 from benchmarks.contract import Contender, enough, seconds_per_step
 from benchmarks.engine import AGREEMENT
 from benchmarks.footprint import memory
@@ -205,3 +205,24 @@ def test_the_table_of_the_start_compares_pairs():
     page = start.table([start.HERE] * 2, {"first": [9.0, 3.0]}, {}, {"matrix": [[1.0, 2.0, 3.0], [1.1, 2.0, 3.3]]})
     assert "| first | 9.00 | 3.00 |" in page
     assert "| matrix | 2.000 | 2.000 | 1.100 |" in page
+
+
+def test_a_team_shares_the_replicates_and_keeps_the_rest_of_a_case(monkeypatch):
+    asked = []
+    team = Team.__new__(Team)
+    team.entry, team.members = CONTENDERS["mfsym-replicates"], [None, None]
+    monkeypatch.setattr(team, "_ask", lambda verb, case: asked.append((verb, case)) or [""])
+    team.prepare(Case(7, "fa", "float64", noisy=False))
+    assert asked == [("prepare", Case(7, "fa", "float64", replicates=5, noisy=False))]
+
+
+def test_replicates_have_a_table_of_their_own():
+    rows = [
+        {"n": n, "scheme": "vanilla", "dtype": "float32", "contender": name, "seconds": [n * seconds]}
+        for n in (100, 1000)
+        for name, seconds in (("mfsym-jax-turns", 4e-8), ("mfsym-jax-replicates", 2e-8), ("mfsym", 1e-9))
+    ]
+    table = engines._costs({"rows": rows}, (100, 1000), engines.REPLICATES)
+    labels = [CONTENDERS[name].label for name in ("mfsym-jax-replicates", "mfsym-jax-turns")]
+    assert [cell.strip() for cell in table[0].strip("|").split("|")] == ["N", *labels]
+    assert [cell.strip() for cell in table[2].strip("|").split("|")] == ["100", "1", "2"]

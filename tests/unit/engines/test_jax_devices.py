@@ -17,7 +17,7 @@ pytest.importorskip("jax", reason="needs the extra jax: pip install 'mfsym[jax]'
 SCRIPT = """
 import json
 import jax
-from mfsym.engines.jax import loops
+from mfsym.engines import runs_at_once
 from tests.engine_cases import EngineCase, distance, start_of
 
 found = {"devices": jax.local_device_count()}
@@ -31,6 +31,7 @@ for scheme, n in (("fa", 300), ("ea", 1000)):
 ended = EngineCase(unit="identity", options={"alpha": 1e6})
 start = start_of(ended.dynamics(), 6)
 found["ends"] = [ended.dynamics(engine="jax", device=device).step(start, 400).step for device in (None, "cpu:0")]
+found["at once"] = runs_at_once("jax")
 print(json.dumps(found))
 """
 
@@ -55,3 +56,4 @@ def test_shared_particles_move_as_on_one_device(count):
         assert motion > SPLIT
         assert found[f"{scheme} again"][0] == 0.0
     assert found["ends"][0] == found["ends"][1]
+    assert found["at once"] == 1
