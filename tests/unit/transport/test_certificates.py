@@ -13,7 +13,7 @@ from mfsym.metrics import rmd2_symmetrised
 from mfsym.streams import normals, stream_key, uniforms
 from mfsym.transport import Plan, W2Result, distance_to_wi, quotient_w2, symmetrised_atoms, w2, w2_to_symmetrised
 from mfsym.transport.atoms import as_cloud
-from mfsym.transport.certificates import COINCIDE, Candidate, certified, least_potentials, marginal_errors
+from mfsym.transport.certificates import COINCIDE, NEAR, Candidate, certified, least_potentials, marginal_errors
 from mfsym.transport.dense import squared_distances
 from tests.rational_transport import exact_costs, exact_w2
 from tests.sizes import compiled, sized
@@ -178,6 +178,27 @@ def test_images_of_far_atoms_that_rounding_moves_are_refused():
     _assert_proved(few, float(exact_w2(exact_costs(a[some], b[some], turns), None, None)))
     near = normals(KEY, 21, n, 2)
     assert quotient_w2(near, near @ turns[2].T, turns).w2_squared <= ROUNDOFF**2
+
+
+def test_clouds_that_differ_by_rounding_in_single_precision_have_bounds_that_may_stand_apart():
+    """Such as trainings that coincide: their potentials have rounding errors as large as W2^2."""
+    n = sized(1500, 40)
+    a = normals(KEY, 25, n, 4).astype(np.float32).astype(float)
+    a[:, 2:] = a[:, 1::-1] * (1.0 + 1e-8 * normals(KEY, 26, n, 2))
+    images = symmetrised_atoms(a, np.stack([np.eye(4), np.eye(4)[[3, 2, 1, 0]]]))
+    found = w2(a, images)
+    assert 0.0 <= found.lower_bound <= found.w2_squared <= NEAR * np.square(a).sum(axis=1).mean()
+    far = np.concatenate([a, a[: n // 8] + 1e18])
+    with pytest.raises(TransportFailed, match="must agree"):
+        certified(_apart(far), as_cloud(far), as_cloud(far))
+
+
+def _apart(z):
+    """A coupling of z with itself, shifted by one row, and potentials whose bound is far from its cost."""
+    pairs = np.arange(len(z)), np.roll(np.arange(len(z)), 1)
+    cost = np.square(z[pairs[0]] - z[pairs[1]]).sum(axis=1)
+    plan = Plan(*pairs, np.full(len(z), 1.0 / len(z)))
+    return Candidate("by hand", plan, cost, cost, (0.0 * cost, 0.0 * cost), 0.0, True)
 
 
 def test_our_solver_ends_where_hundreds_of_columns_tie_in_rounding():
