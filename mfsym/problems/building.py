@@ -34,7 +34,7 @@ from mfsym.units import UNITS, MLPUnit, Unit
 Floats = NDArray[np.float64]
 
 TEST_SAMPLES = 4096
-"""Held-out samples of a target that is learnt from finitely many."""
+"""Held-out samples of a target that is learned from finitely many."""
 
 NETWORK_KEYS = ("hidden", "biases", "output_bias", "output_linear")
 """Keys of [unit] for multi-layer units only."""

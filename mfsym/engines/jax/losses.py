@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mfsym.kernels.losses import CROSS_ENTROPY, LIKELIHOOD, QUADRATIC
+from mfsym.kernels.losses import CROSS_ENTROPY, LIKELIHOOD, LOGISTIC, QUADRATIC, SQUARES
 
 Value = Any
 
@@ -18,6 +18,8 @@ def half_slopes(loss: int, prediction: Value, y: Value) -> Value:
         return prediction - y
     if loss == CROSS_ENTROPY:
         return 0.5 * (jax.nn.softmax(prediction, axis=1) - y)
+    if loss != LOGISTIC:
+        raise ValueError(f"a loss must have a code from {QUADRATIC} to {SQUARES}, got {loss}")
     a = jnp.where(prediction > -80.0, -prediction, 80.0)
     return 0.5 * (1.0 / (1.0 + jnp.exp(a)) - 0.5 * (1.0 + y))
 

@@ -35,6 +35,9 @@ TILE, WARPS = 256, 4
 PIECE = 64
 """Steps of one compiled loop: its length is known, so that the device runs it without asking the host."""
 
+TILED = ("sigmoid", "tanh", "relu", "softplus", "identity")
+"""Activations that can be written for a tile; erf cannot."""
+
 MOST_NUMBERS = 8
 """Most parameters or outputs of a unit whose tiles stay in registers."""
 
@@ -48,10 +51,12 @@ def has_tiles(devices: tuple[Any, ...]) -> bool:
 
 
 def fits(outputs: Outputs, p: int, dtype: Any, samples: int) -> bool:
-    """Whether a unit of p parameters can run in tiles: single precision, small, shallow, few samples in a step."""
+    """Whether a unit of p parameters can run in tiles: single precision, small, shallow, an activation in TILED, few
+    samples in a step."""
     if not isinstance(outputs, MatrixOutputs | UVOutputs) or dtype != np.float32 or samples > MOST_SAMPLES:
         return False
-    return p <= MOST_NUMBERS and outputs.c <= MOST_NUMBERS
+    known = any(outputs.pointwise is ACTIVATIONS[name] for name in TILED)
+    return known and p <= MOST_NUMBERS and outputs.c <= MOST_NUMBERS
 
 
 def tile_layout(n: int) -> Blocks:
@@ -80,21 +85,30 @@ def _compiled(plan: JaxPlan, interpret: bool) -> Any:
 def _run_piece(
     plan: JaxPlan, interpret: bool, z: Rows, chunk: JaxChunk, first: Value, done: Value, finite: Value
 ) -> tuple[Rows, Value, Value]:
-    """Make those of PIECE steps from the first that are in the chunk, until the state is not finite."""
+    """Make those of PIECE steps from the first that are in the chunk, until the state is not finite.
+
+    The steps beyond it read the last row of the chunk, since kernels do not check where they read, and change nothing.
+    """
     words = _words(chunk)
 
     def step(carry: tuple[Rows, Value, Value], k: Value) -> tuple[tuple[Rows, Value, Value], None]:
         z, done, finite = carry
-        phi, sound = _means(plan, z, chunk.x, k, interpret)
-        finite = finite & sound & jnp.isfinite(phi).all()
-        moves = finite & (k < chunk.steps)
-        nodes = None if plan.plain else (chunk.rho[k % len(chunk.rho)], chunk.node_weights[k % len(chunk.node_weights)])
-        r = cotangents(plan.loss, phi, chunk.y[k], nodes, chunk.sample_weights)
-        control = jnp.stack([k, moves.astype(jnp.int32)])
+        row, due = jnp.minimum(k, chunk.steps - 1), k < chunk.steps
+        phi, sound = _means(plan, z, chunk.x, row, interpret)
+        finite = finite & (sound & jnp.isfinite(phi).all() | ~due)
+        moves = finite & due
+        nodes = None if plan.plain else (_at(chunk.rho, row), _at(chunk.node_weights, row))
+        r = cotangents(plan.loss, phi, chunk.y[row], nodes, chunk.sample_weights)
+        control = jnp.stack([row, moves.astype(jnp.int32)])
         return (_moved(plan, z, r, control, words, chunk, interpret), done + control[1], finite), None
 
     carry, _ = lax.scan(step, (z, done, finite), first + jnp.arange(PIECE, dtype=jnp.int32))
     return carry
+
+
+def _at(parts: Value, k: Value) -> Value:
+    """What step k is given of an array with one part for each step, or one for all."""
+    return parts[k % len(parts)]
 
 
 def _words(chunk: JaxChunk) -> Value:
@@ -232,7 +246,7 @@ def _instruction(name: str, a: Value) -> Value:
 
 
 def _sigmoid(a: Value) -> Value:
-    """1 / (1 + exp(-a)) by two instructions of the GPU, to 2 units in the last place of single precision."""
+    """1 / (1 + exp(-a)) by two instructions of the GPU; its relative error grows like 1e-7 (1 + |a|) for a < 0."""
     power = _instruction("ex2.approx.ftz.f32", a * np.float32(-np.log2(np.e)))
     return _instruction("rcp.approx.ftz.f32", 1.0 + power)
 

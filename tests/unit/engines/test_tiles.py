@@ -11,11 +11,13 @@ from mfsym.data.teachers import reference_teacher
 from mfsym.dynamics import NoisySGD
 from mfsym.engines import CpuEngine
 from mfsym.streams import normals, stream_key
+from mfsym.units import MatrixUnit, UVUnit
 from tests.tolerances import ROUNDOFF32
 
 pytest.importorskip("jax", reason="needs the extra jax: pip install 'mfsym[jax]'")
 
 from mfsym.engines.jax import JaxEngine, tiles
+from mfsym.engines.jax.plans import chunk_of
 from mfsym.engines.jax.units import outputs_of
 
 N, STEPS = 300, 3
@@ -27,7 +29,7 @@ def tiled(monkeypatch):
     interpreted = partial(tiles.run_pieces, interpret=True)
     monkeypatch.setattr("mfsym.engines.jax.engine.run_pieces", interpreted)
     monkeypatch.setattr("mfsym.engines.jax.engine.has_tiles", lambda devices: True)
-    monkeypatch.setattr(tiles, "PIECE", 2)
+    monkeypatch.setattr(tiles, "PIECE", 40)
     tiles._compiled.cache_clear()
     yield partial(JaxEngine, dtype="float32")
     tiles._compiled.cache_clear()
@@ -71,15 +73,39 @@ def test_a_run_in_tiles_stops_where_the_other_engine_stops(tiled):
 
 
 def test_only_small_units_in_single_precision_run_in_tiles():
-    outputs = outputs_of(reference_teacher("wi").unit)
+    unit = reference_teacher("wi").unit
+    outputs = outputs_of(unit)
     assert tiles.fits(outputs, 4, np.dtype("float32"), 20)
+    assert not tiles.fits(outputs_of(MatrixUnit("erf", unit.rho_x, unit.rho_y)), 4, np.dtype("float32"), 20)
     assert not tiles.fits(outputs, 4, np.dtype("float64"), 20)
     assert not tiles.fits(outputs, 4, np.dtype("float32"), 1000)
     assert not tiles.fits(outputs, 40, np.dtype("float32"), 20)
 
 
-def test_the_kernels_are_accepted_for_a_gpu(monkeypatch):
-    engine = JaxEngine(reference_teacher("wi").unit, "float32")
+def test_steps_beyond_a_chunk_change_nothing(tiled):
+    """Rows that pad a chunk may hold anything: kernels must not read them, and a run must not end by them."""
+    unit, z, batches, parameters = given("vanilla")
+    engine = tiled(unit)
+    expected, ended = advanced(engine, z, batches, parameters)
+    real = chunk_of(batches, parameters, np.dtype("float32"))
+    spoilt = real._replace(x=real.x.copy(), y=real.y.copy(), rates=real.rates.copy())
+    for part in (spoilt.x, spoilt.y, spoilt.rates):
+        part[STEPS:] = np.nan
+    engine.load(z)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mfsym.engines.jax.engine.chunk_of", lambda *_: spoilt)
+        assert (engine.advance(batches, parameters), engine.finite) == ended == (STEPS, True)
+    assert (engine.particles() == expected).all()
+
+
+@pytest.mark.parametrize("activation", tiles.TILED)
+@pytest.mark.parametrize("kind", [MatrixUnit, UVUnit])
+def test_the_kernels_are_accepted_for_a_gpu(kind, activation, monkeypatch):
+    reference = reference_teacher("wi")
+    unit = kind(activation, reference.unit.rho_x, reference.unit.rho_y)
+    dynamics = NoisySGD(unit, "vanilla", reference, batch_size=2)
+    state = dynamics.init(normals(stream_key(0, "init"), 0, N, unit.p))
+    engine = JaxEngine(unit, "float32")
     monkeypatch.setattr("mfsym.engines.jax.engine.has_tiles", lambda devices: True)
     lowered = []
 
@@ -89,7 +115,6 @@ def test_the_kernels_are_accepted_for_a_gpu(monkeypatch):
         return rows, 0, True
 
     monkeypatch.setattr("mfsym.engines.jax.engine.run_pieces", lower)
-    _, z, batches, parameters = given("vanilla")
-    engine.load(z)
-    engine.advance(batches, parameters)
+    engine.load(state.z)
+    engine.advance(dynamics.batches(state, 0, 1), dynamics.step_parameters(state, 0, 1))
     assert lowered[0].count("custom_call @__gpu$xla.gpu.triton") == 2
