@@ -244,7 +244,7 @@ def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int = 36)
 def _described(result: xr.Dataset) -> tuple[dict[str, Any], LatentAction]:
     """The configuration and the action of a result of ``train_latent``; MfsymError for another result."""
     if result.attrs.get("title") != "mfsym latent" or "network_weights" not in result:
-        raise MfsymError("a traversal needs a result with trained latents, as a training writes it; train first")
+        raise MfsymError("a traversal needs a result of a training of latents, got another; train first")
     config = json.loads(result.attrs["config"])
     return config, LatentAction.parse(config["latent"]["representation"], config["latent"]["group"])
 
