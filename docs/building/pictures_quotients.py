@@ -29,7 +29,7 @@ def orbit() -> Figure:
     sides = 0.55 * np.array([outward / np.linalg.norm(outward), [0.0, 0.0, 1.0]])
     vertical = np.cross(*sides)
     vertical *= 0.6 / np.linalg.norm(vertical)
-    fig = plt.figure(figsize=(4.8, 3.6))
+    fig = plt.figure(figsize=(5.2, 3.4))
     ax = fig.add_subplot(projection="3d", computed_zorder=False)
     angle = np.linspace(0.0, 2.0 * np.pi, 200)
     for height, radius in ((0.35, 0.9), (0.8, 0.5), (-0.3, 1.25)):
@@ -40,14 +40,15 @@ def orbit() -> Figure:
     ax.plot_trisurf(*corners.T, triangles=[[0, 1, 2], [0, 2, 3]], color=HORIZONTAL, alpha=0.3, zorder=2)
     ax.plot(*np.stack([x[0] - vertical, x[0] + vertical]).T, color=VERTICAL, lw=2, zorder=3)
     ax.scatter(*x[0], color=INK, s=24, zorder=4)
-    ax.text(*(x[0] + 1.1 * vertical), "vertical", color=VERTICAL, fontsize=9)
-    ax.text(*(corners[2] + 0.06), "horizontal", color=HORIZONTAL, fontsize=9)
-    ax.text(-0.95, 0.5, 0.4, "orbit of x", color=INK, fontsize=9)
+    ax.text(*(x[0] - 1.15 * vertical), " vertical", color=VERTICAL, fontsize=9)
+    ax.text(*(corners[2] + [0.0, 0.0, 0.12]), "horizontal", color=HORIZONTAL, fontsize=9)
+    ax.text(-1.2, -0.6, 0.2, "orbit of x", color=INK, fontsize=9, ha="center")
     ax.text(0, 0, 1.12, "fixed points: singular orbits", color=GREY, fontsize=8, ha="center")
     ax.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), zlim=(-0.6, 1.2))
     ax.set_box_aspect((2.8, 2.8, 1.8), zoom=1.5)
     ax.view_init(22, -75)
     ax.set_axis_off()
+    fig.subplots_adjust(0.0, 0.0, 1.0, 1.0)
     return fig
 
 
