@@ -7,7 +7,7 @@ import pytest
 
 from mfsym.errors import MfsymError
 from mfsym.latents import LatentAction
-from mfsym.latents.discovery import discover_charges
+from mfsym.latents.discovery import BLUR, LEAST_ANGLE, RIVAL, discover_charges
 from mfsym.latents.linear import LinearLatents, PrincipalLatents
 from mfsym.latents.losses import MaskedAction, consistency, cycle, masking, restriction
 from mfsym.latents.measures import decoder_consistency, latent_error, psnr, ssim, swapped
@@ -135,6 +135,42 @@ def test_principal_components_leave_the_smallest_error():
 def test_discoveries_that_cannot_be_made_are_refused(z1, z2, keys, reason):
     with pytest.raises(MfsymError, match=reason):
         discover_charges(z1, z2, **keys)
+
+
+def test_a_half_turn_is_found():
+    """Planes of odd charge turn by pi, those of even charge stay; one axis that is reversed is no plane."""
+    for text in ("charge(1) + charge(2) + trivial(1)", "charge(1) + 2 * charge(3)"):
+        action = LatentAction.parse(text)
+        z = Z[:, : action.dim]
+        hidden, _ = np.linalg.qr(normals(KEY, 5, action.dim, action.dim))
+        found = discover_charges(z @ hidden, action.act(np.pi, z) @ hidden)
+        assert abs(found.angle - np.pi) < ALGEBRA
+        odd = text.count("charge(1)") + 2 * text.count("2 * charge(3)")
+        assert (found.whole == 1).sum() == odd
+        assert np.abs(found.turns[found.whole == 1] - np.pi).max() < ALGEBRA
+        assert not found.single[found.whole == 1].any()
+    with pytest.raises(MfsymError, match="no plane of the latents turns by more than 2.3 degrees"):
+        discover_charges(Z, Z * [1.0, 1.0, 1.0, 1.0, 1.0, -1.0])
+
+
+def test_the_description_length_is_the_one_stated():
+    """A rival lies within RIVAL of the least sum_j (turn_j - m_j angle)^2 / (2 (error_j^2 + BLUR^2)) + log(1 + m_j)."""
+    action = LatentAction.parse("charge(1) + charge(2) + charge(4)")
+    found = discover_charges(Z, action.act(np.deg2rad(40.0), Z) + 0.02 * normals(KEY, 6, ROWS, 6), most=4)
+    variances = found.turn_errors**2 + BLUR**2
+
+    def length(angle):
+        folded = np.abs(np.remainder(np.arange(5) * angle + np.pi, 2.0 * np.pi) - np.pi)
+        each = (found.turns[:, None] - folded) ** 2 / (2.0 * variances[:, None]) + np.log1p(np.arange(5))
+        return each.min(axis=1).sum()
+
+    grid = np.linspace(LEAST_ANGLE, np.pi, 3600)
+    lengths = np.array([length(angle) for angle in grid])
+    near = grid[lengths < lengths.min() + RIVAL]
+    named = np.array([found.angle, *found.rivals])
+    assert len(named) >= 3
+    assert np.abs(near[:, None] - named).min(axis=1).max() < 8.0 * BLUR
+    assert all(length(angle) < lengths.min() + RIVAL + 0.5 for angle in named)
 
 
 def test_angles_that_generate_one_group_are_rivals():
