@@ -110,6 +110,16 @@ def test_an_unknown_angle_is_found_on_digits(mfsym, tmp_path, degrees):
     assert found["psnr_principal"] - 2.5 < found["psnr_linear"] < found["psnr_principal"]
 
 
+@pytest.mark.parametrize("degrees", [5.0, 40.0, 45.0, 120.0, 180.0])
+def test_the_angle_or_a_rival_is_the_true_one(mfsym, tmp_path, degrees):
+    """To within a quarter of a degree; half a degree beside it, nothing is named."""
+    (tmp_path / "turned.toml").write_text(DIGITS.replace("25.0", str(degrees)))
+    found = json.loads(mfsym("latent", tmp_path / "turned.toml", "--discover", "--format", "json").output)
+    named = np.array([found["angle_found"], *found["angle_rival"]])
+    assert np.abs(named - degrees).min() < 0.25
+    assert np.abs(named - degrees - 0.5).min() > 0.25
+
+
 def test_an_unknown_angle_is_found_in_ones_own_pairs(mfsym, own, tmp_path):
     """Without g in the file; the Dataset is written, and the table names the angle."""
     inputs = turned_digits(35.0)
