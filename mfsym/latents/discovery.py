@@ -41,8 +41,8 @@ class Charges:
     standard errors.  single : (J,) whether it is a single axis.
     charges : (J,) turns / angle, with the multiple of 2 pi that fits best.  whole : (J,) nearest whole numbers.
     charge_errors : (J,) standard errors of ``charges``, with that of the angle.
-    angle : in radians, in (0, pi].  angle_error : its standard error; 0 if it was given. It leaves out the bias of what is no rotation of the
-    latents, such as interpolated pixels.
+    angle : in radians, in (0, pi].  angle_error : its standard error; 0 if it was given. It leaves
+    out bias, such as that of interpolated pixels.
     rivals : other angles whose description length is within RIVAL of the least. The pairs determine the group that the
     angle generates and no more: 40 degrees, 1/9 of a turn, fits as well as 80 and 160 with other charges. Nor do they
     determine the sign of the angle, or a common factor of the charges: the smallest that fit are taken.

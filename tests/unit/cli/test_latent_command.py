@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mfsym.latents.latent_files import turned_digits
+from mfsym.experiments.latent_runs import latent_result
+from mfsym.latents.latent_files import load_latent, load_turned, turned_digits
 from mfsym.stores.datasets import open_result
 from mfsym.streams import stream_key, uniforms
 
@@ -155,6 +156,9 @@ BAD_PAIRS = {
     "matrices": ({"g": np.ones((POLYGONS, 3, 3))}, "angles in radians"),
     "pixels up to 255": ({"x1": 255.0 * X1}, "x1 must hold pixels from 0 to 1"),
     "pixels below 0": ({"x2": X2 - 1.0}, "x2 must hold pixels from 0 to 1"),
+    "one pair held out": ({"x1": X1[:4], "x2": X2[:4], "g": G[:4]}, "own.npz: the measures need 2 held-out pairs"),
+    "one input before": ({"x1": np.repeat(X1[:1], POLYGONS, axis=0)}, "own.npz: x1 must hold different inputs"),
+    "one input after": ({"x2": np.repeat(X2[:1], POLYGONS, axis=0)}, "own.npz: x2 must hold different inputs"),
     "pixels that are not finite": ({"x1": np.where(X1 > 0.5, np.inf, X1)}, "x1 must be finite"),
 }
 
@@ -165,6 +169,56 @@ def test_bad_pairs_are_refused(mfsym, own, tmp_path, name):
     own(**arrays)
     assert refused(mfsym("latent", "own.toml", "-o", "own.nc", "--steps", 1), reason)
     assert not (tmp_path / "own.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "g", "true"),
+    [
+        ("cyclic(12)", 1.0, 30.0),
+        ("cyclic(12)", 11.0, 30.0),
+        ("so(2)", np.deg2rad(350.0), 10.0),
+        ("so(2)", -0.5, np.rad2deg(0.5)),
+        ("u1(1)", 0.5, np.rad2deg(0.5)),
+        ("dihedral(3)", 1.0, None),
+        ("so(3)", np.eye(3), None),
+        ("u1(2)", [0.5, 0.2], None),
+    ],
+)
+def test_the_true_angle_is_that_of_the_group(own, group, g, true):
+    """Multiples of 2 pi / k for C_k, folded to half a turn; none where an element has no one angle."""
+    own(f'[latent]\ngroup = "{group}"\n[pairs]\nsource = "own.npz"\n', g=np.array([g] * POLYGONS))
+    angle = load_turned("own.toml").angle
+    assert angle is None if true is None else abs(np.rad2deg(angle) - true) < 1e-9
+
+
+def test_the_true_angle_of_digits_is_folded():
+    assert abs(np.rad2deg(turned_digits(350.0).angle) - 10.0) < 1e-9
+
+
+def test_the_elements_of_a_discovery_lie_in_the_group(mfsym, own):
+    own(g=np.full(POLYGONS, 30.0))
+    assert refused(mfsym("latent", "own.toml", "--discover"), "own.npz: g must hold elements of SO(2)")
+
+
+def test_an_encoder_that_sees_nothing_keeps_its_weights(own):
+    """Its equivariance error is NaN; the Dataset is made all the same."""
+    own()
+    task = load_latent("own.toml")
+
+    class Blind:
+        def encode(self, x):
+            return np.zeros((len(x), 12))
+
+        def decode(self, z):
+            return np.full((len(z), SIDE * SIDE), 0.5)
+
+        def to_arrays(self):
+            return {"weights": np.arange(3.0)}
+
+    result = latent_result(task, Blind(), 0.0)
+    assert np.isnan(float(result["latent_error"]))
+    assert np.isfinite(float(result["psnr"]))
+    assert result["network_weights"].values.tolist() == [0.0, 1.0, 2.0]
 
 
 REP = 'representation = "charge(1) + charge(2) + charge(3) + trivial(6)"'
