@@ -284,6 +284,42 @@ def test_bad_options_are_refused(mfsym, own, tmp_path, name):
     assert (tmp_path / "own.nc").read_bytes() == b""
 
 
+ENSEMBLES = '[training]\ntrainer = "ensembles"\nparticles = 8\nsteps = 5\n'
+
+
+@pytest.mark.parametrize(("shape", "assumed"), [((-1, SIDE * SIDE), True), ((-1, 1, SIDE * SIDE), False)])
+def test_an_assumed_shape_is_told(mfsym, own, tmp_path, shape, assumed):
+    """Rows of a square number are taken as images, said in the table; (n, 1, features) are no images."""
+    own(OWN + ENSEMBLES, x1=X1.reshape(shape), x2=X2.reshape(shape))
+    done = mfsym("latent", "own.toml", "-o", "own.nc", "-q")
+    assert done.exit_code == 0, done.output
+    assert ("inputs taken as images of 12 x 12" in done.output) == assumed
+    assert ("psnr_whole_image" in open_result(tmp_path / "own.nc")) == assumed
+
+
+def test_json_holds_null_where_a_number_is_not_finite(mfsym, own, tmp_path):
+    """Copying the input has no error where the group moves nothing: PSNR is infinite."""
+    own(OWN + ENSEMBLES, x2=X1, g=0.0 * G)
+    done = mfsym("latent", "own.toml", "-o", "own.nc", "-q", "--format", "json")
+    found = json.loads(done.output, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert found["psnr_copy"] is None
+    assert np.isinf(float(open_result(tmp_path / "own.nc")["psnr_copy"]))
+    assert found["psnr"] > 0.0
+
+
+def test_options_of_a_traversal_are_heeded_or_refused(mfsym, own, tmp_path):
+    cyclic = OWN.replace(REP, 'group = "cyclic(4)"\nrepresentation = "regular"')
+    own(cyclic + ENSEMBLES, g=np.arange(POLYGONS) % 4)
+    assert mfsym("latent", "own.toml", "-o", "own.nc", "-q").exit_code == 0
+    follow = ("latent", "own.nc", "--traverse", 1, "-o", "orbit.nc")
+    assert refused(mfsym(*follow, "--turns", 8), "at every element of C_4, 4, got turns = 8")
+    assert refused(mfsym(*follow, "--format", "json"), "--format json is no option of --traverse")
+    assert not (tmp_path / "orbit.nc").exists()
+    for turns in ((), ("--turns", 4)):
+        assert mfsym(*follow, *turns).exit_code == 0
+        assert open_result(tmp_path / "orbit.nc").sizes["turn"] == 4
+
+
 def test_another_result_is_not_followed(mfsym, tmp_path):
     run = tmp_path / "run.nc"
     small = ("-n", 4, "--horizon", 0.5, "--batch-size", 4)
