@@ -48,7 +48,7 @@ class Mover(ABC):
         return self._misses(values, _slack(g))
 
     def _misses(self, g: Floats, slack: float) -> str:
-        """What is wrong with finite elements, matrices known to ``slack``: by default that they are not in the group."""
+        """What is wrong with finite elements, matrices known to ``slack``: that they are not in the group."""
         size = self.rep.group.degree
         return _outside(self.rep, g.reshape(-1, size, size)) if slack == 0.0 else _far(g, slack)
 
