@@ -166,13 +166,14 @@ def test_a_half_turn_is_found():
 
 def test_the_description_length_is_the_one_stated():
     """A rival lies within RIVAL of the least sum_j (turn_j - m_j angle)^2 / (2 (error_j^2 + BLUR^2)) + log(1 + m_j)."""
-    action = LatentAction.parse("charge(1) + charge(2) + charge(4)")
-    found = discover_charges(Z, action.act(np.deg2rad(40.0), Z) + 0.02 * normals(KEY, 6, ROWS, 6), most=4)
-    variances = found.turn_errors**2 + BLUR**2
+    one = LatentAction.parse("charge(1)")
+    turned = [one.act(turn, Z[:, k : k + 2]) for k, turn in zip((0, 2, 4), (0.6, 1.25, 1.775), strict=True)]
+    found = discover_charges(Z, np.concatenate(turned, axis=1))
+    variances, charges = found.turn_errors**2 + BLUR**2, np.arange(9)
 
     def length(angle):
-        folded = np.abs(np.remainder(np.arange(5) * angle + np.pi, 2.0 * np.pi) - np.pi)
-        each = (found.turns[:, None] - folded) ** 2 / (2.0 * variances[:, None]) + np.log1p(np.arange(5))
+        folded = np.abs(np.remainder(charges * angle + np.pi, 2.0 * np.pi) - np.pi)
+        each = (found.turns[:, None] - folded) ** 2 / (2.0 * variances[:, None]) + np.log1p(charges)
         return each.min(axis=1).sum()
 
     grid = np.linspace(LEAST_ANGLE, np.pi, 3600)
@@ -181,7 +182,7 @@ def test_the_description_length_is_the_one_stated():
     named = np.array([found.angle, *found.rivals])
     assert len(named) >= 3
     assert np.abs(near[:, None] - named).min(axis=1).max() < 8.0 * BLUR
-    assert all(length(angle) < lengths.min() + RIVAL + 0.5 for angle in named)
+    assert abs(grid[np.argmin(lengths)] - found.angle) < 4.0 * BLUR
 
 
 def test_angles_that_generate_one_group_are_rivals():
