@@ -250,7 +250,11 @@ _ENTRIES = (
     ),
     Variable("psnr", "float", "-10 log10 of the mean squared error of D rho_g E x1 for x2, held out", "dB"),
     Variable("ssim", "float", "mean structural similarity of D rho_g E x1 to x2, held out"),
-    Variable("latent_error", "float", "mean of |rho_g E x1 - E x2| over that of |E x2 - its mean|, held out"),
+    Variable(
+        "latent_error",
+        "float",
+        "mean of |rho_g E x1 - E x2| over that of |E x2 - its mean|, held out; NaN if E x2 is constant",
+    ),
     Variable(
         "decoder_consistency",
         "float",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,11 @@ DISCOVERY = ("latents", "angle")
 )
 @click.option("--latents", type=Whole(2), help="Of --discover: principal components.  [default: the file's, or 25]")
 @click.option("--angle", type=Number(0.0, open_low=True), help="Of --discover: the angle in degrees, if known.")
-@click.option("--turns", type=Whole(2, 3600), help="Of --traverse: angles round the circle.  [default: 36]")
+@click.option(
+    "--turns",
+    type=Whole(2, 3600),
+    help="Of --traverse: angles round the circle; not of a finite group or of digits.  [default: 36]",
+)
 @click.option("--seed", type=SEED, help="Seed of every random stream.  [default: the file's, or 0]")
 @format_option("text", "json")
 @verbosity_options
@@ -69,7 +74,9 @@ def latent(
     stated = {key: value for key, value in given.items() if value is not None}
     if source.suffix == ".nc":
         _refuse(stated, ("turns",), "a result")
-        _traverse(source, out, traverse, stated.get("turns", 36), discover)
+        if form == "json":
+            raise MfsymError("--format json is no option of --traverse; the orbit is written as .nc or a picture")
+        _traverse(source, out, traverse, stated.get("turns"), discover)
         return
     if traverse is not None:
         raise MfsymError(f"{source}: --traverse needs a result of mfsym latent FILE -o latents.nc")
@@ -79,7 +86,9 @@ def latent(
         from mfsym.experiments.latent_runs import discover_latent
 
         dataset = discover_latent(source, **stated)
-        keep_and_print(dataset, path, json.dumps(_record(dataset)) if form == "json" else _charges(dataset))
+        keep_and_print(
+            dataset, path, json.dumps(_record(dataset), allow_nan=False) if form == "json" else _charges(dataset)
+        )
         return
     _refuse(stated, (*TRAINING, "seed"), "training")
     if out is None:
@@ -88,7 +97,9 @@ def latent(
     from mfsym.experiments.latent_runs import train_latent
 
     dataset = train_latent(source, verbosity=verbosity(quiet, verbose), **stated)
-    keep_and_print(dataset, path, json.dumps(_record(dataset)) if form == "json" else _measures(dataset))
+    keep_and_print(
+        dataset, path, json.dumps(_record(dataset), allow_nan=False) if form == "json" else _measures(dataset)
+    )
 
 
 def _refuse(stated: dict[str, Any], known: tuple[str, ...], what: str) -> None:
@@ -97,7 +108,7 @@ def _refuse(stated: dict[str, Any], known: tuple[str, ...], what: str) -> None:
             raise MfsymError(f"--{key.replace('_', '-')} is no option of {what}; leave it out")
 
 
-def _traverse(source: Path, out: str | None, sample: int | None, turns: int, discover: bool) -> None:
+def _traverse(source: Path, out: str | None, sample: int | None, turns: int | None, discover: bool) -> None:
     if discover or sample is None:
         raise MfsymError(f"{source}: a result is looked into by --traverse I; a .toml file is trained or discovered")
     text = out or f"{source.stem}-orbit-{sample}.png"
@@ -121,9 +132,15 @@ def _traverse(source: Path, out: str | None, sample: int | None, turns: int, dis
 
 
 def _record(dataset: xr.Dataset) -> dict[str, Any]:
-    """The numbers of a result, and lists of those of each plane."""
+    """The numbers of a result, and lists of those of each plane; None in the place of what is not finite."""
     skipped = ("inputs", "truth", "network_weights")
-    return {str(name): dataset[name].values.tolist() for name in dataset.data_vars if name not in skipped}
+    return {str(name): _finite(dataset[name].values.tolist()) for name in dataset.data_vars if name not in skipped}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _measures(dataset: xr.Dataset) -> str:
@@ -135,6 +152,10 @@ def _measures(dataset: xr.Dataset) -> str:
         if f"psnr_{name}" in value:
             error = f"{value['latent_error_linear']:13.3f}" if name == "linear" else ""
             lines.append(f"{label:30s} {value[f'psnr_{name}']:6.2f} {'':6s} {error}".rstrip())
+    config = json.loads(dataset.attrs["config"])
+    if config["shape_assumed"]:
+        rows, columns = config["shape"]
+        lines.append(f"inputs taken as images of {rows} x {columns}; arrays (n, rows, columns) state another shape")
     lines.append(f"consistency of the decoder {value['decoder_consistency']:.3f}")
     if "psnr_swap" in value:
         trivial = f"{value['psnr_swap_varying']:.2f} and {value['psnr_swap_invariant']:.2f}"

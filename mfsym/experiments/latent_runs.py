@@ -43,6 +43,9 @@ KEPT = 32
 LINEAR_PAIRS = 2048
 """Training pairs that the linear baseline is fitted to."""
 
+TURNS = 36
+"""Angles of an orbit, unless the group or the data give others."""
+
 ROWS = ("latent action", "whole image", "truth")
 
 
@@ -83,7 +86,8 @@ def latent_result(task: LatentTask, trained: Any, began: float) -> xr.Dataset:
     if "truth" in variables:
         angles = variables["truth"][1].shape[1]
         coords["turn"] = 360.0 * np.arange(angles) / angles
-    config = {**task.file.to_dict(), "layout": layout, "shape": list(task.held.evaluation().shape)}
+    pairs = task.held.evaluation()
+    config = {**task.file.to_dict(), "layout": layout, "shape": list(pairs.shape), "shape_assumed": pairs.assumed}
     attrs = attributes("mfsym latent", config, task.file.training.seed, noise="none")
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
@@ -206,10 +210,11 @@ def discover_latent(source: LatentFile | Path | str, **keys: Any) -> xr.Dataset:
     return annotate(xr.Dataset(variables, coords=coords, attrs=attrs))
 
 
-def traverse(result: xr.Dataset, sample: int = 0, turns: int = 36) -> xr.Dataset:
+def traverse(result: xr.Dataset, sample: int = 0, turns: int | None = None) -> xr.Dataset:
     """The decoded orbit of one kept input of a result of ``train_latent``: D rho_g E x for g round the group.
 
-    turns : number of angles; of a finite group all elements are taken, and of digits the angles of the data.
+    turns : number of angles, 36 by default. Of a finite group all elements are taken, and of digits the angles of the
+    data: MfsymError if ``turns`` is then another number.
     Returns a Dataset: orbit (row, turn, pixel), the latent action and, where they exist, the whole image turned and the
     truth.
     """
@@ -217,7 +222,7 @@ def traverse(result: xr.Dataset, sample: int = 0, turns: int = 36) -> xr.Dataset
     return orbit_result(result, _restored(action, config, result["network_weights"].values), sample, turns)
 
 
-def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int = 36) -> xr.Dataset:
+def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int | None = None) -> xr.Dataset:
     """The Dataset of ``traverse``, for an encoder and a decoder in the form of ``latent_result``."""
     import xarray as xr
 
@@ -225,7 +230,10 @@ def orbit_result(result: xr.Dataset, trained: Any, sample: int, turns: int = 36)
     inputs = np.asarray(result["inputs"].values, dtype=np.float64)
     number = as_whole(sample, "sample", 0, len(inputs) - 1)
     truth = result["truth"].values[number] if "truth" in result else None
-    elements, places = way_round(action, turns if truth is None else len(truth))
+    elements, places = way_round(action, (turns or TURNS) if truth is None else len(truth))
+    if turns is not None and turns != len(elements):
+        what = f"every element of {action.group.name}" if action.group.order is not None else "the angles of the data"
+        raise MfsymError(f"the orbit is followed at {what}, {len(elements)}, got turns = {turns}; leave it out")
     x = inputs[number]
     rows = {ROWS[0]: orbit(trained.encode, trained.decode, action, x, elements)}
     same = np.repeat(x[None], len(elements), axis=0)

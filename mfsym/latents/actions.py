@@ -24,7 +24,7 @@ class LatentAction:
     """rho_g on latents z in R^dim, by any Representation; its trivial part is what the group leaves alone.
 
     Jin, Shrivastava & Fletcher, NeurIPS 2024, turn every plane of the latents by the same angle: that is charge(1).
-    Elements g are, one for each row or one for all rows:
+    Elements g are, one for each row, one for all rows, or many for one row:
     SO(2), O(2) : angles in radians (n,), or matrices (n, 2, 2).  U(1)^t : (n, t) angles, or matrices (n, 2t, 2t).
     C_k : whole numbers j, the j-th power of the generator.  another finite group : indices of its elements.
     SO(3), SO(n) and others : matrices (n, k, k).
@@ -68,11 +68,14 @@ class LatentAction:
         return self.rep.fixed_subspace().projector
 
     def act(self, g: Any, z: Array) -> Array:
-        """rho_g z: latents (n, dim), or (dim,), in the library of z."""
+        """rho_g z: latents (n, dim), or (dim,), in the library of z.
+
+        MfsymError for elements that do not fit the rows, and for those of NumPy or Python that are not in the group.
+        """
         return self._moved(g, z, False)
 
     def inverse(self, g: Any, z: Array) -> Array:
-        """rho_g^-1 z: latents (n, dim), or (dim,), in the library of z."""
+        """rho_g^-1 z: latents (n, dim), or (dim,), in the library of z; errors as of ``act``."""
         return self._moved(g, z, True)
 
     def commutant(self) -> Floats:
@@ -92,20 +95,32 @@ class LatentAction:
             raise MfsymError(f"g must hold one element for each of {rows} pairs, got shape {given.shape}")
         if not np.isfinite(given).all():
             raise MfsymError("g must be finite; drop the pairs without an element")
-        wrong = self._mover.check(given)
-        if wrong:
-            raise MfsymError(f"g must hold elements of {self.group.name}, {self._mover.elements}: {wrong}")
+        self._refuse(self._mover.check(given))
         return given
 
+    def _refuse(self, wrong: str) -> None:
+        if wrong:
+            raise MfsymError(f"g must hold elements of {self.group.name}, {self._mover.elements}: {wrong}")
+
+    def _check(self, elements: Array, rows: Array) -> None:
+        """MfsymError unless the elements fit the rows; values are looked at only in NumPy, where they are concrete."""
+        batch = self._mover.batch(tuple(elements.shape))
+        if batch is None:
+            self._refuse(f"got an array of shape {tuple(elements.shape)}")
+        count = rows.shape[0] if rows.ndim == 2 else 1
+        if len(batch or ()) > 1 or (batch and count != 1 and batch[0] not in (1, count)):
+            raise MfsymError(
+                f"g must hold one element for each of {count} rows, or one for all, got shape {tuple(elements.shape)}"
+            )
+        if isinstance(elements, np.ndarray):
+            self._refuse(self._mover.wrong(elements))
+
     def _moved(self, g: Any, z: Array, back: bool) -> Array:
-        elements = g if compat.is_array_api_obj(g) else np.asarray(g)
+        foreign = compat.is_array_api_obj(g) and not isinstance(g, np.ndarray | np.generic)
+        elements = g if foreign else np.asarray(g) if isinstance(g, np.ndarray | np.generic) else as_floats(g, "g")
         rows = z if compat.is_array_api_obj(z) else as_floats(z, "z")
         if isinstance(rows, np.ndarray) and rows.dtype.kind in "biu":
             rows = as_floats(rows, "z")
-        if isinstance(rows, np.ndarray) and not isinstance(elements, np.ndarray | np.generic):
-            rows = like(rows, elements)
-        elif isinstance(elements, np.ndarray | np.generic):
-            elements = like(np.asarray(elements), rows)
         if rows.ndim not in (1, 2) or rows.shape[-1] != self.dim:
             raise MfsymError(
                 f"latents must be rows of length {self.dim}, the dimension of {self.rep.name[:60]}, got shape "
@@ -113,6 +128,11 @@ class LatentAction:
             )
         if not is_floating(rows):
             raise MfsymError(f"latents must be floating numbers, got an array of {rows.dtype}")
+        self._check(elements, rows)
+        if isinstance(elements, np.ndarray):
+            elements = like(elements, rows)
+        elif isinstance(rows, np.ndarray):
+            rows = like(rows, elements)
         return self._mover.move(elements, rows, back)
 
     def __repr__(self) -> str:

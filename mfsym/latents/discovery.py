@@ -41,7 +41,8 @@ class Charges:
     standard errors.  single : (J,) whether it is a single axis.
     charges : (J,) turns / angle, with the multiple of 2 pi that fits best.  whole : (J,) nearest whole numbers.
     charge_errors : (J,) standard errors of ``charges``, with that of the angle.
-    angle : in radians, in (0, pi].  angle_error : its standard error; 0 if it was given.
+    angle : in radians, in (0, pi].  angle_error : its standard error; 0 if it was given. It leaves
+    out bias, such as that of interpolated pixels.
     rivals : other angles whose description length is within RIVAL of the least. The pairs determine the group that the
     angle generates and no more: 40 degrees, 1/9 of a turn, fits as well as 80 and 160 with other charges. Nor do they
     determine the sign of the angle, or a common factor of the charges: the smallest that fit are taken.
@@ -64,8 +65,8 @@ def discover_charges(z1: ArrayLike, z2: ArrayLike, *, angle: float | None = None
     """The charges by which latents turn, from pairs (z1, z2), (n, dim) each, that are all turned by one angle.
 
     angle : in radians, if it is known; otherwise the angle and the charges are the pair of smallest description length,
-    sum_j (turn_j - m_j angle)^2 / (2 error_j^2) + log(1 + m_j), so the smallest charges that fit are preferred.
-    most : the largest charge.  MfsymError if nothing turns, or there are fewer pairs than latents.
+    sum_j (turn_j - m_j angle)^2 / (2 (error_j^2 + BLUR^2)) + log(1 + m_j), so the smallest charges that fit are
+    preferred.  most : the largest charge.  MfsymError if nothing turns, or there are fewer pairs than latents.
     """
     first, second = (as_floats(z, name) for z, name in ((z1, "z1"), (z2, "z2")))
     if first.shape != second.shape or first.ndim != 2 or len(first) <= first.shape[1]:
@@ -96,14 +97,20 @@ def procrustes(first: Floats, second: Floats) -> Floats:
 
 
 def _axes(matrix: Floats) -> tuple[Floats, list[list[int]]]:
-    """Axes of the planes of an orthogonal matrix, and the numbers of the one or two axes of each: real Schur form."""
+    """Axes of the planes of an orthogonal matrix, and the numbers of the one or two axes of each: real Schur form.
+
+    Two single axes that are both reversed are a plane that turns by pi.
+    """
     form, basis = schur(matrix, output="real")
     groups, k = [], 0
     while k < len(form):
         paired = k + 1 < len(form) and abs(form[k + 1, k]) > _WHOLE
         groups.append([k, k + 1] if paired else [k])
         k += len(groups[-1])
-    return np.asarray(basis), groups
+    reversed_ = [k for (k, *more) in groups if not more and form[k, k] < 0.0]
+    halves = [list(two) for two in zip(reversed_[::2], reversed_[1::2], strict=False)]
+    paired_up = {k for two in halves for k in two}
+    return np.asarray(basis), [each for each in groups if each[0] not in paired_up] + halves
 
 
 def _turn(first: Floats, second: Floats) -> tuple[float, float]:
@@ -130,12 +137,12 @@ def _angle(turns: Floats, errors: Floats, single: NDArray[np.bool_], most: int) 
     moving = (turns > 4.0 * np.hypot(errors, BLUR)) & ~single
     if not moving.any():
         raise MfsymError(
-            "no plane of the latents turns: the pairs may be equal, or turned by a multiple of 360 degrees"
+            f"no plane of the latents turns by more than {np.rad2deg(4.0 * BLUR):.1f} degrees and its own error: "
+            "the pairs may be equal, or turned by a multiple of 360 degrees"
         )
-    blurred = np.hypot(errors[moving], BLUR)
     candidates = np.concatenate([np.linspace(LEAST_ANGLE, np.pi, _GRID), *(turns[moving] / m for m in (1, 2, 3))])
     candidates = np.sort(candidates[candidates >= LEAST_ANGLE])
-    lengths = np.array([_charges(turns[moving], angle, most, blurred)[1] for angle in candidates])
+    lengths = np.array([_charges(turns[moving], angle, most, errors[moving])[1] for angle in candidates])
     best = float(candidates[int(np.argmin(lengths))])
     angle, error = _refined(turns[moving], errors[moving], best, most)
     near = candidates[lengths < lengths.min() + RIVAL]

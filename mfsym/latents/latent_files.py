@@ -12,7 +12,7 @@ from mfsym.errors import MfsymError
 from mfsym.latents.actions import LatentAction
 from mfsym.latents.digits import digit_pairs, held_digits
 from mfsym.latents.images import rotated
-from mfsym.latents.pairs import PairSource, load_pairs
+from mfsym.latents.pairs import Pairs, PairSource, load_pairs
 from mfsym.streams import stream_key, uniforms
 from mfsym.typing import Floats
 
@@ -37,7 +37,7 @@ class LatentTask:
 class TurnedInputs:
     """Inputs before and after one element, for a discovery: x1, x2 (n, pixels) and held-out t1, t2 (m, pixels).
 
-    angle : in radians, if the data know it; else None.
+    angle : in radians, from 0 to pi, if the data know it; else None.
     """
 
     x1: Floats
@@ -64,7 +64,10 @@ def load_latent(source: LatentFile | Path | str) -> LatentTask:
 
 
 def load_turned(source: LatentFile | Path | str) -> TurnedInputs:
-    """The inputs of a discovery: pairs of one element. MfsymError where an .npz file holds several."""
+    """The inputs of a discovery: pairs of one element. MfsymError where an .npz file holds several.
+
+    The angle is known of so(2), o(2), u1(1) and cyclic(n), the group that the file states, if g is no matrix.
+    """
     file, _ = as_latent_file(source)
     table, seed = file.pairs, file.training.seed
     if table.source == "digits":
@@ -77,8 +80,9 @@ def load_turned(source: LatentFile | Path | str) -> TurnedInputs:
             f"{table.source}: a discovery needs pairs of one element, got several; keep those of one, or train with g"
         )
     kept, held = pairs.split(table.test, seed)
-    angle = float(np.abs(g[0])) if known and g.ndim == 1 else None
-    return TurnedInputs(*kept.arrays[:2], *held.arrays[:2], angle)
+    return TurnedInputs(
+        *kept.arrays[:2], *held.arrays[:2], _angle(pairs, file.latent.group, table.source) if known else None
+    )
 
 
 def turned_digits(degrees: float, angles: int = 36, seed: int = 0) -> TurnedInputs:
@@ -89,7 +93,7 @@ def turned_digits(degrees: float, angles: int = 36, seed: int = 0) -> TurnedInpu
         places = np.floor(uniforms(stream_key(seed, "data"), step, len(rows), 1)[:, 0] * angles)
         start = places * (2.0 * np.pi / angles)
         parts += [np.clip(rotated(rows, start + turn), 0.0, 1.0) for turn in (0.0, np.deg2rad(degrees))]
-    return TurnedInputs(parts[0], parts[1], parts[2], parts[3], float(np.deg2rad(degrees)))
+    return TurnedInputs(parts[0], parts[1], parts[2], parts[3], _folded(float(np.deg2rad(degrees))))
 
 
 def as_latent_file(source: LatentFile | Path | str) -> tuple[LatentFile, str]:
@@ -99,6 +103,27 @@ def as_latent_file(source: LatentFile | Path | str) -> tuple[LatentFile, str]:
     return read_latent(Path(source)), Path(source).stem
 
 
+def _angle(pairs: Pairs, name: str, source: str) -> float | None:
+    """The angle in [0, pi] of the first element; None if it is not one angle of the plane. MfsymError if not in the
+    group."""
+    action = LatentAction.parse("trivial(1)", name)
+    try:
+        pairs.check(action)
+    except MfsymError as error:
+        raise MfsymError(f"{source}: {error}") from None
+    group, g = action.group, pairs.arrays[2]
+    if g[0].size > 1 or len(group.generator_names) > 1:
+        return None
+    if group.order is not None:
+        return _folded(float(g.flat[0]) * 2.0 * np.pi / group.order)
+    return _folded(float(g.flat[0])) if group.planes == 1 else None
+
+
+def _folded(angle: float) -> float:
+    """The angle in [0, pi] that turns as far, one way or the other."""
+    return float(abs(np.remainder(angle + np.pi, 2.0 * np.pi) - np.pi))
+
+
 def _pairs(table: PairsTable, action: LatentAction, seed: int) -> tuple[PairSource, PairSource]:
     if table.source == "digits":
         first, second = digit_pairs(table.angles, table.block, seed=seed, action=action)
@@ -106,7 +131,19 @@ def _pairs(table: PairsTable, action: LatentAction, seed: int) -> tuple[PairSour
     try:
         pairs = load_pairs(table.source)
         kept, held = pairs.check(action).split(table.test, seed)
+        _check_measurable(held)
     except MfsymError as error:
         text = str(error)
         raise MfsymError(text if text.startswith(table.source) else f"{table.source}: {text}") from None
     return kept, held
+
+
+def _check_measurable(held: Pairs) -> None:
+    """MfsymError, before any training, if held-out pairs have no spread to measure by."""
+    if len(held) < 2:
+        raise MfsymError(f"the measures need 2 held-out pairs or more, got {len(held)}; raise test, or give more pairs")
+    for name, rows in zip(("x1", "x2"), held.arrays[:2], strict=True):
+        if (rows == rows[0]).all():
+            raise MfsymError(
+                f"{name} must hold different inputs, but those of all {len(held)} held-out pairs are equal"
+            )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mfsym.arguments import as_floats
 from mfsym.errors import MfsymError
 from mfsym.latents.decompositions import Harmonics, Planes, cyclic_planes, harmonics, torus_planes
 from mfsym.representations import Representation
@@ -33,6 +36,22 @@ class Mover(ABC):
     def check(self, g: Floats) -> str:
         """What is wrong with a batch of elements, "" if nothing is."""
 
+    @abstractmethod
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The shape without the axes of one element; None if it is not that of elements."""
+
+    def wrong(self, g: NDArray[Any]) -> str:
+        """What is wrong with the values of elements of any batch shape, "" if nothing is; angles have no bound."""
+        values = as_floats(g, "g")
+        if not np.isfinite(values).all():
+            return "got NaN or infinity"
+        return self._misses(values, _slack(g))
+
+    def _misses(self, g: Floats, slack: float) -> str:
+        """What is wrong with finite elements, matrices known to ``slack``: that they are not in the group."""
+        size = self.rep.group.degree
+        return _outside(self.rep, g.reshape(-1, size, size)) if slack == 0.0 else _far(g, slack)
+
 
 class Turning(Mover):
     """SO(2), O(2), U(1)^t: planes turned by charge x angle. Elements are angles, or defining matrices."""
@@ -59,6 +78,16 @@ class Turning(Mover):
             turned = _turned(self.planes, turns, z, True)
             return xp.where(flipped, turned @ mirror, turned)
         return _turned(self.planes, turns, xp.where(flipped, z @ mirror, z), False)
+
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        if shape[-2:] == (self.size, self.size):
+            return shape[:-2]
+        if self.count == 1:
+            return shape[:-1] if shape[-1:] == (1,) else shape
+        return shape[:-1] if shape[-1:] == (self.count,) else None
+
+    def _misses(self, g: Floats, slack: float) -> str:
+        return super()._misses(g, slack) if _trailing(g, (self.size, self.size)) else ""
 
     def _columns(self, g: Array, z: Array) -> Array:
         """Angles (..., t) in the dtype of z."""
@@ -90,6 +119,12 @@ class Stepping(Mover):
     def check(self, g: Floats) -> str:
         return _not_whole(g)
 
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return shape
+
+    def _misses(self, g: Floats, slack: float) -> str:
+        return _not_whole(g.reshape(-1))
+
 
 class Tabulated(Mover):
     """Another finite group: element j is its index, and rho a table (order, dim, dim)."""
@@ -107,6 +142,12 @@ class Tabulated(Mover):
     def check(self, g: Floats) -> str:
         inside = ((g >= 0) & (g < len(self.table))).all()
         return _not_whole(g) or ("" if inside else f"got {g.max():g}" if g.max() > 0 else f"got {g.min():g}")
+
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return shape
+
+    def _misses(self, g: Floats, slack: float) -> str:
+        return self.check(g.reshape(-1))
 
 
 class Spherical(Mover):
@@ -140,6 +181,9 @@ class Spherical(Mover):
     def check(self, g: Floats) -> str:
         return _outside(self.rep, g)
 
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return _matrices(shape, self.rep.group.degree)
+
 
 class Dense(Mover):
     """Any other group: elements are matrices (n, k, k) of NumPy, or readable as such."""
@@ -153,6 +197,9 @@ class Dense(Mover):
 
     def check(self, g: Floats) -> str:
         return _outside(self.rep, g)
+
+    def batch(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return _matrices(shape, self.rep.group.degree)
 
 
 def mover_of(rep: Representation) -> Mover:
@@ -199,6 +246,23 @@ def _applied(matrices: Array, z: Array, back: bool) -> Array:
 
 def _trailing(g: Array, shape: tuple[int, ...]) -> bool:
     return tuple(g.shape[-len(shape) :]) == shape and g.ndim >= len(shape)
+
+
+def _matrices(shape: tuple[int, ...], size: int) -> tuple[int, ...] | None:
+    """The batch shape of matrices (..., size, size), None of another shape."""
+    return shape[:-2] if shape[-2:] == (size, size) else None
+
+
+def _slack(g: NDArray[Any]) -> float:
+    """By how much matrices of this precision miss a group: 0 of double precision, which is checked to its own."""
+    coarse = g.dtype.kind == "f" and g.dtype.itemsize < 8
+    return 100.0 * float(np.finfo(g.dtype).eps) if coarse else 0.0
+
+
+def _far(g: Floats, slack: float) -> str:
+    """What is wrong with matrices of single or half precision: that they are not orthogonal."""
+    missed = float(np.abs(g @ np.swapaxes(g, -1, -2) - np.eye(g.shape[-1])).max(initial=0.0))
+    return f"got matrices {missed:.1e} from orthogonal" if missed > slack else ""
 
 
 def _not_whole(g: Floats) -> str:

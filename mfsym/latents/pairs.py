@@ -39,7 +39,8 @@ class Pairs:
     """n pairs with known elements.
 
     x1, x2 : (n, pixels), from 0 to 1; images of more dimensions are flattened row by row.  g : (n, ...) elements in the
-    form of ``LatentAction``.  rows_and_columns : of images; by default those of arrays (n, rows, columns).
+    form of ``LatentAction``.  rows_and_columns : of images; by default those of arrays (n, rows, columns). Rows of a
+    square number of pixels are taken as square images; arrays (n, 1, features) say that they are none.
     MfsymError for different sizes, and for pixels that are not finite or outside [0, 1].
     """
 
@@ -86,8 +87,19 @@ class Pairs:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the images; one row if the inputs are no images."""
+        side = self._side
+        return self.rows_and_columns or ((side, side) if side else (1, self.pixels))
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the inputs are taken as square images without a stated shape."""
+        return self.rows_and_columns is None and self._side > 1
+
+    @property
+    def _side(self) -> int:
+        """The side of a square image of so many pixels, 0 if there is none."""
         side = round(self.pixels**0.5)
-        return self.rows_and_columns or ((side, side) if side * side == self.pixels else (1, self.pixels))
+        return side if side * side == self.pixels else 0
 
     def check(self, action: LatentAction) -> Pairs:
         """These pairs; MfsymError if an element is not in the group of the action."""
@@ -112,7 +124,7 @@ class Pairs:
         count = min(len(self) - 1, max(1, round(test * len(self))))
         parts = (np.sort(order[count:]), np.sort(order[:count]))
         x1, x2, g = self.arrays
-        kept, held = (Pairs(x1[rows], x2[rows], g[rows], self.shape) for rows in parts)
+        kept, held = (Pairs(x1[rows], x2[rows], g[rows], self.rows_and_columns) for rows in parts)
         return kept, held
 
 

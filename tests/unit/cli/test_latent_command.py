@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mfsym.latents.latent_files import turned_digits
+from mfsym.experiments.latent_runs import latent_result
+from mfsym.latents.latent_files import load_latent, load_turned, turned_digits
 from mfsym.stores.datasets import open_result
 from mfsym.streams import stream_key, uniforms
 
@@ -110,6 +111,16 @@ def test_an_unknown_angle_is_found_on_digits(mfsym, tmp_path, degrees):
     assert found["psnr_principal"] - 2.5 < found["psnr_linear"] < found["psnr_principal"]
 
 
+@pytest.mark.parametrize("degrees", [5.0, 40.0, 45.0, 120.0, 180.0])
+def test_the_angle_or_a_rival_is_the_true_one(mfsym, tmp_path, degrees):
+    """To within a quarter of a degree; half a degree beside it, nothing is named."""
+    (tmp_path / "turned.toml").write_text(DIGITS.replace("25.0", str(degrees)))
+    found = json.loads(mfsym("latent", tmp_path / "turned.toml", "--discover", "--format", "json").output)
+    named = np.array([found["angle_found"], *found["angle_rival"]])
+    assert np.abs(named - degrees).min() < 0.25
+    assert np.abs(named - degrees - 0.5).min() > 0.25
+
+
 def test_an_unknown_angle_is_found_in_ones_own_pairs(mfsym, own, tmp_path):
     """Without g in the file; the Dataset is written, and the table names the angle."""
     inputs = turned_digits(35.0)
@@ -145,6 +156,9 @@ BAD_PAIRS = {
     "matrices": ({"g": np.ones((POLYGONS, 3, 3))}, "angles in radians"),
     "pixels up to 255": ({"x1": 255.0 * X1}, "x1 must hold pixels from 0 to 1"),
     "pixels below 0": ({"x2": X2 - 1.0}, "x2 must hold pixels from 0 to 1"),
+    "one pair held out": ({"x1": X1[:4], "x2": X2[:4], "g": G[:4]}, "own.npz: the measures need 2 held-out pairs"),
+    "one input before": ({"x1": np.repeat(X1[:1], POLYGONS, axis=0)}, "own.npz: x1 must hold different inputs"),
+    "one input after": ({"x2": np.repeat(X2[:1], POLYGONS, axis=0)}, "own.npz: x2 must hold different inputs"),
     "pixels that are not finite": ({"x1": np.where(X1 > 0.5, np.inf, X1)}, "x1 must be finite"),
 }
 
@@ -155,6 +169,56 @@ def test_bad_pairs_are_refused(mfsym, own, tmp_path, name):
     own(**arrays)
     assert refused(mfsym("latent", "own.toml", "-o", "own.nc", "--steps", 1), reason)
     assert not (tmp_path / "own.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "g", "true"),
+    [
+        ("cyclic(12)", 1.0, 30.0),
+        ("cyclic(12)", 11.0, 30.0),
+        ("so(2)", np.deg2rad(350.0), 10.0),
+        ("so(2)", -0.5, np.rad2deg(0.5)),
+        ("u1(1)", 0.5, np.rad2deg(0.5)),
+        ("dihedral(3)", 1.0, None),
+        ("so(3)", np.eye(3), None),
+        ("u1(2)", [0.5, 0.2], None),
+    ],
+)
+def test_the_true_angle_is_that_of_the_group(own, group, g, true):
+    """Multiples of 2 pi / k for C_k, folded to half a turn; none where an element has no one angle."""
+    own(f'[latent]\ngroup = "{group}"\n[pairs]\nsource = "own.npz"\n', g=np.array([g] * POLYGONS))
+    angle = load_turned("own.toml").angle
+    assert angle is None if true is None else abs(np.rad2deg(angle) - true) < 1e-9
+
+
+def test_the_true_angle_of_digits_is_folded():
+    assert abs(np.rad2deg(turned_digits(350.0).angle) - 10.0) < 1e-9
+
+
+def test_the_elements_of_a_discovery_lie_in_the_group(mfsym, own):
+    own(g=np.full(POLYGONS, 30.0))
+    assert refused(mfsym("latent", "own.toml", "--discover"), "own.npz: g must hold elements of SO(2)")
+
+
+def test_an_encoder_that_sees_nothing_keeps_its_weights(own):
+    """Its equivariance error is NaN; the Dataset is made all the same."""
+    own()
+    task = load_latent("own.toml")
+
+    class Blind:
+        def encode(self, x):
+            return np.zeros((len(x), 12))
+
+        def decode(self, z):
+            return np.full((len(z), SIDE * SIDE), 0.5)
+
+        def to_arrays(self):
+            return {"weights": np.arange(3.0)}
+
+    result = latent_result(task, Blind(), 0.0)
+    assert np.isnan(float(result["latent_error"]))
+    assert np.isfinite(float(result["psnr"]))
+    assert result["network_weights"].values.tolist() == [0.0, 1.0, 2.0]
 
 
 REP = 'representation = "charge(1) + charge(2) + charge(3) + trivial(6)"'
@@ -218,6 +282,42 @@ def test_bad_options_are_refused(mfsym, own, tmp_path, name):
     (tmp_path / "own.nc").write_bytes(b"")
     assert refused(mfsym("latent", *options), reason)
     assert (tmp_path / "own.nc").read_bytes() == b""
+
+
+ENSEMBLES = '[training]\ntrainer = "ensembles"\nparticles = 8\nsteps = 5\n'
+
+
+@pytest.mark.parametrize(("shape", "assumed"), [((-1, SIDE * SIDE), True), ((-1, 1, SIDE * SIDE), False)])
+def test_an_assumed_shape_is_told(mfsym, own, tmp_path, shape, assumed):
+    """Rows of a square number are taken as images, said in the table; (n, 1, features) are no images."""
+    own(OWN + ENSEMBLES, x1=X1.reshape(shape), x2=X2.reshape(shape))
+    done = mfsym("latent", "own.toml", "-o", "own.nc", "-q")
+    assert done.exit_code == 0, done.output
+    assert ("inputs taken as images of 12 x 12" in done.output) == assumed
+    assert ("psnr_whole_image" in open_result(tmp_path / "own.nc")) == assumed
+
+
+def test_json_holds_null_where_a_number_is_not_finite(mfsym, own, tmp_path):
+    """Copying the input has no error where the group moves nothing: PSNR is infinite."""
+    own(OWN + ENSEMBLES, x2=X1, g=0.0 * G)
+    done = mfsym("latent", "own.toml", "-o", "own.nc", "-q", "--format", "json")
+    found = json.loads(done.output, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert found["psnr_copy"] is None
+    assert np.isinf(float(open_result(tmp_path / "own.nc")["psnr_copy"]))
+    assert found["psnr"] > 0.0
+
+
+def test_options_of_a_traversal_are_heeded_or_refused(mfsym, own, tmp_path):
+    cyclic = OWN.replace(REP, 'group = "cyclic(4)"\nrepresentation = "regular"')
+    own(cyclic + ENSEMBLES, g=np.arange(POLYGONS) % 4)
+    assert mfsym("latent", "own.toml", "-o", "own.nc", "-q").exit_code == 0
+    follow = ("latent", "own.nc", "--traverse", 1, "-o", "orbit.nc")
+    assert refused(mfsym(*follow, "--turns", 8), "at every element of C_4, 4, got turns = 8")
+    assert refused(mfsym(*follow, "--format", "json"), "--format json is no option of --traverse")
+    assert not (tmp_path / "orbit.nc").exists()
+    for turns in ((), ("--turns", 4)):
+        assert mfsym(*follow, *turns).exit_code == 0
+        assert open_result(tmp_path / "orbit.nc").sizes["turn"] == 4
 
 
 def test_another_result_is_not_followed(mfsym, tmp_path):

@@ -137,3 +137,46 @@ def test_elements_outside_the_group_are_refused(rep, g, reason):
 def test_elements_of_the_group_pass(rep):
     g = rep.group.haar(stream_key(22, "haar"), 1, ROWS)
     assert np.array_equal(LatentAction(rep).checked(g, ROWS), g)
+
+
+@pytest.mark.parametrize(
+    ("rep", "g", "reason"),
+    [
+        (so(2).charge(1), np.zeros(5), "one element for each of 3 rows, or one for all"),
+        (so(2).charge(1), np.zeros((4, 3, 3)), "one element for each of 3 rows"),
+        (so(2).charge(1), [0.1, np.nan, 0.2], "got NaN or infinity"),
+        (so(2).charge(1), np.full((3, 2, 2), 0.5), "must lie in SO"),
+        (so(2).charge(1), np.full((3, 2, 2), 0.5, dtype=np.float32), "from orthogonal"),
+        (so(2).charge(1), "turn", "g must be"),
+        (u1(2).charge(1, 2), np.zeros((3, 3)), "2 angles in radians: got an array of shape"),
+        (dihedral(3).vector(), -1, "indices of elements, from 0 to 5: got -1"),
+        (dihedral(3).vector(), 1.7, "got 1.7"),
+        (dihedral(3).vector(), [0, 9, 1], "got 9"),
+        (dihedral(3).vector(), np.nan, "got NaN or infinity"),
+        (cyclic(4).vector(), 1.5, "whole numbers of steps of 1/4 turn: got 1.5"),
+        (cyclic(4).vector(), np.zeros((3, 1)), "one element for each of 3 rows"),
+        (so(3).vector(), np.zeros(3), "rotation matrices"),
+        (so(3).vector(), np.ones((3, 3)), "must lie in SO"),
+        (o(3).vector(), np.stack([np.eye(3)] * 2), "one element for each of 3 rows"),
+    ],
+)
+def test_elements_that_cannot_act_are_refused(rep, g, reason):
+    action, z = LatentAction(rep), np.ones((3, rep.dim))
+    for moved in (action.act, action.inverse):
+        with pytest.raises(MfsymError, match=reason) as caught:
+            moved(g, z)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rep", [so(2).charge(1), cyclic(4).vector(), dihedral(3).vector(), so(3).vector()])
+def test_many_elements_act_on_one_row(rep):
+    """An orbit; angles beyond a turn and steps beyond the order act too."""
+    g = rep.group.haar(stream_key(22, "haar"), 2, ROWS)
+    z, action = np.arange(1.0, rep.dim + 1.0), LatentAction(rep)
+    rows = action.act(g, np.repeat(z[None], ROWS, axis=0))
+    assert np.abs(action.act(g, z[None]) - rows).max() < ROUNDOFF
+    if rep.group.name in ("SO(2)", "C_4"):
+        turn = 2.0 * np.pi if rep.group.order is None else rep.group.order
+        far = np.arange(ROWS) % 4
+        same = far + 3 * turn
+        assert np.abs(action.act(same, z[None]) - action.act(far, z[None])).max() < ROUNDOFF

@@ -7,7 +7,7 @@ import pytest
 
 from mfsym.errors import MfsymError
 from mfsym.latents import LatentAction
-from mfsym.latents.discovery import discover_charges
+from mfsym.latents.discovery import BLUR, LEAST_ANGLE, RIVAL, discover_charges
 from mfsym.latents.linear import LinearLatents, PrincipalLatents
 from mfsym.latents.losses import MaskedAction, consistency, cycle, masking, restriction
 from mfsym.latents.measures import decoder_consistency, latent_error, psnr, ssim, swapped
@@ -77,12 +77,23 @@ def test_measures_of_known_maps():
     assert 1.0 < latent_error(lambda x: np.roll(encode(x), int(x is X2), axis=0), ACTION, X1, X2, G) < 2.0
     mixed = encode(swapped(encode, decode, ACTION, X1, X1[::-1]))
     assert np.abs(mixed - np.concatenate([Z[:, :4], Z[::-1, 4:]], axis=1)).max() < ROUNDOFF
-    with pytest.raises(MfsymError, match="maps every input to one point"):
-        latent_error(lambda x: np.zeros((len(x), 6)), ACTION, X1, X2, G)
+    assert np.isnan(latent_error(lambda x: np.zeros((len(x), 6)), ACTION, X1, X2, G))
     with pytest.raises(MfsymError, match="all inputs are equal"):
         decoder_consistency(encode, decode, ACTION, 0.0 * X1, G)
     with pytest.raises(MfsymError, match="of one shape"):
         psnr(X1, X1[:5])
+
+
+def test_unrelated_latents_have_the_error_stated():
+    """sqrt(2) of Gaussian latents of many dimensions, 4 / pi on a circle; related ones have neither."""
+    many = LatentAction.parse("60 * charge(1)")
+    z1, z2, g = normals(KEY, 7, 2000, 120), normals(KEY, 8, 2000, 120), uniforms(KEY, 9, 2000, 1)[:, 0]
+    assert abs(latent_error(lambda x: x, many, z1, z2, g) - np.sqrt(2.0)) < 0.02
+    one = LatentAction.parse("charge(1)")
+    angles = 2.0 * np.pi * uniforms(KEY, 10, 20000, 2)
+    on_circle = [np.stack([np.cos(a), np.sin(a)], axis=1) for a in angles.T]
+    assert abs(latent_error(lambda x: x, one, *on_circle, angles[:, 0]) - 4.0 / np.pi) < 0.03
+    assert latent_error(lambda x: x, many, z1, many.act(g, z1), g) < ROUNDOFF
 
 
 def test_structural_similarity_knows_equal_images_and_shapes():
@@ -135,6 +146,43 @@ def test_principal_components_leave_the_smallest_error():
 def test_discoveries_that_cannot_be_made_are_refused(z1, z2, keys, reason):
     with pytest.raises(MfsymError, match=reason):
         discover_charges(z1, z2, **keys)
+
+
+def test_a_half_turn_is_found():
+    """Planes of odd charge turn by pi, those of even charge stay; one axis that is reversed is no plane."""
+    for text in ("charge(1) + charge(2) + trivial(1)", "charge(1) + 2 * charge(3)"):
+        action = LatentAction.parse(text)
+        z = Z[:, : action.dim]
+        hidden, _ = np.linalg.qr(normals(KEY, 5, action.dim, action.dim))
+        found = discover_charges(z @ hidden, action.act(np.pi, z) @ hidden)
+        assert abs(found.angle - np.pi) < ALGEBRA
+        odd = text.count("charge(1)") + 2 * text.count("2 * charge(3)")
+        assert (found.whole == 1).sum() == odd
+        assert np.abs(found.turns[found.whole == 1] - np.pi).max() < ALGEBRA
+        assert not found.single[found.whole == 1].any()
+    with pytest.raises(MfsymError, match=r"no plane of the latents turns by more than 2\.3 degrees"):
+        discover_charges(Z, Z * [1.0, 1.0, 1.0, 1.0, 1.0, -1.0])
+
+
+def test_the_description_length_is_the_one_stated():
+    """A rival lies within RIVAL of the least sum_j (turn_j - m_j angle)^2 / (2 (error_j^2 + BLUR^2)) + log(1 + m_j)."""
+    one = LatentAction.parse("charge(1)")
+    turned = [one.act(turn, Z[:, k : k + 2]) for k, turn in zip((0, 2, 4), (0.6, 1.25, 1.775), strict=True)]
+    found = discover_charges(Z, np.concatenate(turned, axis=1))
+    variances, charges = found.turn_errors**2 + BLUR**2, np.arange(9)
+
+    def length(angle):
+        folded = np.abs(np.remainder(charges * angle + np.pi, 2.0 * np.pi) - np.pi)
+        each = (found.turns[:, None] - folded) ** 2 / (2.0 * variances[:, None]) + np.log1p(charges)
+        return each.min(axis=1).sum()
+
+    grid = np.linspace(LEAST_ANGLE, np.pi, 3600)
+    lengths = np.array([length(angle) for angle in grid])
+    near = grid[lengths < lengths.min() + RIVAL]
+    named = np.array([found.angle, *found.rivals])
+    assert len(named) >= 3
+    assert np.abs(near[:, None] - named).min(axis=1).max() < 8.0 * BLUR
+    assert abs(grid[np.argmin(lengths)] - found.angle) < 4.0 * BLUR
 
 
 def test_angles_that_generate_one_group_are_rivals():

@@ -43,6 +43,11 @@ def test_images_are_flattened_and_keep_their_shape():
     pairs = Pairs(X.reshape(12, 1, 25)[:, :, :20].reshape(12, 4, 5), X[:, :20].reshape(12, 4, 5), np.zeros(12))
     assert (pairs.pixels, pairs.shape, len(pairs)) == (20, (4, 5), 12)
     assert Pairs(X, X, np.zeros(12)).shape == (5, 5)
+    bare, stated = Pairs(X, X, np.zeros(12)), Pairs(X[:, None], X[:, None], np.zeros(12))
+    assert (stated.shape, stated.assumed, bare.assumed, pairs.assumed) == ((1, 25), False, True, False)
+    assert [part.assumed for part in (*bare.split(0.5), *stated.split(0.5))] == [True, True, False, False]
+    assert all(part.shape == (1, 25) for part in stated.split(0.5))
+    assert not Pairs(X[:, :7], X[:, :7], np.zeros(12)).assumed
     assert Pairs(X[:, :7], X[:, :7], np.zeros(12)).shape == (1, 7)
 
 
