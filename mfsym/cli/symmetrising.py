@@ -62,6 +62,8 @@ def symmetrise(source: Path | None, out: str | None, form: str, **given: Any) ->
       mfsym symmetrise run.nc --how equitune --format json
       mfsym symmetrise --model package.module:function --group "cyclic(4)" --x "pixels(28)" --y "trivial(10)" \\
           --data digits.npz --how equizero --proxy max-score --format json
+      mfsym symmetrise --model package.module:function --group "cyclic(4)" --x "pixels(28)" --y "trivial(10)" \\
+          --data digits.npz --how lambda --fit labelled.npz
       mfsym symmetrise symmetrisers --check -j 2 -o results/symmetrisers.nc
     """
     if source is not None and source.suffix.lower() == ".toml":
@@ -131,6 +133,10 @@ def _of_model(out: str | None, given: dict[str, Any]) -> dict[str, Any]:
     for name in ("group", "x", "data"):
         if given[name] is None:
             raise MfsymError(f"--model needs --{name}")
+    if given["how"] == "lambda" and given["weights"] is None and given["fit"] is None:
+        raise MfsymError("--how lambda needs --fit FILE, inputs x with labels y, or --weights MODULE:NAME")
+    if given["how"] == "canonical" and given["frame"] is None:
+        raise MfsymError("--how canonical needs --frame MODULE:NAME, which maps inputs to group elements")
     path = output_file(out, ".npz")
     from mfsym.experiments.models_read import labelled, read_model, reader_of
 
