@@ -71,7 +71,7 @@ _EXPORTS: dict[str, str] = {
     **dict.fromkeys(("discover_charges",), "latents.discovery"),
     **dict.fromkeys(("train_latent", "discover_latent", "traverse"), "experiments.latent_runs"),
     **dict.fromkeys(("sample_shapes", "compare_samplers"), "experiments.diffusions"),
-    **dict.fromkeys(("sweep", "open_result"), "sweeps"),
+    **dict.fromkeys(("sweep", "open_result", "save_result"), "sweeps"),
 }
 """Public names and their modules."""
 

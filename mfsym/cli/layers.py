@@ -35,7 +35,8 @@ def layer_records(model: str, other: str | None, given: dict[str, Any]) -> list[
             if cloud.shape[1] != unit.p:
                 raise MfsymError(
                     f"--arrays make particles of {cloud.shape[1]} numbers, the unit has {unit.d} inputs and "
-                    f"{unit.c} outputs; give --problem with the group of this network, or another --convention"
+                    f"{unit.c} outputs; give --problem FILE whose [representations] have the dimensions of this "
+                    "network (its [inputs] and [target] play no part), or another --convention"
                 )
             draws = {"null": given["null"] or 0, "seed": given["seed"]}
             records.append(beside | distance_to(cloud, given["to"], unit, **draws))

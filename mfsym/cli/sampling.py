@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.options import (
     COUNT,
     SEED,
@@ -30,7 +31,7 @@ LOSSES = ("conventional", "quotient", "geodiff", "af3")
 
 
 @click.command()
-@click.argument("shapes", type=click.Path(path_type=Path))
+@click.argument("shapes", type=SIM)
 @click.option("-o", "--out", required=True, help="The Dataset to write, .nc.")
 @click.option("-n", "n", type=COUNT, default=1000, show_default=True, help="Number of samples.")
 @click.option("--method", type=Name(METHODS), default="ode", show_default=True, help="Probability flow or SDE.")
@@ -55,13 +56,15 @@ LOSSES = ("conventional", "quotient", "geodiff", "af3")
 )
 @verbosity_options
 def sample(shapes: Path, out: str, n: int, quiet: bool, verbose: bool, **given: Any) -> None:
-    """Sample the templates or the molecule of SHAPES, a .toml, by diffusion modulo rotations and translations.
+    """Sample the templates or the molecule of SHAPES by diffusion modulo rotations and translations.
+
+    SHAPES is a .toml, or a name of `mfsym list sims`.
 
     \b
     Examples:
-      mfsym sample sims/shapes-plane.toml -n 4000 --method sde -o clouds.nc
-      mfsym sample sims/shapes-pentane.toml -o clouds.nc
-      mfsym sample sims/shapes-pentane.toml -n 500 --first 1000 -o more.nc
+      mfsym sample shapes-plane -n 4000 --method sde -o clouds.nc
+      mfsym sample shapes-pentane -o clouds.nc
+      mfsym sample shapes-pentane -n 500 --first 1000 -o more.nc
     """
     path = output_file(out)
     from mfsym.experiments.diffusions import sample_shapes
@@ -80,7 +83,7 @@ def sample(shapes: Path, out: str, n: int, quiet: bool, verbose: bool, **given: 
 
 
 @click.command()
-@click.argument("shapes", type=click.Path(path_type=Path))
+@click.argument("shapes", type=SIM)
 @click.option("-o", "--out", help="Also write the Dataset, .nc.")
 @click.option("--samples", type=COUNT, help="Samples of each run.  [default: the file's]")
 @click.option("--replicates", type=Whole(1, 10**4), help="Seeds.  [default: the file's]")
@@ -93,7 +96,7 @@ def samplers(shapes: Path, out: str | None, check: bool, form: str, quiet: bool,
 
     \b
     Example:
-      mfsym samplers sims/shapes-plane.toml --replicates 2 -o samplers.nc
+      mfsym samplers shapes-plane --replicates 2 -o samplers.nc
     """
     path = output_file(out)
     from mfsym.experiments.diffusions import compare_samplers, outside

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from mfsym.cli.files import SIM
 from mfsym.cli.options import (
     Name,
     Whole,
@@ -32,7 +33,7 @@ FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @click.command()
-@click.argument("source", required=False, metavar="[RUN.nc|STUDY.toml]")
+@click.argument("source", required=False, metavar="[RUN.nc|STUDY.toml]", type=SIM)
 @click.option("--how", type=Name(HOWS), help="The read-out.  [default: equitune]")
 @click.option("--model", metavar="MODULE:NAME", help="A function of a batch; importing it runs its code.")
 @click.option("--group", metavar="GROUP", help='As in problem files: "cyclic(4)".')
@@ -50,7 +51,7 @@ FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 @jobs_option
 @format_option("text", "json")
 @verbosity_options
-def symmetrise(source: str | None, out: str | None, form: str, **given: Any) -> None:
+def symmetrise(source: Path | None, out: str | None, form: str, **given: Any) -> None:
     """Read a trained model over the orbit of its input, and say how far that moves it.
 
     Of a run the last particles are read, on its own problem. --model imports a function, from the current folder or
@@ -61,16 +62,18 @@ def symmetrise(source: str | None, out: str | None, form: str, **given: Any) -> 
       mfsym symmetrise run.nc --how equitune --format json
       mfsym symmetrise --model package.module:function --group "cyclic(4)" --x "pixels(28)" --y "trivial(10)" \\
           --data digits.npz --how equizero --proxy max-score --format json
-      mfsym symmetrise sims/symmetrisers.toml --check -j 2 -o results/symmetrisers.nc
+      mfsym symmetrise --model package.module:function --group "cyclic(4)" --x "pixels(28)" --y "trivial(10)" \\
+          --data digits.npz --how lambda --fit labelled.npz
+      mfsym symmetrise symmetrisers --check -j 2 -o results/symmetrisers.nc
     """
-    if source is not None and source.endswith(".toml"):
-        _study(Path(source), out, form, given)
+    if source is not None and source.suffix.lower() == ".toml":
+        _study(source, out, form, given)
         return
     if given["check"]:
         raise MfsymError("check is about a study: give its file, .toml")
     if (source is None) == (given["model"] is None):
         raise MfsymError("symmetrise needs a run, .nc, or a model: --model MODULE:NAME")
-    record = _of_run(source, out, given) if source is not None else _of_model(out, given)
+    record = _of_run(str(source), out, given) if source is not None else _of_model(out, given)
     click.echo(json.dumps(record) if form == "json" else "\n".join(lines_of(record)))
 
 
@@ -130,6 +133,10 @@ def _of_model(out: str | None, given: dict[str, Any]) -> dict[str, Any]:
     for name in ("group", "x", "data"):
         if given[name] is None:
             raise MfsymError(f"--model needs --{name}")
+    if given["how"] == "lambda" and given["weights"] is None and given["fit"] is None:
+        raise MfsymError("--how lambda needs --fit FILE, inputs x with labels y, or --weights MODULE:NAME")
+    if given["how"] == "canonical" and given["frame"] is None:
+        raise MfsymError("--how canonical needs --frame MODULE:NAME, which maps inputs to group elements")
     path = output_file(out, ".npz")
     from mfsym.experiments.models_read import labelled, read_model, reader_of
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
-from mfsym.arguments import suggestions
+from mfsym.arguments import nearest
 from mfsym.errors import MfsymError
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,9 @@ class Language:
     def _known(self, name: str, table: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
         if name not in table:
             other = self.functions if table is self.names else self.names
-            hint = suggestions(name, [*table, *self.special] if table else other)
+            called = sorted((*self.functions, *self.special))
+            known = [*sorted(self.names), *(f"{each}(...)" for each in called)]
+            hint = f"{nearest(name, [*called, *self.names])}; known: {', '.join(known)}"
             if name in other or name in self.special:
                 hint = f"; write {name}(...)" if table is self.names else f"; write {name} without brackets"
             raise MfsymError(f"{self.what}: unknown name {name[:40]!r}{hint}")

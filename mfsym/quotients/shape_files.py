@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfsym.configurations.shapes import ShapesFile, TemplateTable, read_shapes
+from mfsym.configurations.shipped import sim_file
 from mfsym.errors import MfsymError
 from mfsym.quotients.molecules import conformers_of
 from mfsym.quotients.templates import Templates
@@ -41,12 +42,12 @@ class Shapes:
 
 
 def load_shapes(path: Path | str) -> Shapes:
-    """The shapes that a TOML file states.
+    """The shapes that a TOML file states, or those of a sim that comes with mfsym, by its name.
 
     Raises MfsymError of one line that names the file for anything unknown, out of range or inconsistent, and where a
     molecule is asked for without RDKit.
     """
-    place = Path(path)
+    place = sim_file(path)
     file = read_shapes(place)
     name = file.name or place.stem
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,6 +41,10 @@ ROUNDED = 1e-10
 """Entries of projectors that differ by less than this count as equal."""
 
 
+PROPERTIES = ("readout", "projector", "nodes", "widths", "preserves_fixed", "population", "orbit", "judges")
+"""Names of the properties of a Scheme; a method of this name in a subclass is refused."""
+
+
 class Scheme:
     """No symmetry: plain noisy SGD. This is "vanilla" and the base class of all schemes: each hook is the identity.
 
@@ -49,6 +53,7 @@ class Scheme:
     dynamics, flows and measures follow. It sets a unique ``name``, used in results, and may set the other attributes:
     needs_quadrature : whether training needs a quadrature of the group.  mark : plot style of the scheme; None leaves
     it to ``marks_for``.  projects : whether the class overrides ``projector``; detected, not set by hand.
+    What is a property here must be a property, or a plain value, in a subclass: MfsymError where it is a method.
     """
 
     name: str = "vanilla"
@@ -82,6 +87,9 @@ class Scheme:
     def __init_subclass__(cls, **options: Any) -> None:
         """Detect whether the subclass projects, and do not inherit the mark of the parent."""
         super().__init_subclass__(**options)
+        for name in PROPERTIES:
+            if isinstance(cls.__dict__.get(name), FunctionType):
+                raise MfsymError(f"{cls.__name__}.{name} must be a property, got a method; write @property above it")
         cls.mark = cls.__dict__.get("mark")
         cls.projects = cls.projector is not Scheme.projector
 
@@ -117,12 +125,24 @@ class Scheme:
 
     @property
     def projector(self) -> Floats | None:
-        """(p, p) projector of start, force and noise, or None."""
+        """(p, p) orthogonal projector onto E^G or a subspace of it, or None.
+
+        With a projector the start (by ``particles``) and every force are projected, and the noise is noise in E^G.
+        """
         return None
 
     def particles(self, z: ArrayLike) -> Floats:
-        """The particles (N, p) of this scheme's model."""
-        return as_floats(z, "particles")
+        """The particles (N, p) of this scheme's model: z, projected if the scheme has a projector.
+
+        Raises MfsymError if the projector has another shape than (p, p).
+        """
+        given, projector = as_floats(z, "particles"), self.projector
+        if projector is None:
+            return given
+        matrix, p = as_floats(projector, "projector"), self.unit.p
+        if matrix.shape != (p, p):
+            raise MfsymError(f"the projector of {self.name!r} must have shape ({p}, {p}), got {matrix.shape}")
+        return given @ matrix.T
 
     def read(self, x: ArrayLike, z: ArrayLike) -> Floats:
         """The model of the scheme at x (Q, d): (Q, c), averaged over ``readout`` if there is one."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfsym.errors import StoreError
+from mfsym.errors import MfsymError, StoreError
 from mfsym.stores.archives import arrays_digest
 from mfsym.stores.publishing import SEAL_BYTES, make_folder, publish, read_bytes, seal, unseal
 from mfsym.variables import TIMINGS, annotate, check_name, validate
@@ -87,6 +87,24 @@ def save(dataset: xr.Dataset, path: Path) -> None:
     data = encode(dataset)
     make_folder(path.parent)
     publish(path, data)
+
+
+def save_result(dataset: xr.Dataset, path: Path | str) -> None:
+    """Write a Dataset of mfsym, or a part of one, as a file that ``open_result`` and every command read.
+
+    path : ends in .nc; a file that is there is replaced, a folder that is missing is made. The file holds the Dataset's
+    attributes and is written whole or not at all.
+    MfsymError for another suffix, and for what is no result: a variable or dimension that the dictionary of results
+    does not name. StoreError, naming path and reason, if it cannot be written.
+    """
+    import xarray as xr
+
+    if not isinstance(dataset, xr.Dataset):
+        raise MfsymError(f"dataset must be an xarray Dataset, got {type(dataset).__name__}")
+    path = Path(path)
+    if path.suffix != ".nc" or path.is_dir():
+        raise MfsymError(f"{path}: the result must be a file that ends in .nc")
+    save(dataset, path)
 
 
 def refuse_unsafe(group: h5py.Group, path: Path, most_bytes: int, used: Container[str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Sweeps: a grid of cells, run anywhere, resumed by default, collected into one Dataset."""
 
-from mfsym.stores.datasets import open_result
+from mfsym.stores.datasets import open_result, save_result
 from mfsym.sweeps.collection import collect, verify
 from mfsym.sweeps.plans import Shard, inspect, recorded
 from mfsym.sweeps.runs import How, Summary
@@ -18,6 +18,7 @@ __all__ = [
     "open_result",
     "preview",
     "recorded",
+    "save_result",
     "sweep",
     "verify",
 ]

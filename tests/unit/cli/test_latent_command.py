@@ -324,4 +324,6 @@ def test_another_result_is_not_followed(mfsym, tmp_path):
     run = tmp_path / "run.nc"
     small = ("-n", 4, "--horizon", 0.5, "--batch-size", 4)
     assert mfsym("simulate", *small, "-o", run, "-q").exit_code == 0
-    assert refused(mfsym("latent", run, "--traverse", 1, "-o", tmp_path / "a.png"), "needs a result of a training of latents")
+    assert refused(
+        mfsym("latent", run, "--traverse", 1, "-o", tmp_path / "a.png"), "needs a result of a training of latents"
+    )

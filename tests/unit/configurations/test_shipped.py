@@ -44,6 +44,22 @@ def test_names_stand_for_the_files_that_come_along() -> None:
     assert shipped.sim_file("demo") == Path("demo")
 
 
+def test_commands_of_shapes_and_readouts_take_names_too(mfsym: Run) -> None:
+    few = ("--samples", "5", "--replicates", "1", "-q")
+    assert mfsym("samplers", "shapes-plane", *few, "-o", "a.nc").exit_code == 0
+    assert mfsym("sample", "shapes-plane", "-n", "5", "--steps", "2", "-q", "-o", "b.nc").exit_code == 0
+    named = mf.sample_shapes("shapes-plane", 5, steps=2)
+    assert (open_result("b.nc")["clouds"].values == named["clouds"].values).all()
+    found = mfsym("symmetrise", "symmetrisers", "--how", "lambda")
+    assert (found.exit_code, "of a study leave it out" in found.stderr) == (2, True)
+    for command, name, near in (
+        ("symmetrise", "symmetriser", "symmetrisers"),
+        ("samplers", "shapes-plan", "shapes-plane"),
+    ):
+        refused = mfsym(command, name)
+        assert (refused.exit_code, f"did you mean '{near}'" in refused.stderr) == (2, True)
+
+
 def test_a_package_with_sims_inside_uses_those(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sims" / "problems").mkdir(parents=True)
     (tmp_path / "sims" / "only.toml").write_text("[sweep]\n")

@@ -70,6 +70,14 @@ class Inside(mf.Scheme):
         return self.unit.fixed_subspace.project(np.asarray(z, dtype=np.float64))
 
 
+class Projected(mf.Scheme):
+    """The equivariant architecture from its projector alone: the default ``particles`` projects the start."""
+
+    @property
+    def projector(self) -> Any:
+        return self.unit.fixed_subspace.projector
+
+
 class Subset(Averaged):
     """One random element of the group a step, by which inputs, outputs and read-out are moved: K = 1 in each step."""
 
@@ -115,6 +123,26 @@ def config(result: Any) -> dict[str, Any]:
 
 
 # schemes
+
+
+def test_a_projector_projects_the_start_the_force_and_the_noise() -> None:
+    options: dict[str, Any] = {"alpha": 5.0, "batch_size": 4, "dtype": "float64", "beta": 1e-2, "noise": "isotropic"}
+    runs = [mf.NoisySGD(UNIT, name, TEACHER, **options) for name in (Projected, "ea", "vanilla")]
+    starts = [run.init(START) for run in runs]
+    ends = [run.step(start, 4) for run, start in zip(runs, starts, strict=True)]
+    off = UNIT.fixed_subspace.complement()
+    for states in (starts, ends):
+        assert np.abs(states[0].z - states[1].z).max() < ALGEBRA
+        assert np.abs(off.project(states[0].z)).max() < ALGEBRA
+        assert np.abs(off.project(states[2].z)).max() > SPLIT
+
+
+def test_a_scheme_with_a_method_for_a_property_is_refused() -> None:
+    with pytest.raises(mf.MfsymError, match=r"Written\.projector must be a property, got a method"):
+        type("Written", (mf.Scheme,), {"projector": lambda self: np.eye(4)})
+    plain = type("Plain", (mf.Scheme,), {"projector": np.eye(3)})
+    with pytest.raises(mf.MfsymError, match=r"projector of 'vanilla' must have shape \(4, 4\), got \(3, 3\)"):
+        mf.NoisySGD(UNIT, plain, TEACHER).init(START)
 
 
 @pytest.mark.parametrize(("own", "known"), [(Averaged, "fa"), (Inside, "ea")])

@@ -155,6 +155,7 @@ def test_pixels_turn_with_the_plane(group: mf.Group, n: int) -> None:
         ("symmetric(50)", "from 1 to 7"),
         ("4", "must be a group"),
         ("__import__('os')", "unknown name"),
+        ("C_4", "known: trivial, cyclic(...), dihedral(...), o(...)"),
         ("cyclic(4).order", "may not contain"),
         ("cyclic(", "must be an expression"),
         ("(" * 900 + "trivial" + ")" * 900, "must be an expression"),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import mfsym as mf
 from mfsym.errors import MfsymError, StoreError
 from mfsym.stores import content_digest, encode, folder_of, load, open_result, publish, save
 from mfsym.stores.archives import arrays_digest, decode, parse_npy
@@ -186,6 +187,26 @@ def test_a_dataset_reads_back_with_its_values_attributes_and_digest(tmp_path: Pa
     assert os.listdir(tmp_path) == ["a.nc"]
     with h5py.File(path) as file:
         assert all(file[name].fletcher32 for name in ("risk", "status", "seconds"))
+
+
+def test_a_result_of_python_is_one_of_the_commands(tmp_path: Path, mfsym) -> None:
+    run, path = mf.simulate("wi", "fa", n=8, horizon=0.5, snapshots=3), tmp_path / "new" / "run.nc"
+    mf.save_result(run, path)
+    again = mf.open_result(str(path))
+    assert content_digest(again) == content_digest(run)
+    assert again.attrs["config"] == run.attrs["config"]
+    found = mfsym("distance", str(path), "--to", "si", "--format", "json")
+    assert json.loads(found.stdout)["rmd2"] == pytest.approx(float(run.rmd2_si[-1]))
+    mf.save_result(run.isel(time=[-1])[["risk", "status"]], tmp_path / "part.nc")
+    assert mf.open_result(tmp_path / "part.nc").risk.values == run.risk.values[-1:]
+    for given, name, words in (
+        (run, "run.txt", "must be a file that ends in .nc"),
+        (run.risk, "a.nc", "must be an xarray Dataset, got DataArray"),
+        (run.assign(own=1.0), "a.nc", "variable 'own' is not in the data dictionary"),
+    ):
+        with pytest.raises(MfsymError, match=words):
+            mf.save_result(given, tmp_path / name)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "part.nc"]
 
 
 def test_other_programs_read_the_dataset(tmp_path: Path) -> None:
