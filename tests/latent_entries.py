@@ -261,7 +261,7 @@ def _planes(results: Any) -> None:
 
 
 def _axes_of(data: xr.Dataset) -> range:
-    return range(LATENTS if float(data["angle_true"]) == DEGREES else 25)
+    return range(LATENTS if abs(float(data["angle_true"]) - DEGREES) < 1.0 else 25)
 
 
 def _turn_errors(results: Any) -> None:

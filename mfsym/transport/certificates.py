@@ -32,9 +32,12 @@ NEGLIGIBLE = 1e-12
 COINCIDE = 1e-24
 """Squared distance of two atoms, relative to their squared norms, that counts as 0."""
 
-NEAR = 1e-12
-"""Squared distance of two atoms, relative to the lower quartile of their cloud's squared norms, of rounding in single
-precision: bounds on a W2^2 so small need not agree."""
+NEAR = 1e-11
+"""Squared distance of two atoms, relative to the size of their cloud, of rounding in single precision: bounds on a W2^2
+so small need not agree."""
+
+WELL_SCALED = 1e6
+"""Largest ratio of squared distances from the middle of a cloud that has a size: none has where some atoms are far."""
 
 UNIT_ROUNDOFF = 2.0**-53
 """Unit roundoff of float64."""
@@ -220,8 +223,14 @@ def coincide(plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> bool
 
 
 def are_near(plan: Plan, a: PointCloud, cost: FloatArray) -> bool:
-    """Whether the atoms of every coupled pair are NEAR each other; cost as in ``coincide``."""
-    return bool(cost.max() <= NEAR * np.quantile(np.square(a.z).sum(axis=1), 0.25))
+    """Whether the atoms of every coupled pair are NEAR each other; cost as in ``coincide``.
+
+    The size of a cloud is the tenth part of its atoms' squared distances from the atom nearest to their median.
+    """
+    middle = a.z[np.square(a.z - np.median(a.z, axis=0)).sum(axis=1).argmin()]
+    distances = np.square(a.z - middle).sum(axis=1)
+    size = np.quantile(distances, 0.1)
+    return bool(cost.max() <= NEAR * size and distances.max() <= WELL_SCALED * size)
 
 
 def refuse_underflow(value: float, plan: Plan, a: PointCloud, b: PointCloud, cost: FloatArray) -> None:
